@@ -1,0 +1,33 @@
+/* Checked, aligned allocation, with a count of what is held and a fault hook for tests. The only place for malloc. */
+#ifndef NKE_BASE_MEMORY_H
+#define NKE_BASE_MEMORY_H
+
+#include "base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Alignment of every allocation: one cache line, one 512-bit vector. */
+enum { NKE_ALIGN = 64 };
+
+/* Allocate count elements of `size` bytes, uninitialised, aligned to NKE_ALIGN. Local.
+ * out points to the caller's pointer (`&p`); it gets NULL on failure. count = 0 gives a valid pointer.
+ * Fails with NKE_ERR_MEMORY naming `what` and the bytes asked for; a negative or overflowing count fails the same way. */
+nke_status nke_alloc(int64_t count, size_t size, const char *what, void *out);
+
+/* The same, zeroed. */
+nke_status nke_calloc(int64_t count, size_t size, const char *what, void *out);
+
+/* A copy of a string. */
+nke_status nke_strdup(const char *text, char **out);
+
+/* Free what nke_alloc, nke_calloc or nke_strdup returned; NULL is allowed. */
+void nke_free(void *p);
+
+/* Test hook: the k-th allocation from now on fails (k = 1: the next); 0 turns the hook off. Local. */
+void nke_alloc_fail_at(int64_t k);
+
+/* Peak resident set of this process in bytes (getrusage). Local. */
+int64_t nke_peak_rss(void);
+
+#endif
