@@ -2,6 +2,7 @@
 #ifndef NKE_KERNEL_NETWORK_H
 #define NKE_KERNEL_NETWORK_H
 
+#include "base/shape.h"
 #include "base/status.h"
 #include "num/activation.h"
 
@@ -20,13 +21,6 @@ typedef enum nke_layer_kind {
 } nke_layer_kind;
 
 typedef enum nke_padding { NKE_PAD_SAME, NKE_PAD_VALID, NKE_PAD_CIRCULAR } nke_padding;
-
-/* The shape of what flows between layers: `axes` spatial axes (0 for vectors, 1 for signals, 2 for images). */
-typedef struct nke_shape {
-  int axes;
-  int64_t height, width; /* 1 where the axis is missing; a signal of length L is 1 x L */
-  int64_t channels;      /* of the data; inside the network the width is infinite and this is 0 */
-} nke_shape;
 
 typedef struct nke_network nke_network;
 
@@ -70,9 +64,6 @@ nke_status nke_network_preset(const char *name, const nke_activation *activation
  * the network is impossible: a filter larger than a valid-padded image, an output that still has spatial axes, a
  * spatial layer on vectors, residual parts of different shape, stride on circular padding that does not divide. Local. */
 nke_status nke_network_shape(nke_network *network, nke_shape input);
-
-/* Pixels h * w of a shape. */
-static inline int64_t nke_shape_pixels(nke_shape s) { return s.height * s.width; }
 
 /* Padding before the first pixel along one axis for the output size given by JAX's rule
  * (same: ceil(n / s); valid: ceil((n - k + 1) / s); circular: as same). Local. */
