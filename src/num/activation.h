@@ -27,7 +27,7 @@ typedef enum nke_activation_kind {
   NKE_ACT_COS,                /* a cos(b x + c) */
   NKE_ACT_RBF,                /* sqrt 2 sin(sqrt(2 gamma) x + pi / 4) */
   NKE_ACT_EXP,                /* a exp(b x) */
-  NKE_ACT_GAUSSIAN,           /* a exp(-b x^2) */
+  NKE_ACT_GAUSSIAN,           /* a exp(b x^2), b <= 0 */
   NKE_ACT_GABOR,              /* exp(-x^2) sin x */
   NKE_ACT_EXP_NORMALIZED, /* no phi: k = sqrt(q q') exp(gamma (rho + shift)), kdot = gamma exp(gamma (rho + shift)) */
   NKE_ACT_ELU,
@@ -48,17 +48,17 @@ typedef enum nke_activation_kind {
   NKE_ACT_COUNT
 } nke_activation_kind;
 
-enum { NKE_ACT_MAX_PARAMS = 32, NKE_ACT_FORMULA_CHARS = 512 };
+enum { NKE_ACT_MAX_PARAMS = 32, NKE_ACT_MAX_DEGREE = 16, NKE_ACT_FORMULA_CHARS = 512 };
 
 /* What `nke info --activations` prints of one activation. */
 typedef struct nke_activation_info {
   nke_activation_kind kind;
   const char *name;       /* config name */
   const char *const *params; /* parameter names, NULL-terminated; {"coefs", NULL} stands for a list of any length */
-  const double *defaults;    /* one per parameter */
+  const double *defaults;    /* one per parameter; NAN: must be given */
   const char *definition;    /* phi as a formula */
   int exact_dual;            /* closed-form k and kdot */
-  double homogeneity;        /* a with phi(c x) = c^a phi(x) for c > 0; NAN where it is not homogeneous */
+  double homogeneity;        /* a with phi(c x) = c^a phi(x) for c > 0; NAN where it is not homogeneous; of the default degree */
 } nke_activation_info;
 
 /* One activation with its parameters; a plain value, copyable, no owned memory. */
@@ -76,9 +76,13 @@ const nke_activation_info *nke_activation_table(void);
 const nke_activation_info *nke_activation_find(const char *name);
 
 /* Make an activation from its config name and named parameters (n names and values; the rest keep their defaults).
+ * A list (`coefs`) is given as entries that all carry the list's name, in order.
  * NKE_ERR_USAGE on an unknown name or parameter, or a value out of its range. Local. */
 nke_status nke_activation_init(nke_activation *act, const char *name, int n, const char *const *names,
                                const double *values);
+
+/* The a with phi(c x) = c^a phi(x) for c > 0 (for exp_normalized: of its kernel), NAN where there is none. Local. */
+double nke_activation_homogeneity(const nke_activation *act);
 
 /* phi and phi' at n points (either output may be NULL). NKE_ACT_EXP_NORMALIZED has none: NKE_ERR_USAGE.
  * At a kink phi' is the mean of its one-sided values. Local. */

@@ -1,0 +1,323 @@
+#include "num/activation.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static const double sqrt1_2 = 0.70710678118654752440;
+static const double inv_sqrt_2pi = 0.39894228040143267794;
+static const double two_inv_sqrt_pi = 1.12837916709551257390;
+static const double sigmoid_like_scale = 1 / 2.4020563531719796;
+static const double selu_scale = 1.0507009873554805, selu_alpha = 1.6732632423543772;
+
+/* One activation at one point: phi and phi' for parameters p. */
+typedef void point_fn(const nke_activation *act, double x, double *f, double *d);
+
+static double sign_of(double x) { return (double)((x > 0) - (x < 0)); }
+static double step_of(double x) { return 0.5 * (1 + sign_of(x)); }
+
+static double sigmoid_of(double x)
+{
+  const double e = exp(-fabs(x));
+  return (x >= 0 ? 1 : e) / (1 + e);
+}
+
+static double softplus_of(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
+
+static void identity_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = x;
+  *d = 1;
+}
+
+static void relu_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = fmax(x, 0);
+  *d = step_of(x);
+}
+
+static void abrelu_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const double a = act->param[0], b = act->param[1];
+  *f = a * fmin(x, 0) + b * fmax(x, 0);
+  *d = a + (b - a) * step_of(x);
+}
+
+static void sign_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = sign_of(x);
+  *d = 0;
+}
+
+static void step_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = step_of(x);
+  *d = 0;
+}
+
+static double power(double x, int k)
+{
+  double p = 1;
+  for (int i = 0; i < k; i++) p *= x;
+  return p;
+}
+
+static void monomial_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const int k = (int)act->param[0];
+  *d = k == 0 ? 0 : k * power(x, k - 1);
+  *f = power(x, k);
+}
+
+static void rectified_monomial_at(const nke_activation *act, double x, double *f, double *d)
+{
+  monomial_at(act, fmax(x, 0), f, d);
+  const int k = (int)act->param[0];
+  if (k == 0) *f = step_of(x);
+  if (k == 1) *d = step_of(x);
+}
+
+static void polynomial_at(const nke_activation *act, double x, double *f, double *d)
+{
+  double p = 0, dp = 0;
+  for (int i = act->n_params - 1; i >= 0; i--) {
+    dp = dp * x + p;
+    p = p * x + act->param[i];
+  }
+  *f = p;
+  *d = dp;
+}
+
+static void hermite_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const int k = (int)act->param[0];
+  double h = 1, before = 0; /* sqrt(l + 1) h_{l+1} = x h_l - sqrt(l) h_{l-1};  h_k' = sqrt(k) h_{k-1} */
+  for (int l = 0; l < k; l++) {
+    const double next = (x * h - sqrt(l) * before) / sqrt(l + 1);
+    before = h;
+    h = next;
+  }
+  *f = h;
+  *d = sqrt(k) * before;
+}
+
+static void erf_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const double a = act->param[0], b = act->param[1], c = act->param[2];
+  *f = a * erf(b * x) + c;
+  *d = a * b * two_inv_sqrt_pi * exp(-b * x * b * x);
+}
+
+static void sigmoid_like_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  const double y = sigmoid_like_scale * x;
+  *f = 0.5 * erfc(-y);
+  *d = 0.5 * sigmoid_like_scale * two_inv_sqrt_pi * exp(-y * y);
+}
+
+static void gelu_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  const double cdf = 0.5 * erfc(-sqrt1_2 * x);
+  *f = x * cdf;
+  *d = cdf + x * inv_sqrt_2pi * exp(-0.5 * x * x);
+}
+
+static void sin_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const double a = act->param[0], b = act->param[1], c = act->param[2];
+  *f = a * sin(b * x + c);
+  *d = a * b * cos(b * x + c);
+}
+
+static void cos_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const double a = act->param[0], b = act->param[1], c = act->param[2];
+  *f = a * cos(b * x + c);
+  *d = -a * b * sin(b * x + c);
+}
+
+/* sqrt 2 sin(y + pi / 4) = sin y + cos y. */
+static void rbf_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const double w = sqrt(2 * act->param[0]);
+  const double s = sin(w * x), c = cos(w * x);
+  *f = s + c;
+  *d = w * (c - s);
+}
+
+static void exp_at(const nke_activation *act, double x, double *f, double *d)
+{
+  *f = act->param[0] * exp(act->param[1] * x);
+  *d = act->param[1] * *f;
+}
+
+static void gaussian_at(const nke_activation *act, double x, double *f, double *d)
+{
+  *f = act->param[0] * exp(act->param[1] * x * x);
+  *d = 2 * act->param[1] * x * *f;
+}
+
+static void gabor_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  const double e = exp(-x * x);
+  *f = e * sin(x);
+  *d = e * (cos(x) - 2 * x * sin(x));
+}
+
+static void elu_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const double alpha = act->param[0];
+  *f = x > 0 ? x : alpha * expm1(x);
+  *d = x > 0 ? 1 : x < 0 ? alpha * exp(x) : 0.5 * (1 + alpha);
+}
+
+static void celu_at(const nke_activation *act, double x, double *f, double *d)
+{
+  const double alpha = act->param[0];
+  *f = x > 0 ? x : alpha * expm1(x / alpha);
+  *d = x > 0 ? 1 : exp(x / alpha);
+}
+
+static void selu_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = selu_scale * (x > 0 ? x : selu_alpha * expm1(x));
+  *d = selu_scale * (x > 0 ? 1 : x < 0 ? selu_alpha * exp(x) : 0.5 * (1 + selu_alpha));
+}
+
+static void tanh_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  const double c = cosh(fmin(fabs(x), 350));
+  *f = tanh(x);
+  *d = 1 / (c * c);
+}
+
+static void sigmoid_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = sigmoid_of(x);
+  *d = *f * sigmoid_of(-x);
+}
+
+static void softplus_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = softplus_of(x);
+  *d = sigmoid_of(x);
+}
+
+static void log_sigmoid_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = -softplus_of(-x);
+  *d = sigmoid_of(-x);
+}
+
+static void silu_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  const double s = sigmoid_of(x);
+  *f = x * s;
+  *d = s + x * s * sigmoid_of(-x);
+}
+
+static void mish_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  const double t = tanh(softplus_of(x)), c = cosh(fmin(softplus_of(x), 350));
+  *f = x * t;
+  *d = t + x * sigmoid_of(x) / (c * c);
+}
+
+static void relu6_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = fmin(fmax(x, 0), 6);
+  *d = step_of(x) - step_of(x - 6);
+}
+
+static void hard_tanh_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = fmin(fmax(x, -1), 1);
+  *d = step_of(x + 1) - step_of(x - 1);
+}
+
+static void hard_sigmoid_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  *f = fmin(fmax(x + 3, 0), 6) / 6;
+  *d = (step_of(x + 3) - step_of(x - 3)) / 6;
+}
+
+static void hard_silu_at(const nke_activation *act, double x, double *f, double *d)
+{
+  double gate, slope;
+  hard_sigmoid_at(act, x, &gate, &slope);
+  *f = x * gate;
+  *d = gate + x * slope;
+}
+
+static void softsign_at(const nke_activation *act, double x, double *f, double *d)
+{
+  (void)act;
+  const double y = 1 + fabs(x);
+  *f = x / y;
+  *d = 1 / (y * y);
+}
+
+static point_fn *const point[NKE_ACT_COUNT] = {
+    [NKE_ACT_IDENTITY] = identity_at,
+    [NKE_ACT_RELU] = relu_at,
+    [NKE_ACT_ABRELU] = abrelu_at,
+    [NKE_ACT_SIGN] = sign_at,
+    [NKE_ACT_STEP] = step_at,
+    [NKE_ACT_RECTIFIED_MONOMIAL] = rectified_monomial_at,
+    [NKE_ACT_MONOMIAL] = monomial_at,
+    [NKE_ACT_POLYNOMIAL] = polynomial_at,
+    [NKE_ACT_HERMITE] = hermite_at,
+    [NKE_ACT_ERF] = erf_at,
+    [NKE_ACT_SIGMOID_LIKE] = sigmoid_like_at,
+    [NKE_ACT_GELU] = gelu_at,
+    [NKE_ACT_SIN] = sin_at,
+    [NKE_ACT_COS] = cos_at,
+    [NKE_ACT_RBF] = rbf_at,
+    [NKE_ACT_EXP] = exp_at,
+    [NKE_ACT_GAUSSIAN] = gaussian_at,
+    [NKE_ACT_GABOR] = gabor_at,
+    [NKE_ACT_ELU] = elu_at,
+    [NKE_ACT_TANH] = tanh_at,
+    [NKE_ACT_SIGMOID] = sigmoid_at,
+    [NKE_ACT_SOFTPLUS] = softplus_at,
+    [NKE_ACT_SILU] = silu_at,
+    [NKE_ACT_CELU] = celu_at,
+    [NKE_ACT_SELU] = selu_at,
+    [NKE_ACT_RELU6] = relu6_at,
+    [NKE_ACT_HARD_TANH] = hard_tanh_at,
+    [NKE_ACT_HARD_SIGMOID] = hard_sigmoid_at,
+    [NKE_ACT_HARD_SILU] = hard_silu_at,
+    [NKE_ACT_MISH] = mish_at,
+    [NKE_ACT_SOFTSIGN] = softsign_at,
+    [NKE_ACT_LOG_SIGMOID] = log_sigmoid_at,
+};
+
+nke_status nke_activation_eval(const nke_activation *act, int64_t n, const double *x, double *phi, double *dphi)
+{
+  point_fn *at = point[act->kind];
+  if (at == NULL)
+    return nke_fail(NKE_ERR_USAGE, "this activation has a kernel but no function phi; random features cannot use it");
+  for (int64_t i = 0; i < n; i++) {
+    double f, d;
+    at(act, x[i], &f, &d);
+    if (phi != NULL) phi[i] = f;
+    if (dphi != NULL) dphi[i] = d;
+  }
+  return NKE_OK;
+}
