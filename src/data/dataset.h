@@ -1,0 +1,56 @@
+/* Data sets: rows x [n, d] and targets y [n, k] of a file, read by any rank as double.
+ *
+ * Formats by extension: .h5 .hdf5 (HDF5), .npy, .csv, .libsvm .svm .txt (libsvm text; also .gz). Rows are counted from
+ * the first row of the data set's row range; error lines name the row of the file. */
+#ifndef NKE_DATA_DATASET_H
+#define NKE_DATA_DATASET_H
+
+#include "base/shape.h"
+#include "base/status.h"
+#include "dist/split.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What the config's `data` entries say. HDF5: x and y are names of data sets in the file. npy: `file` holds x, y is the
+ * name of a second file. csv: x is not used; y is a column by name (header) or by number from 0; NULL: the last column
+ * is the target when `x` is NULL too, and there is no target when `x` is "*". libsvm: x and y are not used. */
+typedef struct nke_data_spec {
+  const char *file;
+  const char *x, *y;          /* y NULL: no targets (HDF5, npy) */
+  int64_t row_begin, row_end; /* rows [begin, end); row_end -1: to the end */
+} nke_data_spec;
+
+typedef struct nke_dataset nke_dataset;
+
+/* Open a data set and check it against the spec. Collective over comm: rank 0 looks first and its outcome is shared
+ * before anyone else opens. A relative path is taken from $NKE_DATA if that is set, else from the current directory.
+ * NKE_ERR_DATA: missing file or data set, wrong type or rank, x and y of different length, row range past the end.
+ * Cost: metadata only (HDF5, npy); one pass over the text, shared out over the ranks (csv, libsvm). */
+nke_status nke_dataset_open(MPI_Comm comm, const nke_data_spec *spec, nke_dataset **out);
+
+/* Close; NULL is allowed. Local. */
+void nke_dataset_close(nke_dataset **dataset);
+
+/* The number of rows n, the shape of a row ([n, d] -> 0 axes, [n, L, C] -> 1, [n, H, W, C] -> 2), its length d, the
+ * number of target columns k (0 without targets), whether the targets are of an integer type, the path as opened, the
+ * file's row number of row 0, and the bytes of chunk cache and index that this rank may hold. All local. */
+int64_t nke_dataset_rows(const nke_dataset *dataset);
+nke_shape nke_dataset_shape(const nke_dataset *dataset);
+int64_t nke_dataset_length(const nke_dataset *dataset);
+int64_t nke_dataset_targets(const nke_dataset *dataset);
+bool nke_dataset_targets_integral(const nke_dataset *dataset);
+const char *nke_dataset_path(const nke_dataset *dataset);
+int64_t nke_dataset_first_row(const nke_dataset *dataset);
+int64_t nke_dataset_bytes(const nke_dataset *dataset);
+
+/* Read n rows, listed strictly ascending in rows[n]: x [n, d] and y [n, k], row-major; either may be NULL. Local.
+ * NKE_ERR_DATA for a value that is NaN or infinite (file, data set, row and column named) and for unreadable data.
+ * Cost: in an ascending sweep each compressed chunk is unpacked once. */
+nke_status nke_dataset_read(nke_dataset *dataset, int64_t n, const int64_t *rows, double *x, double *y);
+
+/* The same for the contiguous rows [range.begin, range.end). */
+nke_status nke_dataset_read_range(nke_dataset *dataset, nke_range range, double *x, double *y);
+
+#endif
