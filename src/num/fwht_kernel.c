@@ -1,0 +1,215 @@
+/* One variant of the fast Walsh-Hadamard transform; NKE_REAL, NKE_LANES and NKE_SUFFIX come from the build.
+ *
+ * n = LANES x radix x radix x ...: the lowest bits are transformed inside a vector by permutations, together with the
+ * next ones across up to RADIX vectors, in one pass over registers; each further pass combines up to RADIX sub-blocks.
+ * Above LEAF elements (a part of the first-level cache) the passes recurse, sub-blocks first, so that all but the last
+ * few passes run in a near cache. */
+#include "num/fwht_variants.h"
+
+typedef NKE_REAL vec __attribute__((vector_size(NKE_LANES * sizeof(NKE_REAL)), aligned(sizeof(NKE_REAL)), may_alias));
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define INLINE static inline __attribute__((always_inline))
+
+/* Vectors of one pass over registers: 32 registers on AVX-512, 16 else. Later passes take at most 8 sub-blocks: more
+ * streams a power of two apart fall into the same few sets of the first-level cache. */
+#ifdef NKE_ISA_avx512
+enum { RADIX = 16 };
+#else
+enum { RADIX = 8 };
+#endif
+enum { LOG_COMBINE = 3, LEAF = 16384 / sizeof(NKE_REAL) };
+
+/* One butterfly inside a vector: y = (partner + self) where the bit of the lane is 0, (partner - self) where it is 1. */
+#if NKE_LANES == 16
+INLINE vec within(vec x)
+{
+  x = __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14) +
+      x * (vec){1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1};
+  x = __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13) +
+      x * (vec){1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1};
+  x = __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11) +
+      x * (vec){1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1};
+  x = __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7) +
+      x * (vec){1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1};
+  return x;
+}
+#elif NKE_LANES == 8
+INLINE vec within(vec x)
+{
+  x = __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6) + x * (vec){1, -1, 1, -1, 1, -1, 1, -1};
+  x = __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5) + x * (vec){1, 1, -1, -1, 1, 1, -1, -1};
+  x = __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3) + x * (vec){1, 1, 1, 1, -1, -1, -1, -1};
+  return x;
+}
+#elif NKE_LANES == 4
+INLINE vec within(vec x)
+{
+  x = __builtin_shufflevector(x, x, 1, 0, 3, 2) + x * (vec){1, -1, 1, -1};
+  x = __builtin_shufflevector(x, x, 2, 3, 0, 1) + x * (vec){1, 1, -1, -1};
+  return x;
+}
+#else
+INLINE vec within(vec x)
+{
+  return __builtin_shufflevector(x, x, 1, 0) + x * (vec){1, -1};
+}
+#endif
+
+/* DO(0), DO(1), ... DO(radix - 1) as straight-line code, radix a compile-time constant: the vectors stay in registers. */
+#define EACH(radix, DO)                                                                     \
+  do {                                                                                      \
+    DO(0);                                                                                  \
+    if (radix > 1) DO(1);                                                                   \
+    if (radix > 2) DO(2), DO(3);                                                            \
+    if (radix > 4) DO(4), DO(5), DO(6), DO(7);                                              \
+    if (radix > 8) DO(8), DO(9), DO(10), DO(11), DO(12), DO(13), DO(14), DO(15);            \
+  } while (0)
+
+INLINE void butterfly(vec *a, vec *b)
+{
+  const vec difference = *a - *b;
+  *a += *b;
+  *b = difference;
+}
+
+INLINE void butterfly4(vec *a, vec *b)
+{
+  butterfly(a, b);
+  butterfly(a + 1, b + 1);
+  butterfly(a + 2, b + 2);
+  butterfly(a + 3, b + 3);
+}
+
+INLINE void across4(vec *v)
+{
+  butterfly(v, v + 1);
+  butterfly(v + 2, v + 3);
+  butterfly(v, v + 2);
+  butterfly(v + 1, v + 3);
+}
+
+INLINE void across8(vec *v)
+{
+  across4(v);
+  across4(v + 4);
+  butterfly4(v, v + 4);
+}
+
+INLINE void across(vec *v, int radix)
+{
+  if (radix == 2) butterfly(v, v + 1);
+  if (radix == 4) across4(v);
+  if (radix == 8) across8(v);
+  if (radix == 16) {
+    across8(v);
+    across8(v + 8);
+    butterfly4(v, v + 8);
+    butterfly4(v + 4, v + 12);
+  }
+}
+
+/* Transform every block of radix * LANES consecutive elements of x. */
+INLINE void first_pass(NKE_REAL *x, int64_t n, int radix)
+{
+#define LOAD(i) v[i] = within(*(const vec *)(p + (i) * NKE_LANES))
+#define STORE(i) *(vec *)(p + (i) * NKE_LANES) = v[i]
+  for (NKE_REAL *p = x; p < x + n; p += radix * NKE_LANES) {
+    vec v[16];
+    EACH(radix, LOAD);
+    across(v, radix);
+    EACH(radix, STORE);
+  }
+#undef LOAD
+#undef STORE
+}
+
+/* Combine `radix` transformed sub-blocks of `sub` elements into one. */
+INLINE void combine(NKE_REAL *x, int64_t sub, int radix)
+{
+#define LOAD(i) v[i] = *(const vec *)(p + (i) * sub)
+#define STORE(i) *(vec *)(p + (i) * sub) = v[i]
+  for (NKE_REAL *p = x; p < x + sub; p += NKE_LANES) {
+    vec v[16];
+    EACH(radix, LOAD);
+    across(v, radix);
+    EACH(radix, STORE);
+  }
+#undef LOAD
+#undef STORE
+}
+
+static void combine_by(NKE_REAL *x, int64_t sub, int log_radix)
+{
+  switch (log_radix) {
+    case 1: combine(x, sub, 2); break;
+    case 2: combine(x, sub, 4); break;
+    case 3: combine(x, sub, 8); break;
+    default: break;
+  }
+}
+
+static int log2_of(int64_t n)
+{
+  return __builtin_ctzll((unsigned long long)n);
+}
+
+/* `bits` butterfly levels are cut into the fewest passes, as even as can be; this is the share of the first. */
+static int pass_share(int bits)
+{
+  const int passes = (bits + LOG_COMBINE - 1) / LOG_COMBINE;
+  return (bits + passes - 1) / passes;
+}
+
+static void leaf(NKE_REAL *x, int64_t n)
+{
+  const int64_t first = n < RADIX * NKE_LANES ? n : RADIX * NKE_LANES;
+  switch (first / NKE_LANES) {
+    case 1: first_pass(x, n, 1); break;
+    case 2: first_pass(x, n, 2); break;
+    case 4: first_pass(x, n, 4); break;
+    case 8: first_pass(x, n, 8); break;
+    default: first_pass(x, n, RADIX); break;
+  }
+  for (int64_t sub = first; sub < n;) {
+    const int log_radix = pass_share(log2_of(n / sub));
+    const int64_t block = sub << log_radix;
+    for (int64_t base = 0; base < n; base += block) combine_by(x + base, sub, log_radix);
+    sub = block;
+  }
+}
+
+static void transform(NKE_REAL *x, int64_t n)
+{
+  if (n <= LEAF) {
+    leaf(x, n);
+    return;
+  }
+  const int log_radix = pass_share(log2_of(n / LEAF));
+  const int64_t sub = n >> log_radix;
+  for (int64_t base = 0; base < n; base += sub) transform(x + base, sub);
+  combine_by(x, sub, log_radix);
+}
+
+/* Shorter than one vector. */
+static void transform_short(NKE_REAL *x, int64_t n)
+{
+  for (int64_t h = 1; h < n; h *= 2)
+    for (int64_t i = 0; i < n; i++)
+      if (!(i & h)) {
+        const NKE_REAL a = x[i], b = x[i + h];
+        x[i] = a + b;
+        x[i + h] = a - b;
+      }
+}
+
+void JOIN(nke_fwht_, NKE_SUFFIX)(NKE_REAL *x, int64_t n, int64_t count, int64_t stride)
+{
+  for (int64_t i = 0; i < count; i++) {
+    if (n < NKE_LANES)
+      transform_short(x + i * stride, n);
+    else
+      transform(x + i * stride, n);
+  }
+}
