@@ -54,6 +54,10 @@ endfunction()
 set(NKE_MPIRUN ${MPIEXEC_EXECUTABLE} --oversubscribe --allow-run-as-root
     --mca mpi_yield_when_idle 1 --mca hwloc_base_binding_policy none)
 
+# Leaks are errors, but for those of the libraries in lsan.supp.
+set(NKE_SANITIZE_ENVIRONMENT
+    "ASAN_OPTIONS=detect_leaks=1:fast_unwind_on_malloc=0;LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/support/lsan.supp:print_suppressions=0")
+
 function(nke_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINK;RANKS;LABELS" ${ARGN})
   if(NOT ARG_SOURCES)
@@ -76,6 +80,6 @@ function(nke_test name)
     endif()
     add_test(NAME ${test} COMMAND ${NKE_MPIRUN} -n ${ranks} $<TARGET_FILE:${name}>)
     set_tests_properties(${test} PROPERTIES PROCESSORS ${ranks} TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
-      ENVIRONMENT "OPENBLAS_NUM_THREADS=1;OMP_NUM_THREADS=1;ASAN_OPTIONS=detect_leaks=0;OMPI_MCA_rmaps_base_oversubscribe=1")
+      ENVIRONMENT "OPENBLAS_NUM_THREADS=1;OMP_NUM_THREADS=1;OMPI_MCA_rmaps_base_oversubscribe=1;${NKE_SANITIZE_ENVIRONMENT}")
   endforeach()
 endfunction()
