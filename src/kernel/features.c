@@ -1,0 +1,125 @@
+#include "kernel/features.h"
+
+#include "base/memory.h"
+#include "kernel/features_method.h"
+#include "kernel/gated_kernels.h"
+
+#include <string.h>
+
+struct nke_features {
+  const nke_features_method *method;
+  void *plan;
+  const nke_gated_kernels *k;
+  nke_shape input;
+  nke_embedding_options options;
+  double *mirrored; /* one row, when options.flip */
+  void *second;     /* its features */
+};
+
+static const nke_features_method *const methods[] = {&nke_features_random};
+
+static const nke_features_method *find_method(const char *name)
+{
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+    if (strcmp(methods[i]->name, name) == 0) return methods[i];
+  return NULL;
+}
+
+nke_status nke_features_create(const nke_network *network, const nke_embedding_options *options, nke_features **out)
+{
+  nke_status st = NKE_OK;
+  nke_features *f = NULL;
+  NKE_TRY(nke_calloc(1, sizeof *f, "the embedding", &f));
+  f->options = *options;
+  f->input = network->input;
+  f->k = nke_gated_kernels_get(options->precision);
+  f->method = find_method(options->method);
+  if (!f->method) {
+    st = nke_fail(NKE_ERR_USAGE, "embedding.method: no method '%s'", options->method);
+    goto done;
+  }
+  NKE_TRY(f->method->create(network, &f->options, &f->plan));
+  if (options->flip) {
+    NKE_TRY(nke_alloc(nke_shape_length(f->input), sizeof *f->mirrored, "a mirrored row", &f->mirrored));
+    NKE_TRY(nke_alloc(f->options.features, (size_t)nke_precision_bytes(options->precision), "features of a mirrored row",
+                      &f->second));
+  }
+done:
+  if (st != NKE_OK) nke_features_destroy(&f);
+  *out = f;
+  return st;
+}
+
+void nke_features_destroy(nke_features **features)
+{
+  if (!features || !*features) return;
+  nke_features *const f = *features;
+  if (f->plan) f->method->destroy(f->plan);
+  nke_free(f->mirrored);
+  nke_free(f->second);
+  nke_free(f);
+  *features = NULL;
+}
+
+int64_t nke_features_length(const nke_features *features)
+{
+  return features->options.features;
+}
+
+double nke_features_flops_per_row(const nke_features *features)
+{
+  return features->method->flops_per_row(features->plan) * (features->options.flip ? 2 : 1);
+}
+
+int64_t nke_features_bytes(const nke_features *features)
+{
+  return features->method->bytes(features->plan);
+}
+
+int nke_features_widths(const nke_features *features, int64_t widths[NKE_MAX_WIDTHS])
+{
+  memcpy(widths, features->options.widths, sizeof features->options.widths);
+  return features->options.n_widths;
+}
+
+/* out = x mirrored left to right. */
+static void mirror(nke_shape shape, const double *x, double *out)
+{
+  const int64_t c = shape.channels, w = shape.width;
+  for (int64_t i = 0; i < shape.height; i++)
+    for (int64_t j = 0; j < w; j++)
+      memcpy(out + (i * w + j) * c, x + (i * w + w - 1 - j) * c, (size_t)c * sizeof *x);
+}
+
+static nke_status apply_row(nke_features *f, const double *x, void *z)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(f->method->apply(f->plan, x, z));
+  if (!f->options.flip) return st;
+  mirror(f->input, x, f->mirrored);
+  NKE_TRY(f->method->apply(f->plan, f->mirrored, f->second));
+  /* (z + z') / 2: the features of (k(x, y) + k(x, flip y)) / 2 for a flip-equivariant network. */
+  f->k->add_scaled(f->options.features, 1, f->second, z);
+  f->k->add_scaled(f->options.features, -0.5, z, z);
+done:
+  return st;
+}
+
+nke_status nke_features_apply(nke_features *features, int64_t n, const double *x, void *z)
+{
+  nke_status st = NKE_OK;
+  const int64_t d = nke_shape_length(features->input), m = features->options.features;
+  const int64_t bytes = m * nke_precision_bytes(features->options.precision);
+  for (int64_t i = 0; i < n; i++) {
+    void *const zi = (char *)z + i * bytes;
+    NKE_TRY(apply_row(features, x + i * d, zi));
+    const int64_t bad = features->k->find_nonfinite(m, zi);
+    if (bad < m) {
+      st = nke_fail(NKE_ERR_NUMERIC, "embedding: feature %lld of row %lld of a block is not finite", (long long)bad,
+                    (long long)i);
+      goto done;
+    }
+  }
+done:
+  return st;
+}

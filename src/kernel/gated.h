@@ -1,0 +1,165 @@
+/* Gated random features: the parts that gated*.c share. Internal to src/kernel.
+ *
+ * Every layer is carried as two images of feature vectors, S with <S(x), S(x')> ~ Sigma and T with <T, T'> ~ Theta:
+ *   linear layer   S' = w / sqrt(taps) sum_t P_t S_t + b r,          T' = w / sqrt(taps) sum_t P_t T_t + S'
+ *   activation     S' = phi(W S) / sqrt m,                          T' = phi'(W S) .* (G T) / sqrt m
+ * P_t are cyclic shifts, W = H D H D H D and G = H D H D with random signs D [Yu et al. 2016; Choromanski et al. 2017].
+ * As long as nothing random has happened (`raw`), linear layers concatenate instead of summing, and stay exact. */
+#ifndef NKE_KERNEL_GATED_H
+#define NKE_KERNEL_GATED_H
+
+#include "kernel/features_method.h"
+#include "kernel/gated_kernels.h"
+
+/* What is known of Theta: 0 before the first linear layer, equal to Sigma after it, its own after the first activation. */
+typedef enum nke_theta { NKE_THETA_ZERO, NKE_THETA_IS_SIGMA, NKE_THETA_OWN } nke_theta;
+
+/* One feature vector of `stride` entries (a power of two, at least 16) for each pixel; entries from `width_*` on are 0. */
+typedef struct nke_image {
+  nke_shape shape;
+  int64_t width_s, width_t;
+  int64_t stride;
+  int raw;
+  nke_theta theta;
+  void *s, *t; /* t is NULL unless theta is NKE_THETA_OWN */
+} nke_image;
+
+/* Weighted sums of input pixels: conv, dense, pooling and flatten alike. */
+typedef struct nke_taps {
+  int n;
+  int64_t out_pixels;
+  double scale;
+  double bias;
+  int32_t *pixel; /* [out_pixels][n], -1 outside the image */
+  int32_t *shift; /* [n] */
+  void *sign_data; /* [n][stride], or NULL where distinct shifts do */
+  const void **sign;
+  void *bias_table; /* [stride], or NULL */
+} nke_taps;
+
+/* `blocks` blocks of `length` rows, each sqrt(N) (H / sqrt N) D_k ... (H / sqrt N) D_1. */
+typedef struct nke_hadamard {
+  int64_t length;
+  int64_t blocks;
+  int stages;
+  void *signs; /* [blocks][stages][length] */
+} nke_hadamard;
+
+typedef struct nke_gated_plan nke_gated_plan;
+typedef struct nke_gated_stage nke_gated_stage;
+
+struct nke_gated_stage {
+  nke_status (*forward)(nke_gated_plan *plan, nke_gated_stage *stage);
+  const nke_image *in;
+  nke_image out; /* owned */
+  double flops;
+  int64_t bytes;
+  nke_taps taps;
+  int adds_sigma; /* Theta <- Theta + Sigma after the taps: conv and dense */
+  int concat;
+  int split;      /* the last layer: T' stays beside S' instead of taking it in */
+  /* activation */
+  const nke_layer *layer;
+  int64_t width;
+  int pool_h, pool_w;
+  nke_hadamard w, g;
+  void *w_dense, *g_dense; /* [width][in length], small inputs of many pixels */
+  void *out_table;         /* [out.stride]: random signs / (sqrt(width) pool^2) */
+  void *phase;             /* [out.stride], exp-normalized only */
+  /* residual: the sum of two images */
+  const nke_image *other;
+  void *other_sign; /* [out.stride] */
+};
+
+struct nke_gated_plan {
+  const nke_gated_kernels *k;
+  nke_precision precision;
+  nke_kernel_kind kernel;
+  int64_t real_bytes;
+  uint64_t seed;
+  uint32_t next_stream; /* counts the random objects in the order of the layers */
+  nke_image input;
+  int n_stages;
+  nke_gated_stage **stages; /* owned, in the order of execution */
+  const nke_image *result;
+  int split; /* z = [T ; S]: the last layer is linear */
+  int n_widths, used_widths;
+  int64_t widths[NKE_MAX_WIDTHS];
+  void *work;       /* scratch of work_bytes, shared by the stages */
+  int64_t work_bytes;
+  int64_t bytes;
+};
+
+/* Entry `i` of a vector of the plan's precision. */
+static inline void *nke_at(const nke_gated_plan *plan, const void *base, int64_t i)
+{
+  return (char *)(uintptr_t)base + i * plan->real_bytes;
+}
+
+/* Allocation that is counted in plan->bytes; zeroed, `count` entries of the plan's precision. Local. */
+nke_status nke_gated_alloc(nke_gated_plan *plan, int64_t count, const char *what, void *out);
+
+/* table[i] = scale * (+-1) for i < n, from the next stream of the plan. Local. */
+nke_status nke_gated_signs(nke_gated_plan *plan, int64_t n, double scale, void *table);
+
+/* Ask for at least this much scratch. */
+static inline void nke_gated_need_work(nke_gated_plan *plan, int64_t entries)
+{
+  plan->work_bytes = nke_max(plan->work_bytes, entries * plan->real_bytes);
+}
+
+/* Append a stage that reads `in`; its forward, out and tables are the caller's to set. Local. */
+nke_status nke_gated_stage_add(nke_gated_plan *plan, const nke_image *in, nke_gated_stage **out);
+
+/* Allocate out's vectors for its shape, widths, stride and theta. Local. */
+nke_status nke_image_alloc(nke_gated_plan *plan, nke_image *image);
+
+/* gated_taps.c: the taps of a linear layer on an image of shape `in` (conv, dense, avgpool, global_avgpool, flatten); NULL
+ * is the identity. `mixes`: the taps of one output are summed into one vector, so they need distinct shifts or signs. */
+nke_status nke_taps_create(nke_gated_plan *plan, const nke_layer *layer, nke_shape in, nke_shape out, int64_t stride,
+                           int mixes, nke_taps *taps);
+void nke_taps_clear(nke_taps *taps);
+/* out [stride] = the sum of the taps of output pixel `pixel`, of the feature image `data`; without the bias. */
+void nke_taps_sum(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, const void *data, int64_t pixel,
+                  void *out);
+/* out [n * width (+ 1)] = the taps side by side, then the bias where there is one. */
+void nke_taps_concat(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, int64_t width, const void *data,
+                     int64_t pixel, void *out);
+/* Entries of such a vector. */
+int64_t nke_taps_concat_width(const nke_taps *taps, int64_t width);
+/* The features of Theta side by side, then, where the layer adds Sigma, s [width_s]; and their number. */
+void nke_taps_concat_theta(const nke_gated_plan *plan, const nke_taps *taps, const nke_image *in, int adds_sigma,
+                           int64_t pixel, const void *s, int64_t width_s, void *t);
+int64_t nke_taps_concat_theta_width(const nke_taps *taps, const nke_image *in, int adds_sigma, int64_t width_s);
+
+/* The features of Theta before a layer (Sigma's where the two are equal), and their width. */
+static inline const void *nke_image_theta(const nke_image *in)
+{
+  return in->theta == NKE_THETA_OWN ? in->t : in->s;
+}
+static inline int64_t nke_image_theta_width(const nke_image *in)
+{
+  return in->theta == NKE_THETA_OWN ? in->width_t : in->width_s;
+}
+
+/* gated_linear.c: stages without an activation. Each returns its output image. */
+nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, int is_last,
+                            const nke_image **out);
+nke_status nke_gated_layernorm(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, const nke_image **out);
+nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke_image *a, const nke_image *b,
+                         const nke_image **out);
+
+/* gated_activation.c: [linear], activation, [average pooling] in one stage. `linear` may be NULL; pool_h x pool_w is the
+ * window of the pooling that follows (1 x 1: none), `out_shape` the shape after it. */
+nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation, int pool_h,
+                                int pool_w, nke_shape out_shape, const nke_image *in, const nke_image **out);
+
+/* gated_projection.c */
+nke_status nke_hadamard_create(nke_gated_plan *plan, int64_t length, int64_t rows, int stages, nke_hadamard *h);
+/* out [length] = block `block` of rows applied to in [length]; in and out differ. */
+void nke_hadamard_apply(const nke_gated_plan *plan, const nke_hadamard *h, int64_t block, const void *in, void *out);
+double nke_hadamard_flops(const nke_hadamard *h);
+/* Rows of norms distributed as those of Gaussian vectors, orthogonal in blocks of d: matrix [rows][stride]. */
+nke_status nke_orthogonal_create(nke_gated_plan *plan, int64_t rows, int64_t d, int64_t stride, void **matrix);
+
+#endif

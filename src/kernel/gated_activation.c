@@ -1,0 +1,311 @@
+#include "base/memory.h"
+#include "base/rng.h"
+#include "kernel/gated.h"
+#include "num/gemm.h"
+#include "num/fwht.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The largest input of a dense projection, and the scratch vectors of one pixel after the first that nke_taps_sum uses. */
+enum { DENSE_INPUT = 128, SLOT_S = 1, SLOT_T, SLOT_A, SLOT_G, SLOT_PHI, SLOT_DPHI, SLOTS };
+
+/* Scratch vector of `length` entries; slot 0 belongs to the taps. */
+static void *slot(const nke_gated_plan *plan, int64_t length, int which)
+{
+  return nke_at(plan, plan->work, which * length);
+}
+
+/* phi of the kernel that has none: z = |S| e^(gamma (1 + shift) / 2) sqrt 2 cos(sqrt(gamma) W S / |S| + phase), whose
+ * mean product is |S||S'| exp(gamma (rho + shift)) [Rahimi and Recht 2007]; the derivative dual is gamma times that
+ * without the norms. */
+static void eval_normalised(const nke_gated_plan *plan, const nke_gated_stage *stage, int64_t first, int64_t n,
+                            double norm, void *a, void *phi, void *dphi)
+{
+  const double gamma = stage->layer->activation.param[0], shift = stage->layer->activation.param[1];
+  const double gain = sqrt(2 * exp(gamma * (1 + shift)));
+  const nke_activation cosine = {.kind = NKE_ACT_COS, .n_params = 3, .param = {gain, 1, 0}};
+  const size_t bytes = (size_t)(n * plan->real_bytes);
+  memcpy(dphi, nke_at(plan, stage->phase, first), bytes);
+  plan->k->add_scaled(n, norm > 0 ? sqrt(gamma) / norm : 0, a, dphi);
+  memcpy(a, dphi, bytes);
+  plan->k->eval(&cosine, n, a, phi, dphi);
+  memset(dphi, 0, bytes);
+  plan->k->add_scaled(n, sqrt(gamma), phi, dphi);
+  memset(a, 0, bytes);
+  plan->k->add_scaled(n, norm, phi, a);
+  memcpy(phi, a, bytes);
+}
+
+static nke_status eval_slow(const nke_gated_plan *plan, const nke_activation *act, int64_t n, const void *a, void *phi,
+                            void *dphi)
+{
+  nke_status st = NKE_OK;
+  double *x;
+  NKE_TRY(nke_alloc(3 * n, sizeof *x, "an activation", &x));
+  plan->k->to_double(n, a, x);
+  st = nke_activation_eval(act, n, x, x + n, x + 2 * n);
+  plan->k->from_double(n, 1, x + n, phi);
+  plan->k->from_double(n, 1, x + 2 * n, dphi);
+  nke_free(x);
+done:
+  return st;
+}
+
+/* Add phi(a) and phi'(a) .* g of features [first, first + n) to output pixel `to`. `norm` is |S|. */
+static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64_t to, int64_t first, int64_t n,
+                       double norm, void *a, const void *g)
+{
+  nke_status st = NKE_OK;
+  nke_image *const out = &stage->out;
+  const nke_activation *const act = &stage->layer->activation;
+  const void *const table = nke_at(plan, stage->out_table, first);
+  const double c = 1 / (sqrt((double)stage->width) * stage->pool_h * stage->pool_w);
+  void *const s = nke_at(plan, out->s, to * out->stride + first);
+  void *const t = g ? nke_at(plan, out->t, to * out->stride + first) : NULL;
+  if (act->kind == NKE_ACT_RELU) {
+    plan->k->gate_relu(n, table, c, a, g, s, t);
+    return NKE_OK;
+  }
+  const int64_t length = stage->w.length;
+  void *const phi = slot(plan, length, SLOT_PHI), *const dphi = slot(plan, length, SLOT_DPHI);
+  for (int64_t i = 0; i < n; i += length) {
+    const int64_t count = nke_min(length, n - i);
+    void *const ai = nke_at(plan, a, i);
+    if (act->kind == NKE_ACT_EXP_NORMALIZED)
+      eval_normalised(plan, stage, first + i, count, norm, ai, phi, dphi);
+    else if (!plan->k->eval(act, count, ai, phi, dphi))
+      NKE_TRY(eval_slow(plan, act, count, ai, phi, dphi));
+    plan->k->gate(count, nke_at(plan, table, i), c, phi, dphi, g ? nke_at(plan, g, i) : NULL, nke_at(plan, s, i),
+                  g ? nke_at(plan, t, i) : NULL);
+  }
+done:
+  return st;
+}
+
+/* The output pixel that pixel p of the unpooled image is averaged into, -1 if it falls off the edge. */
+static int64_t pooled(const nke_gated_stage *stage, int64_t p)
+{
+  const int64_t width = stage->layer->in.width;
+  const int64_t y = p / width / stage->pool_h, x = p % width / stage->pool_w;
+  if (y >= stage->out.shape.height || x >= stage->out.shape.width) return -1;
+  return y * stage->out.shape.width + x;
+}
+
+/* Theta' = Sigma' before the activation. */
+static int theta_is_sigma(const nke_gated_stage *stage)
+{
+  return stage->in->theta == NKE_THETA_ZERO || (stage->in->theta == NKE_THETA_IS_SIGMA && !stage->adds_sigma);
+}
+
+/* Pre-activation features of one pixel: s, and t = T' for the gate. */
+static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *stage, const void *s_in, const void *t_in,
+                           int64_t pixel, void *s, void *t)
+{
+  const nke_image *const in = stage->in;
+  const int64_t length = stage->w.length;
+  if (stage->concat) {
+    memset(s, 0, (size_t)(length * plan->real_bytes));
+    nke_taps_concat(plan, &stage->taps, in->stride, in->width_s, s_in, pixel, s);
+  } else {
+    nke_taps_sum(plan, &stage->taps, length, s_in, pixel, s);
+    if (stage->taps.bias_table) plan->k->add(length, stage->taps.bias_table, s);
+  }
+  if (!t) return;
+  if (theta_is_sigma(stage)) {
+    memcpy(t, s, (size_t)(length * plan->real_bytes));
+    return;
+  }
+  if (stage->concat) {
+    memset(t, 0, (size_t)(length * plan->real_bytes));
+    nke_taps_concat_theta(plan, &stage->taps, in, stage->adds_sigma, pixel, s,
+                          nke_taps_concat_width(&stage->taps, in->width_s), t);
+    return;
+  }
+  nke_taps_sum(plan, &stage->taps, length, t_in, pixel, t);
+  if (stage->adds_sigma) plan->k->add(length, s, t);
+}
+
+static nke_status forward_block(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, const void *s_in,
+                                const void *t_in)
+{
+  nke_status st = NKE_OK;
+  const int64_t length = stage->w.length, first = block * length, n = nke_min(length, stage->out.stride - first);
+  void *const s = slot(plan, length, SLOT_S), *const a = slot(plan, length, SLOT_A);
+  void *const t = stage->out.theta == NKE_THETA_OWN ? slot(plan, length, SLOT_T) : NULL;
+  void *const g = t ? slot(plan, length, SLOT_G) : NULL;
+  for (int64_t p = 0; p < stage->taps.out_pixels; p++) {
+    const int64_t to = pooled(stage, p);
+    if (to < 0) continue;
+    pre_activation(plan, stage, s_in, t_in, p, s, t);
+    const double norm = stage->phase ? sqrt(plan->k->norm2(length, s)) : 0;
+    nke_hadamard_apply(plan, &stage->w, block, s, a);
+    if (t) nke_hadamard_apply(plan, &stage->g, block, t, g);
+    NKE_TRY(gate(plan, stage, to, first, n, norm, a, g));
+  }
+done:
+  return st;
+}
+
+static void clear_outputs(const nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  const size_t bytes = (size_t)(nke_shape_pixels(stage->out.shape) * stage->out.stride * plan->real_bytes);
+  memset(stage->out.s, 0, bytes);
+  if (stage->out.t) memset(stage->out.t, 0, bytes);
+}
+
+/* Entries from the width on stay 0: the last block of rows may reach beyond it. */
+static void clear_tails(const nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  const nke_image *const out = &stage->out;
+  const size_t tail = (size_t)((out->stride - stage->width) * plan->real_bytes);
+  if (!tail) return;
+  for (int64_t p = 0; p < nke_shape_pixels(out->shape); p++) {
+    memset(nke_at(plan, out->s, p * out->stride + stage->width), 0, tail);
+    if (out->t) memset(nke_at(plan, out->t, p * out->stride + stage->width), 0, tail);
+  }
+}
+
+/* The image with fresh signs D_b, so that each block of rows sees an independent sum of the taps. */
+static void sign_image(const nke_gated_plan *plan, const nke_image *in, const void *sign, const void *from, void *to)
+{
+  for (int64_t p = 0; p < nke_shape_pixels(in->shape); p++)
+    plan->k->scale_by(in->stride, sign, nke_at(plan, from, p * in->stride), nke_at(plan, to, p * in->stride));
+}
+
+static nke_status forward_hadamard(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  nke_status st = NKE_OK;
+  const nke_image *const in = stage->in;
+  const int64_t length = stage->w.length, entries = nke_shape_pixels(in->shape) * in->stride;
+  clear_outputs(plan, stage);
+  for (int64_t b = 0; b < stage->w.blocks; b++) {
+    const void *s = in->s, *t = nke_image_theta(in);
+    if (b > 0 && stage->other_sign) {
+      const void *const sign = nke_at(plan, stage->other_sign, b * in->stride);
+      void *const u = slot(plan, length, SLOTS), *const v = nke_at(plan, u, entries);
+      sign_image(plan, in, sign, s, u);
+      if (in->theta == NKE_THETA_OWN) sign_image(plan, in, sign, t, v);
+      s = u;
+      t = in->theta == NKE_THETA_OWN ? v : u;
+    }
+    NKE_TRY(forward_block(plan, stage, b, s, t));
+  }
+  clear_tails(plan, stage);
+done:
+  return st;
+}
+
+/* Raw patches of many pixels: one row of the image at a time through a matrix product. */
+static nke_status forward_dense(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  nke_status st = NKE_OK;
+  const int64_t length = stage->w.length, row = stage->layer->in.width, m = stage->out.stride;
+  void *const patches = slot(plan, length, SLOTS);
+  void *const a = nke_at(plan, patches, row * length), *const g = nke_at(plan, a, row * m);
+  const int gated = stage->out.theta == NKE_THETA_OWN;
+  clear_outputs(plan, stage);
+  for (int64_t first = 0; first < stage->taps.out_pixels; first += row) {
+    for (int64_t x = 0; x < row; x++)
+      pre_activation(plan, stage, stage->in->s, NULL, first + x, nke_at(plan, patches, x * length), NULL);
+    NKE_TRY(nke_gemm(plan->precision, NKE_PLAIN, NKE_TRANSPOSED, row, m, length, patches, length,
+                     stage->w_dense, length, 0, a, m));
+    if (gated) {
+      NKE_TRY(nke_gemm(plan->precision, NKE_PLAIN, NKE_TRANSPOSED, row, m, length, patches, length,
+                     stage->g_dense, length, 0, g, m));
+    }
+    for (int64_t x = 0; x < row; x++) {
+      const int64_t to = pooled(stage, first + x);
+      if (to < 0) continue;
+      const void *const patch = nke_at(plan, patches, x * length);
+      const double norm = stage->phase ? sqrt(plan->k->norm2(length, patch)) : 0;
+      NKE_TRY(gate(plan, stage, to, 0, m, norm, nke_at(plan, a, x * m), gated ? nke_at(plan, g, x * m) : NULL));
+    }
+  }
+  clear_tails(plan, stage);
+done:
+  return st;
+}
+
+/* Random signs with the weights of the average: 1 / (sqrt m pool_h pool_w), zero from the width on. */
+static nke_status create_tables(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  nke_status st = NKE_OK;
+  const double c = 1 / (sqrt((double)stage->width) * stage->pool_h * stage->pool_w);
+  NKE_TRY(nke_gated_alloc(plan, stage->out.stride, "signs of the features", &stage->out_table));
+  NKE_TRY(nke_gated_signs(plan, stage->width, c, stage->out_table));
+  if (stage->layer->activation.kind == NKE_ACT_EXP_NORMALIZED) {
+    const uint64_t stream = nke_stream(NKE_STREAM_PHASE, plan->next_stream++);
+    NKE_TRY(nke_gated_alloc(plan, stage->out.stride, "phases of the features", &stage->phase));
+    for (int64_t i = 0; i < stage->out.stride; i++) {
+      const double phase = 6.283185307179586 * nke_random_uniform(plan->seed, stream, (uint64_t)i);
+      plan->k->from_double(1, 1, &phase, nke_at(plan, stage->phase, i));
+    }
+  }
+done:
+  return st;
+}
+
+static nke_status create_projections(nke_gated_plan *plan, nke_gated_stage *stage, int64_t d, int64_t length)
+{
+  nke_status st = NKE_OK;
+  const int64_t m = stage->width, row = stage->layer->in.width, stride = stage->out.stride;
+  const nke_image *const in = stage->in;
+  const int gated = stage->out.theta == NKE_THETA_OWN;
+  if (stage->concat && d <= DENSE_INPUT && stage->taps.out_pixels > 1 && theta_is_sigma(stage)) {
+    stage->forward = forward_dense;
+    stage->w = (nke_hadamard){.length = length};
+    NKE_TRY(nke_orthogonal_create(plan, stride, d, length, &stage->w_dense));
+    if (gated) NKE_TRY(nke_orthogonal_create(plan, stride, d, length, &stage->g_dense));
+    nke_gated_need_work(plan, (SLOTS + row) * length + 2 * row * stride);
+    stage->flops = (2.0 * (double)d * (1 + gated) + 6) * (double)(stage->taps.out_pixels * m);
+    return st;
+  }
+  stage->forward = forward_hadamard;
+  NKE_TRY(nke_hadamard_create(plan, length, m, 3, &stage->w));
+  if (gated) NKE_TRY(nke_hadamard_create(plan, length, m, 2, &stage->g));
+  nke_gated_need_work(plan, SLOTS * length);
+  if (stage->w.blocks > 1 && !stage->concat && stage->taps.n > 1) {
+    NKE_TRY(nke_gated_alloc(plan, stage->w.blocks * length, "signs of the blocks", &stage->other_sign));
+    NKE_TRY(nke_gated_signs(plan, stage->w.blocks * length, 1, stage->other_sign));
+    nke_gated_need_work(plan, SLOTS * length + 2 * nke_shape_pixels(in->shape) * in->stride);
+  }
+  const double pixel = nke_hadamard_flops(&stage->w) + (gated ? nke_hadamard_flops(&stage->g) : 0) + 6.0 * (double)m +
+                       (1.0 + gated) * stage->taps.n * (double)(length * stage->w.blocks);
+  stage->flops = pixel * (double)stage->taps.out_pixels;
+done:
+  return st;
+}
+
+nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation, int pool_h,
+                                int pool_w, nke_shape out_shape, const nke_image *in, const nke_image **out)
+{
+  nke_status st = NKE_OK;
+  nke_gated_stage *stage;
+  NKE_TRY(nke_gated_stage_add(plan, in, &stage));
+  stage->layer = activation;
+  stage->pool_h = pool_h;
+  stage->pool_w = pool_w;
+  stage->width = plan->widths[plan->used_widths++];
+  stage->adds_sigma = linear != NULL;
+  stage->concat = in->raw;
+  NKE_TRY(nke_taps_create(plan, linear, in->shape, activation->in, in->stride, !in->raw, &stage->taps));
+  const nke_theta before = linear && in->theta == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : in->theta;
+  nke_image *const o = &stage->out;
+  *o = (nke_image){.shape = out_shape, .width_s = stage->width, .width_t = stage->width};
+  o->theta = plan->kernel == NKE_KERNEL_NTK && before != NKE_THETA_ZERO ? NKE_THETA_OWN : NKE_THETA_ZERO;
+  o->stride = nke_power_of_two(nke_max(NKE_GATED_LANES, stage->width));
+  const int64_t d = stage->concat ? nke_taps_concat_width(&stage->taps, in->width_s) : in->width_s;
+  int64_t length = in->stride;
+  if (stage->concat) {
+    /* One entry more: concat may write a bias behind the features of Theta. */
+    const int64_t d_t = theta_is_sigma(stage) ? 0 : nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, d) + 1;
+    length = nke_power_of_two(nke_max(NKE_GATED_LANES, nke_max(d, d_t)));
+  }
+  NKE_TRY(nke_image_alloc(plan, o));
+  NKE_TRY(create_tables(plan, stage));
+  NKE_TRY(create_projections(plan, stage, d, length));
+  *out = o;
+done:
+  return st;
+}

@@ -1,0 +1,193 @@
+/* Compiled once for each precision and instruction set (nke_isa_sources in cmake/NkeTargets.cmake): NKE_REAL is float or
+ * double, NKE_SUFFIX names the table. */
+#include "kernel/gated_kernels.h"
+
+#include "kernel/gated_math.h"
+
+#define NKE_PASTE(a, b) a##b
+#define NKE_NAME(a, b) NKE_PASTE(a, b)
+#define NKE_TEXT(a) #a
+#define NKE_STRING(a) NKE_TEXT(a)
+
+typedef NKE_REAL real;
+
+enum { LANES = NKE_GATED_LANES, BATCH = 8 }; /* BATCH vectors are summed in registers at a time */
+
+/* One group of 16 entries; the compiler cuts it into as many registers as it takes. */
+typedef real group __attribute__((vector_size(LANES * sizeof(real)), may_alias));
+
+static void gather(int64_t n, int n_taps, const void *const *in, const int32_t *shift, const void *const *signs,
+                   double scale, void *out)
+{
+  const int64_t groups = n / LANES, mask = groups - 1, batch = groups < BATCH ? groups : BATCH;
+  group *const y = out;
+  for (int64_t first = 0; first < groups; first += batch) {
+    group sum[BATCH];
+    for (int b = 0; b < BATCH; b++) sum[b] = (group){0};
+    for (int t = 0; t < n_taps; t++) {
+      const group *const x = in[t];
+      if (!x) continue;
+      const int64_t start = first + shift[t] / LANES;
+      if (signs) {
+        const group *const s = signs[t];
+        for (int64_t b = 0; b < batch; b++) sum[b] += s[(start + b) & mask] * x[(start + b) & mask];
+      } else if (batch == BATCH && (start & mask) + BATCH <= groups) {
+        const group *const from = x + (start & mask);
+        for (int b = 0; b < BATCH; b++) sum[b] += from[b];
+      } else {
+        for (int64_t b = 0; b < batch; b++) sum[b] += x[(start + b) & mask];
+      }
+    }
+    for (int64_t b = 0; b < batch; b++) y[first + b] = sum[b] * (real)scale;
+  }
+}
+
+static void scale_by(int64_t n, const void *table, const void *in, void *out)
+{
+  const real *const w = table, *const x = in;
+  real *const y = out;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] = w[i] * x[i];
+}
+
+static void add(int64_t n, const void *in, void *out)
+{
+  const real *const x = in;
+  real *const y = out;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void add_scaled(int64_t n, double c, const void *in, void *out)
+{
+  const real *const x = in, scale = (real)c;
+  real *const y = out;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] += scale * x[i];
+}
+
+static double norm2(int64_t n, const void *in)
+{
+  const real *const x = in;
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+  return sum;
+}
+
+/* One loop an activation: VALUE and SLOPE are expressions in x and the parameters p. */
+#define NKE_EVAL_LOOP(VALUE, SLOPE)       \
+  do {                                    \
+    _Pragma("omp simd")                   \
+    for (int64_t i = 0; i < n; i++) {     \
+      const real x = a[i];                \
+      phi[i] = (VALUE);                   \
+      dphi[i] = (SLOPE);                  \
+    }                                     \
+  } while (0)
+
+static const real two_over_sqrt_pi = (real)1.1283791670955126;
+static const real sqrt_half = (real)0.70710678118654752;
+static const real gauss = (real)0.39894228040143268; /* 1 / sqrt(2 pi) */
+
+static int eval(const nke_activation *act, int64_t n, const void *in, void *value, void *slope)
+{
+  const real *const a = in;
+  real *const phi = value, *const dphi = slope;
+  const real p = (real)act->param[0], q = (real)act->param[1], r = (real)act->param[2];
+  const real rbf = real_sqrt(2 * p), quarter_pi = (real)0.78539816339744831, root2 = (real)1.4142135623730951;
+  switch (act->kind) {
+    case NKE_ACT_IDENTITY: NKE_EVAL_LOOP(x, 1); return 1;
+    case NKE_ACT_RELU: NKE_EVAL_LOOP(x > 0 ? x : 0, x > 0 ? 1 : 0); return 1;
+    case NKE_ACT_ABRELU: NKE_EVAL_LOOP(x > 0 ? q * x : p * x, x > 0 ? q : p); return 1;
+    case NKE_ACT_ERF:
+      NKE_EVAL_LOOP(p * real_erf(q * x) + r, p * q * two_over_sqrt_pi * real_exp(-q * q * x * x));
+      return 1;
+    case NKE_ACT_GELU:
+      NKE_EVAL_LOOP(x * (real)0.5 * (1 + real_erf(x * sqrt_half)),
+                    (real)0.5 * (1 + real_erf(x * sqrt_half)) + x * gauss * real_exp((real)-0.5 * x * x));
+      return 1;
+    case NKE_ACT_SIN: NKE_EVAL_LOOP(p * real_sin(q * x + r), p * q * real_cos(q * x + r)); return 1;
+    case NKE_ACT_COS: NKE_EVAL_LOOP(p * real_cos(q * x + r), -p * q * real_sin(q * x + r)); return 1;
+    case NKE_ACT_RBF:
+      NKE_EVAL_LOOP(root2 * real_sin(rbf * x + quarter_pi), root2 * rbf * real_cos(rbf * x + quarter_pi));
+      return 1;
+    case NKE_ACT_EXP: NKE_EVAL_LOOP(p * real_exp(q * x), p * q * real_exp(q * x)); return 1;
+    case NKE_ACT_GAUSSIAN:
+      NKE_EVAL_LOOP(p * real_exp(-q * x * x), -2 * q * x * p * real_exp(-q * x * x));
+      return 1;
+    case NKE_ACT_TANH: NKE_EVAL_LOOP(real_tanh(x), 1 - real_tanh(x) * real_tanh(x)); return 1;
+    case NKE_ACT_SIGMOID: NKE_EVAL_LOOP(real_sigmoid(x), real_sigmoid(x) * real_sigmoid(-x)); return 1;
+    case NKE_ACT_SILU:
+      NKE_EVAL_LOOP(x * real_sigmoid(x), real_sigmoid(x) * (1 + x * real_sigmoid(-x)));
+      return 1;
+    case NKE_ACT_SOFTPLUS: NKE_EVAL_LOOP(real_softplus(x), real_sigmoid(x)); return 1;
+    default: return 0;
+  }
+}
+
+static void gate(int64_t n, const void *table, double c, const void *value, const void *slope, const void *g_in,
+                 void *s_out, void *t_out)
+{
+  const real *const w = table, *const phi = value, *const dphi = slope, *const g = g_in, scale = (real)c;
+  real *const s = s_out, *const t = t_out;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) s[i] += w[i] * phi[i];
+  if (!g) return;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) t[i] += scale * dphi[i] * g[i];
+}
+
+static void gate_relu(int64_t n, const void *table, double c, const void *in, const void *g_in, void *s_out, void *t_out)
+{
+  const real *const w = table, *const a = in, *const g = g_in, scale = (real)c;
+  real *const s = s_out, *const t = t_out;
+  if (!g) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) s[i] += w[i] * (a[i] > 0 ? a[i] : 0);
+    return;
+  }
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    s[i] += w[i] * (a[i] > 0 ? a[i] : 0);
+    t[i] += scale * (a[i] > 0 ? g[i] : 0);
+  }
+}
+
+static void from_double(int64_t n, double scale, const double *in, void *out)
+{
+  real *const y = out;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] = (real)(scale * in[i]);
+}
+
+static void to_double(int64_t n, const void *in, double *out)
+{
+  const real *const x = in;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) out[i] = (double)x[i];
+}
+
+static int64_t find_nonfinite(int64_t n, const void *in)
+{
+  const real *const x = in;
+  for (int64_t i = 0; i < n; i++)
+    if (!isfinite(x[i])) return i;
+  return n;
+}
+
+extern const nke_gated_kernels NKE_NAME(nke_gated_kernels_, NKE_SUFFIX);
+const nke_gated_kernels NKE_NAME(nke_gated_kernels_, NKE_SUFFIX) = {
+  .isa = NKE_STRING(NKE_SUFFIX),
+  .gather = gather,
+  .scale_by = scale_by,
+  .add = add,
+  .add_scaled = add_scaled,
+  .norm2 = norm2,
+  .eval = eval,
+  .gate = gate,
+  .gate_relu = gate_relu,
+  .from_double = from_double,
+  .to_double = to_double,
+  .find_nonfinite = find_nonfinite,
+};

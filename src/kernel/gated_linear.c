@@ -1,0 +1,173 @@
+#include "base/memory.h"
+#include "kernel/gated.h"
+#include "num/fwht.h"
+
+#include <math.h>
+#include <string.h>
+
+static int adds_sigma(const nke_layer *layer)
+{
+  return layer->kind == NKE_LAYER_CONV || layer->kind == NKE_LAYER_DENSE;
+}
+
+static int averages(const nke_layer *layer)
+{
+  return layer->kind == NKE_LAYER_AVGPOOL || layer->kind == NKE_LAYER_GLOBAL_AVGPOOL;
+}
+
+static nke_status forward_sum(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  const nke_image *const in = stage->in;
+  const int64_t stride = in->stride;
+  for (int64_t p = 0; p < stage->taps.out_pixels; p++) {
+    void *const s = nke_at(plan, stage->out.s, p * stride);
+    nke_taps_sum(plan, &stage->taps, stride, in->s, p, s);
+    if (stage->taps.bias_table) plan->k->add(stride, stage->taps.bias_table, s);
+    if (stage->out.theta != NKE_THETA_OWN) continue;
+    void *const t = nke_at(plan, stage->out.t, p * stride);
+    nke_taps_sum(plan, &stage->taps, stride, nke_image_theta(in), p, t);
+    if (stage->adds_sigma && !stage->split) plan->k->add(stride, s, t);
+  }
+  return NKE_OK;
+}
+
+static nke_status forward_concat(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  const nke_image *const in = stage->in;
+  nke_image *const out = &stage->out;
+  for (int64_t p = 0; p < stage->taps.out_pixels; p++) {
+    void *const s = nke_at(plan, out->s, p * out->stride);
+    nke_taps_concat(plan, &stage->taps, in->stride, in->width_s, in->s, p, s);
+    if (out->theta != NKE_THETA_OWN) continue;
+    nke_taps_concat_theta(plan, &stage->taps, in, stage->adds_sigma, p, s, out->width_s,
+                          nke_at(plan, out->t, p * out->stride));
+  }
+  return NKE_OK;
+}
+
+static nke_theta theta_after(const nke_gated_plan *plan, const nke_layer *layer, nke_theta before)
+{
+  if (plan->kernel == NKE_KERNEL_NNGP || !adds_sigma(layer)) return before;
+  return before == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : NKE_THETA_OWN;
+}
+
+nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, int is_last,
+                            const nke_image **out)
+{
+  nke_status st = NKE_OK;
+  nke_gated_stage *stage;
+  NKE_TRY(nke_gated_stage_add(plan, in, &stage));
+  nke_image *const o = &stage->out;
+  stage->concat = in->raw && !averages(layer);
+  stage->adds_sigma = adds_sigma(layer);
+  stage->forward = stage->concat ? forward_concat : forward_sum;
+  NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, !stage->concat && !averages(layer),
+                          &stage->taps));
+  *o = (nke_image){.shape = layer->out, .raw = in->raw, .width_s = in->width_s, .width_t = in->width_t,
+                   .stride = in->stride, .theta = theta_after(plan, layer, in->theta)};
+  if (stage->concat) {
+    o->width_s = nke_taps_concat_width(&stage->taps, in->width_s);
+    o->width_t = nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, o->width_s);
+    o->stride = nke_power_of_two(nke_max(NKE_GATED_LANES, o->theta == NKE_THETA_OWN ? o->width_t + 1 : o->width_s));
+  }
+  /* A last linear layer on one pixel needs no sum of T and S': the features are both, side by side. */
+  stage->split = is_last && !in->raw && o->theta == NKE_THETA_OWN && stage->adds_sigma;
+  plan->split = plan->split || stage->split;
+  if (!stage->concat && stage->taps.bias_table) o->width_s = o->stride;
+  NKE_TRY(nke_image_alloc(plan, o));
+  nke_gated_need_work(plan, in->stride);
+  stage->flops = 2.0 * (double)(stage->taps.out_pixels * stage->taps.n * in->stride);
+  *out = o;
+done:
+  return st;
+}
+
+static nke_status forward_layernorm(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  const nke_image *const in = stage->in;
+  const int64_t stride = in->stride;
+  for (int64_t p = 0; p < nke_shape_pixels(in->shape); p++) {
+    const void *const s = nke_at(plan, in->s, p * stride);
+    const double norm = sqrt(plan->k->norm2(stride, s));
+    const double inverse = norm > 0 ? 1 / norm : 0;
+    memset(nke_at(plan, stage->out.s, p * stride), 0, (size_t)(stride * plan->real_bytes));
+    plan->k->add_scaled(stride, inverse, s, nke_at(plan, stage->out.s, p * stride));
+    if (in->theta != NKE_THETA_OWN) continue;
+    memset(nke_at(plan, stage->out.t, p * stride), 0, (size_t)(stride * plan->real_bytes));
+    plan->k->add_scaled(stride, inverse, nke_at(plan, in->t, p * stride), nke_at(plan, stage->out.t, p * stride));
+  }
+  return NKE_OK;
+}
+
+nke_status nke_gated_layernorm(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, const nke_image **out)
+{
+  nke_status st = NKE_OK;
+  nke_gated_stage *stage;
+  NKE_TRY(nke_gated_stage_add(plan, in, &stage));
+  stage->forward = forward_layernorm;
+  stage->out = *in;
+  stage->out.shape = layer->out;
+  /* A random sum and its norm: no longer linear in the data. */
+  stage->out.raw = 0;
+  stage->flops = 4.0 * (double)(nke_shape_pixels(in->shape) * in->stride);
+  NKE_TRY(nke_image_alloc(plan, &stage->out));
+  *out = &stage->out;
+done:
+  return st;
+}
+
+/* Features of one summand's Theta at a pixel, NULL where it is 0. */
+static const void *theta_at(const nke_gated_plan *plan, const nke_image *image, int64_t pixel)
+{
+  if (image->theta == NKE_THETA_ZERO) return NULL;
+  return nke_at(plan, nke_image_theta(image), pixel * image->stride);
+}
+
+static void sum_vectors(const nke_gated_plan *plan, const nke_gated_stage *stage, const void *a, const void *b, void *out)
+{
+  const int64_t stride = stage->out.stride;
+  memset(out, 0, (size_t)(stride * plan->real_bytes));
+  if (b && stage->concat) {
+    memcpy(nke_at(plan, out, stage->in->stride), b, (size_t)(stage->other->stride * plan->real_bytes));
+  } else if (b) {
+    plan->k->add(stage->other->stride, b, out);
+    plan->k->scale_by(stride, stage->other_sign, out, out);
+  }
+  if (a) plan->k->add(stage->in->stride, a, out);
+}
+
+static nke_status forward_residual(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  const int64_t stride = stage->out.stride;
+  for (int64_t p = 0; p < nke_shape_pixels(stage->out.shape); p++) {
+    sum_vectors(plan, stage, nke_at(plan, stage->in->s, p * stage->in->stride),
+                nke_at(plan, stage->other->s, p * stage->other->stride), nke_at(plan, stage->out.s, p * stride));
+    if (stage->out.theta == NKE_THETA_OWN)
+      sum_vectors(plan, stage, theta_at(plan, stage->in, p), theta_at(plan, stage->other, p),
+                  nke_at(plan, stage->out.t, p * stride));
+  }
+  return NKE_OK;
+}
+
+nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke_image *a, const nke_image *b,
+                         const nke_image **out)
+{
+  nke_status st = NKE_OK;
+  nke_gated_stage *stage;
+  NKE_TRY(nke_gated_stage_add(plan, a, &stage));
+  stage->forward = forward_residual;
+  stage->other = b;
+  /* Raw features have too few entries for random signs to tell the summands apart. */
+  stage->concat = a->raw || b->raw;
+  nke_image *const o = &stage->out;
+  *o = (nke_image){.shape = layer->out, .theta = a->theta == b->theta ? a->theta : NKE_THETA_OWN};
+  o->stride = stage->concat ? nke_power_of_two(a->stride + b->stride) : nke_max(a->stride, b->stride);
+  o->width_s = o->width_t = o->stride;
+  NKE_TRY(nke_image_alloc(plan, o));
+  NKE_TRY(nke_gated_alloc(plan, o->stride, "signs of a residual sum", &stage->other_sign));
+  NKE_TRY(nke_gated_signs(plan, o->stride, 1, stage->other_sign));
+  stage->flops = 3.0 * (double)(nke_shape_pixels(o->shape) * o->stride);
+  *out = o;
+done:
+  return st;
+}
