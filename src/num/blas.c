@@ -1,0 +1,93 @@
+#include "num/blas.h"
+
+#include "base/checked.h"
+#include "base/memory.h"
+
+/* The Fortran symbols, with 32-bit integers; Debian's OpenBLAS is built so. */
+void dsyrk_(const char *, const char *, const int *, const int *, const double *, const double *, const int *,
+            const double *, double *, const int *);
+void ssyrk_(const char *, const char *, const int *, const int *, const float *, const float *, const int *,
+            const float *, float *, const int *);
+void dsyevd_(const char *, const char *, const int *, double *, const int *, double *, double *, const int *, int *,
+             const int *, int *);
+void openblas_set_num_threads(int);
+int openblas_get_num_threads(void);
+
+typedef struct syrk_sizes {
+  int n, k, lda, ldc;
+} syrk_sizes;
+
+static nke_status narrow(syrk_sizes *s, int64_t n, int64_t k, int64_t lda, int64_t ldc)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_to_int(n, "matrix order", &s->n));
+  NKE_TRY(nke_to_int(k, "inner matrix size", &s->k));
+  NKE_TRY(nke_to_int(nke_max(1, lda), "leading dimension", &s->lda));
+  NKE_TRY(nke_to_int(nke_max(1, ldc), "leading dimension", &s->ldc));
+done:
+  return st;
+}
+
+nke_status nke_dsyrk(char uplo, char trans, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
+                     double beta, double *c, int64_t ldc)
+{
+  syrk_sizes s;
+  const nke_status st = narrow(&s, n, k, lda, ldc);
+  if (st == NKE_OK) dsyrk_(&uplo, &trans, &s.n, &s.k, &alpha, a, &s.lda, &beta, c, &s.ldc);
+  return st;
+}
+
+nke_status nke_ssyrk(char uplo, char trans, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, float beta,
+                     float *c, int64_t ldc)
+{
+  syrk_sizes s;
+  const nke_status st = narrow(&s, n, k, lda, ldc);
+  if (st == NKE_OK) ssyrk_(&uplo, &trans, &s.n, &s.k, &alpha, a, &s.lda, &beta, c, &s.ldc);
+  return st;
+}
+
+/* Work space of dsyevd with vectors, from its documentation. */
+static int64_t syevd_doubles(int64_t n)
+{
+  return 1 + 6 * n + 2 * n * n;
+}
+
+int64_t nke_dsyevd_bytes(int64_t n)
+{
+  return 8 * syevd_doubles(n) + 4 * (3 + 5 * n);
+}
+
+nke_status nke_dsyevd(int64_t n, double *a, double *w)
+{
+  nke_status st = NKE_OK;
+  double *work = NULL;
+  int *iwork = NULL;
+  int order, lwork, liwork, info = 0;
+  if (n == 0) return NKE_OK;
+  /* LAPACK loops forever or returns rubbish on NaN; a sum is NaN or infinite if any entry is. */
+  double sum = 0;
+  for (int64_t j = 0; j < n; j++)
+    for (int64_t i = j; i < n; i++) sum += 0 * a[i + j * n];
+  if (sum != 0) return nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %lld x %lld matrix: an entry is not finite",
+                                (long long)n, (long long)n);
+  NKE_TRY(nke_to_int(n, "order of the eigenproblem", &order));
+  NKE_TRY(nke_to_int(syevd_doubles(n), "work space of the eigenproblem", &lwork));
+  liwork = 3 + 5 * order;
+  NKE_TRY(nke_alloc(lwork, sizeof *work, "work space of the eigenproblem", &work));
+  NKE_TRY(nke_alloc(liwork, sizeof *iwork, "work space of the eigenproblem", &iwork));
+  dsyevd_("V", "L", &order, a, &order, w, work, &lwork, iwork, &liwork, &info);
+  if (info != 0)
+    st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: dsyevd stopped with info = %d", order, order, info);
+
+done:
+  nke_free(iwork);
+  nke_free(work);
+  return st;
+}
+
+int nke_blas_set_threads(int threads)
+{
+  const int before = openblas_get_num_threads();
+  openblas_set_num_threads(threads);
+  return before;
+}

@@ -1,0 +1,26 @@
+/* The rest of BLAS and LAPACK (products: num/gemm.h) with 64-bit sizes, checked at the call. Column-major, arguments in the order of the reference BLAS:
+ * a row-major [n, d] array is a column-major d x n matrix with leading dimension d. All functions are local.
+ * NKE_ERR_USAGE where a size does not fit the library's integers. */
+#ifndef NKE_NUM_BLAS_H
+#define NKE_NUM_BLAS_H
+
+#include "base/status.h"
+
+#include <stdint.h>
+
+/* The `uplo` ('L' or 'U') triangle of C = alpha A A' + beta C (trans 'N', A n x k) or alpha A' A + beta C ('T', A k x n). */
+nke_status nke_dsyrk(char uplo, char trans, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
+                     double beta, double *c, int64_t ldc);
+nke_status nke_ssyrk(char uplo, char trans, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, float beta,
+                     float *c, int64_t ldc);
+
+/* All eigenvalues, ascending in w[n], of the symmetric matrix in the lower triangle of a [n x n, leading dimension n];
+ * the columns of a become the orthonormal eigenvectors. NKE_ERR_NUMERIC if it does not converge or a is not finite.
+ * Cost: about 9 n^3 flops, and nke_dsyevd_bytes(n) of work space. */
+nke_status nke_dsyevd(int64_t n, double *a, double *w);
+int64_t nke_dsyevd_bytes(int64_t n);
+
+/* Set the number of BLAS threads of this process and return what it was. */
+int nke_blas_set_threads(int threads);
+
+#endif
