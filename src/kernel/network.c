@@ -246,16 +246,29 @@ static nke_status shape_avgpool(nke_layer *layer, int index)
   return NKE_OK;
 }
 
-static nke_status shape_list(nke_network *network, nke_shape input, nke_shape *output);
+/* What the kernel of a layer may rest on: channels that are centred Gaussians (fresh weights just before, not yet bent
+ * by an activation), and whether this list has weights of its own at all. */
+typedef struct flow {
+  int gaussian, weights;
+} flow;
 
-static nke_status shape_residual(nke_layer *layer, int index)
+static nke_status shape_list(nke_network *network, nke_shape input, flow *state, nke_shape *output);
+
+static nke_status shape_residual(nke_layer *layer, int index, flow *state)
 {
   nke_shape out[2] = {layer->in, layer->in};
+  flow part[2];
   nke_network *const parts[2] = {layer->branch, layer->shortcut};
   for (int k = 0; k < 2; k++) {
-    const nke_status st = parts[k] ? shape_list(parts[k], layer->in, &out[k]) : NKE_OK;
+    part[k] = (flow){.gaussian = state->gaussian, .weights = 0};
+    const nke_status st = parts[k] ? shape_list(parts[k], layer->in, &part[k], &out[k]) : NKE_OK;
     if (st != NKE_OK) return st;
   }
+  if (!part[0].gaussian || !part[1].gaussian)
+    return refuse(layer, index, "a sum needs parts that end in dense or conv (or pass on such an input)");
+  if (!part[0].weights && !part[1].weights)
+    return refuse(layer, index, "neither part has a dense or conv of its own, so they are not independent");
+  state->weights = 1;
   layer->out = out[0];
   if (out[0].axes == out[1].axes && out[0].height == out[1].height && out[0].width == out[1].width) return NKE_OK;
   char what[256], text[2][64];
@@ -264,7 +277,30 @@ static nke_status shape_residual(nke_layer *layer, int index)
   return refuse(layer, index, what);
 }
 
-static nke_status shape_layer(nke_layer *layer, int index)
+/* Dense and conv make Gaussian channels; activation, layernorm and sums need them. */
+static nke_status check_gaussian(const nke_layer *layer, int index, flow *state)
+{
+  switch (layer->kind) {
+    case NKE_LAYER_DENSE:
+    case NKE_LAYER_CONV: *state = (flow){.gaussian = 1, .weights = 1}; return NKE_OK;
+    case NKE_LAYER_ACTIVATION:
+      if (!state->gaussian) return refuse(layer, index, "an activation needs a dense or conv before it");
+      state->gaussian = layer->activation.kind == NKE_ACT_IDENTITY;
+      return NKE_OK;
+    case NKE_LAYER_LAYERNORM:
+      return state->gaussian ? NKE_OK : refuse(layer, index, "a layer norm needs a dense or conv before it");
+    case NKE_LAYER_FLATTEN:
+      if (layer->in.axes > 0) state->gaussian = 0;
+      return NKE_OK;
+    case NKE_LAYER_AVGPOOL:
+    case NKE_LAYER_GLOBAL_AVGPOOL:
+    case NKE_LAYER_RESIDUAL:
+    case NKE_LAYER_IDENTITY: return NKE_OK;
+  }
+  return NKE_OK;
+}
+
+static nke_status shape_layer(nke_layer *layer, int index, flow *state)
 {
   layer->out = layer->in;
   layer->out.channels = 0;
@@ -274,10 +310,12 @@ static nke_status shape_layer(nke_layer *layer, int index)
     snprintf(what, sizeof what, "w_std %g, b_std %g; expected finite and not negative", layer->w_std, layer->b_std);
     return refuse(layer, index, what);
   }
+  const nke_status st = check_gaussian(layer, index, state);
+  if (st != NKE_OK) return st;
   switch (layer->kind) {
     case NKE_LAYER_CONV: return shape_conv(layer, index);
     case NKE_LAYER_AVGPOOL: return shape_avgpool(layer, index);
-    case NKE_LAYER_RESIDUAL: return shape_residual(layer, index);
+    case NKE_LAYER_RESIDUAL: return shape_residual(layer, index, state);
     case NKE_LAYER_GLOBAL_AVGPOOL:
     case NKE_LAYER_FLATTEN: layer->out = (nke_shape){.axes = 0, .height = 1, .width = 1}; return NKE_OK;
     case NKE_LAYER_DENSE:
@@ -288,13 +326,13 @@ static nke_status shape_layer(nke_layer *layer, int index)
   return nke_fail(NKE_ERR_INTERNAL, "network: layer %d has kind %d", index + 1, (int)layer->kind);
 }
 
-static nke_status shape_list(nke_network *network, nke_shape input, nke_shape *output)
+static nke_status shape_list(nke_network *network, nke_shape input, flow *state, nke_shape *output)
 {
   network->input = input;
   for (int l = 0; l < network->n_layers; l++) {
     nke_layer *layer = &network->layers[l];
     layer->in = l == 0 ? input : network->layers[l - 1].out;
-    const nke_status st = shape_layer(layer, l);
+    const nke_status st = shape_layer(layer, l, state);
     if (st != NKE_OK) return st;
   }
   *output = network->n_layers > 0 ? network->layers[network->n_layers - 1].out : input;
@@ -306,9 +344,35 @@ nke_status nke_network_shape(nke_network *network, nke_shape input)
   nke_shape output;
   char what[256], text[64];
   if (network->n_layers == 0) return nke_fail(NKE_ERR_USAGE, "network: no layers; expected at least one");
-  const nke_status st = shape_list(network, input, &output);
+  flow state = {.gaussian = 0, .weights = 0};
+  const nke_status st = shape_list(network, input, &state, &output);
   if (st != NKE_OK || output.axes == 0) return st;
   snprintf(what, sizeof what, "the network ends with %s; expected a vector: add flatten or global_avgpool",
            shape_text(output, text, sizeof text));
   return refuse(&network->layers[network->n_layers - 1], network->n_layers - 1, what);
+}
+
+/* Whether mirroring the input of one axis mirrors the output: the windows must lie symmetrically. */
+static int windows_mirror(nke_padding padding, int64_t n, int64_t out, int filter, int stride)
+{
+  const int64_t last = (out - 1) * stride + filter - 1 - 2 * nke_conv_pad_before(padding, n, filter, stride);
+  return padding == NKE_PAD_CIRCULAR ? (last - (n - 1)) % n == 0 : last == n - 1;
+}
+
+nke_status nke_network_check_flip(const nke_network *network)
+{
+  if (network->input.axes == 0) return nke_fail(NKE_ERR_USAGE, "symmetrize: flip needs signals or images, not vectors");
+  for (int l = 0; l < network->n_layers; l++) {
+    const nke_layer *layer = &network->layers[l];
+    nke_status st = NKE_OK;
+    if (layer->kind == NKE_LAYER_CONV || layer->kind == NKE_LAYER_AVGPOOL) {
+      const nke_padding padding = layer->kind == NKE_LAYER_CONV ? layer->padding : NKE_PAD_VALID;
+      if (!windows_mirror(padding, layer->in.width, layer->out.width, layer->filter_w, layer->stride_w))
+        st = refuse(layer, l, "does not mirror its output when its input is mirrored; symmetrize: flip cannot be used");
+    }
+    if (st == NKE_OK && layer->branch && layer->in.axes > 0) st = nke_network_check_flip(layer->branch);
+    if (st == NKE_OK && layer->shortcut && layer->in.axes > 0) st = nke_network_check_flip(layer->shortcut);
+    if (st != NKE_OK) return st;
+  }
+  return NKE_OK;
 }

@@ -62,8 +62,14 @@ nke_status nke_network_preset(const char *name, const nke_activation *activation
 
 /* Set the shapes of every layer for data of shape `input`. NKE_ERR_USAGE, naming layer, config line and sizes, where
  * the network is impossible: a filter larger than a valid-padded image, an output that still has spatial axes, a
- * spatial layer on vectors, residual parts of different shape, stride on circular padding that does not divide. Local. */
+ * spatial layer on vectors, residual parts of different shape, stride on circular padding that does not divide; or
+ * where its kernel is not defined by these rules (neural-tangents' too): an activation, layernorm or sum on channels
+ * that are not Gaussian. On signals windows become 1 x k. Local. */
 nke_status nke_network_shape(nke_network *network, nke_shape input);
+
+/* NKE_ERR_USAGE, naming the layer, unless mirroring the images (left-right) mirrors what every layer of the shaped
+ * network gives, as averaging a kernel or features over mirrored images needs. Local. */
+nke_status nke_network_check_flip(const nke_network *network);
 
 /* Padding before the first pixel along one axis for the output size given by JAX's rule
  * (same: ceil(n / s); valid: ceil((n - k + 1) / s); circular: as same). Local. */

@@ -35,6 +35,7 @@ static void refused(nke_layer layer, nke_shape input, const char *word1, const c
   nke_network *network = NULL;
   assert_int_equal(nke_network_create(&network), NKE_OK);
   layer.line = 17;
+  append(network, nke_layer_dense(1, 0));
   append(network, layer);
   append(network, nke_layer_simple(NKE_LAYER_FLATTEN));
   assert_int_equal(nke_network_shape(network, input), NKE_ERR_USAGE);
@@ -142,14 +143,56 @@ static void residual_parts_must_agree(void **state)
   (void)state;
   nke_network *network = NULL;
   assert_int_equal(nke_network_create(&network), NKE_OK);
+  append(network, nke_layer_dense(1, 0));
   append(network, residual_of(conv(3, 1, NKE_PAD_SAME)));
   append(network, nke_layer_simple(NKE_LAYER_FLATTEN));
   assert_int_equal(nke_network_shape(network, cifar), NKE_OK);
-  assert_int_equal(network->layers[0].branch->layers[0].in.width, 32);
-  assert_int_equal(network->layers[0].out.width, 32);
+  assert_int_equal(network->layers[1].branch->layers[0].in.width, 32);
+  assert_int_equal(network->layers[1].out.width, 32);
   nke_network_destroy(&network);
   refused(residual_of(conv(3, 2, NKE_PAD_SAME)), cifar, "16 x 16", "32 x 32");
-  refused(residual_of(nke_layer_simple(NKE_LAYER_FLATTEN)), cifar, "a vector", "32 x 32");
+  nke_layer to_vector = residual_of(nke_layer_simple(NKE_LAYER_FLATTEN));
+  append(to_vector.branch, nke_layer_dense(1, 0));
+  refused(to_vector, cifar, "a vector", "32 x 32");
+  refused(residual_of(nke_layer_simple(NKE_LAYER_IDENTITY)), cifar, "neither part", "independent");
+}
+
+static void layers_that_need_gaussian_channels_are_refused_others(void **state)
+{
+  (void)state;
+  const nke_activation act = relu();
+  const nke_layer bent[] = {nke_layer_activation(&act), nke_layer_simple(NKE_LAYER_LAYERNORM)};
+  for (size_t k = 0; k < 2; k++) {
+    nke_network *network = NULL;
+    assert_int_equal(nke_network_create(&network), NKE_OK);
+    append(network, bent[k]);
+    append(network, nke_layer_simple(NKE_LAYER_FLATTEN));
+    assert_int_equal(nke_network_shape(network, cifar), NKE_ERR_USAGE);
+    assert_non_null(strstr(nke_error_text(), "needs a dense or conv"));
+    nke_network_destroy(&network);
+  }
+  refused(residual_of(nke_layer_activation(&act)), cifar, "residual", "dense or conv");
+}
+
+static void only_symmetric_windows_can_be_flipped(void **state)
+{
+  (void)state;
+  const struct {
+    nke_layer layer;
+    int mirrors;
+  } cases[] = {{conv(3, 1, NKE_PAD_SAME), 1}, {conv(3, 2, NKE_PAD_SAME), 0},     {conv(4, 1, NKE_PAD_SAME), 0},
+               {conv(5, 3, NKE_PAD_VALID), 1}, {conv(3, 3, NKE_PAD_VALID), 0},   {conv(4, 2, NKE_PAD_SAME), 1},
+               {nke_layer_avgpool(2), 1},      {nke_layer_avgpool(3), 0},        {conv(3, 1, NKE_PAD_CIRCULAR), 1},
+               {conv(3, 2, NKE_PAD_CIRCULAR), 0}, {conv(2, 2, NKE_PAD_CIRCULAR), 1}};
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    nke_network *network = NULL;
+    assert_int_equal(nke_network_create(&network), NKE_OK);
+    append(network, cases[k].layer);
+    append(network, nke_layer_simple(NKE_LAYER_FLATTEN));
+    assert_int_equal(nke_network_shape(network, cifar), NKE_OK);
+    assert_int_equal(nke_network_check_flip(network), cases[k].mirrors ? NKE_OK : NKE_ERR_USAGE);
+    nke_network_destroy(&network);
+  }
 }
 
 static void impossible_networks_are_refused(void **state)
@@ -205,6 +248,8 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(fully_connected_presets),
     cmocka_unit_test(signals_have_windows_of_one_row),
     cmocka_unit_test(residual_parts_must_agree),
+    cmocka_unit_test(layers_that_need_gaussian_channels_are_refused_others),
+    cmocka_unit_test(only_symmetric_windows_can_be_flipped),
     cmocka_unit_test(impossible_networks_are_refused),
     cmocka_unit_test(the_output_must_be_a_vector),
     cmocka_unit_test(failed_allocations_leave_the_network_whole),
