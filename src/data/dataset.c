@@ -1,0 +1,192 @@
+#include "data/dataset.h"
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "data/source.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct nke_dataset {
+  nke_source source;
+  char *path, *x, *y; /* x, y: names for error lines */
+  nke_range rows;     /* of the file */
+};
+
+static const nke_source_class *const classes[] = {&nke_source_hdf5};
+
+static bool ends_with(const char *text, const char *end)
+{
+  const size_t a = strlen(text), b = strlen(end);
+  return a >= b && strcasecmp(text + a - b, end) == 0;
+}
+
+static nke_status find_class(const char *path, const nke_source_class **out)
+{
+  for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+    for (const char *const *e = classes[i]->extensions; *e; e++)
+      if (ends_with(path, *e)) {
+        *out = classes[i];
+        return NKE_OK;
+      }
+  return nke_fail(NKE_ERR_DATA,
+                  "%s: unknown file type: expected .h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)", path);
+}
+
+static nke_status resolve(const char *file, char **out)
+{
+  const char *folder = getenv("NKE_DATA");
+  if (file[0] == '/' || !folder || !folder[0]) return nke_strdup(file, out);
+  const size_t size = strlen(folder) + strlen(file) + 2;
+  char *path = NULL;
+  const nke_status st = nke_alloc((int64_t)size, 1, "path", &path);
+  if (st != NKE_OK) return st;
+  snprintf(path, size, "%s/%s", folder, file);
+  *out = path;
+  return NKE_OK;
+}
+
+static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
+{
+  const int64_t end = spec->row_end == -1 ? d->source.rows : spec->row_end;
+  if (spec->row_begin < 0 || end > d->source.rows || spec->row_begin >= end)
+    return nke_fail(NKE_ERR_DATA, "%s: rows %lld:%lld: expected a range inside 0:%lld", d->path,
+                    (long long)spec->row_begin, (long long)end, (long long)d->source.rows);
+  d->rows = (nke_range){spec->row_begin, end};
+  return NKE_OK;
+}
+
+static nke_status prepare(nke_dataset *d, const nke_data_spec *spec)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(resolve(spec->file, &d->path));
+  NKE_TRY(nke_strdup(spec->x ? spec->x : "x", &d->x));
+  NKE_TRY(nke_strdup(spec->y ? spec->y : "y", &d->y));
+  NKE_TRY(find_class(d->path, &d->source.class));
+done:
+  return st;
+}
+
+nke_status nke_dataset_open(MPI_Comm comm, const nke_data_spec *spec, nke_dataset **out)
+{
+  nke_dataset *d = NULL;
+  *out = NULL;
+  nke_status st = nke_calloc(1, sizeof *d, "data set", &d);
+  if (st == NKE_OK) st = prepare(d, spec);
+  NKE_TRY(nke_agree(comm, st));
+  NKE_TRY(d->source.class->open(comm, spec, d->path, &d->source));
+  NKE_TRY(check_rows(d, spec));
+  *out = d;
+  d = NULL;
+done:
+  nke_dataset_close(&d);
+  return st;
+}
+
+void nke_dataset_close(nke_dataset **dataset)
+{
+  nke_dataset *d = *dataset;
+  if (!d) return;
+  if (d->source.class) d->source.class->close(&d->source);
+  nke_free(d->path);
+  nke_free(d->x);
+  nke_free(d->y);
+  nke_free(d);
+  *dataset = NULL;
+}
+
+int64_t nke_dataset_rows(const nke_dataset *d) { return d->rows.end - d->rows.begin; }
+nke_shape nke_dataset_shape(const nke_dataset *d) { return d->source.shape; }
+int64_t nke_dataset_length(const nke_dataset *d) { return nke_shape_length(d->source.shape); }
+int64_t nke_dataset_targets(const nke_dataset *d) { return d->source.targets; }
+bool nke_dataset_targets_integral(const nke_dataset *d) { return d->source.targets_integral; }
+const char *nke_dataset_path(const nke_dataset *d) { return d->path; }
+int64_t nke_dataset_first_row(const nke_dataset *d) { return d->rows.begin; }
+int64_t nke_dataset_bytes(const nke_dataset *d) { return d->source.bytes; }
+
+/* A sum of 0 * v is NaN as soon as one v is NaN or infinite. */
+static nke_status check_finite(const nke_dataset *d, nke_part part, int64_t row, int64_t width, const double *values)
+{
+  double sum = 0;
+  for (int64_t j = 0; j < width; j++) sum += 0 * values[j];
+  if (sum == 0) return NKE_OK;
+  int64_t column = 0;
+  while (isfinite(values[column])) column++;
+  return nke_fail(NKE_ERR_DATA, "%s: %s: row %lld, column %lld: expected a finite number, got %g", d->path,
+                  part == NKE_PART_X ? d->x : d->y, (long long)row, (long long)column, values[column]);
+}
+
+/* Bytes of the side buffer for rows with gaps. */
+enum { GAP_BYTES = 16 << 20 };
+
+/* The longest prefix of rows[n] worth reading as one span: at least half of the span is wanted, and it fits the side
+ * buffer; a prefix without gaps needs no buffer and has no limit. */
+static int64_t span_count(int64_t n, const int64_t *rows, int64_t width)
+{
+  const int64_t most = nke_max(1, (int64_t)GAP_BYTES / (8 * width));
+  int64_t count = 1;
+  while (count < n && rows[count] == rows[count - 1] + 1) count++;
+  int64_t best = count;
+  for (int64_t j = count; j < n && rows[j] - rows[0] < most && rows[j] - rows[0] < 2 * (j + 1); j++) best = j + 1;
+  return best;
+}
+
+static nke_status read_part(nke_dataset *d, nke_part part, int64_t width, int64_t n, const int64_t *rows, double *out)
+{
+  nke_status st = NKE_OK;
+  double *side = NULL;
+  int64_t side_rows = 0;
+  for (int64_t i = 0; i < n;) {
+    const int64_t count = span_count(n - i, rows + i, width), first = d->rows.begin + rows[i];
+    const int64_t span = rows[i + count - 1] - rows[i] + 1;
+    double *into = out + i * width;
+    if (span > count) {
+      if (span > side_rows) {
+        nke_free(side);
+        side = NULL;
+        side_rows = span;
+        NKE_TRY(nke_alloc(side_rows * width, sizeof *side, "rows with gaps", &side));
+      }
+      into = side;
+    }
+    NKE_TRY(d->source.class->read(&d->source, part, first, span, into));
+    for (int64_t j = 0; j < count; j++) {
+      double *row = out + (i + j) * width;
+      if (into == side) memcpy(row, side + (rows[i + j] - rows[i]) * width, (size_t)width * sizeof *row);
+      NKE_TRY(check_finite(d, part, d->rows.begin + rows[i + j], width, row));
+    }
+    i += count;
+  }
+done:
+  nke_free(side);
+  return st;
+}
+
+nke_status nke_dataset_read(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
+{
+  nke_status st = NKE_OK;
+  for (int64_t i = 0; i < n; i++)
+    if (rows[i] < 0 || rows[i] >= nke_dataset_rows(d) || (i > 0 && rows[i] <= rows[i - 1]))
+      return nke_fail(NKE_ERR_INTERNAL, "%s: rows to read must ascend inside 0:%lld, got %lld", d->path,
+                      (long long)nke_dataset_rows(d), (long long)rows[i]);
+  if (y && d->source.targets == 0) return nke_fail(NKE_ERR_DATA, "%s: no targets: y is not given", d->path);
+  if (x) NKE_TRY(read_part(d, NKE_PART_X, nke_dataset_length(d), n, rows, x));
+  if (y) NKE_TRY(read_part(d, NKE_PART_Y, d->source.targets, n, rows, y));
+done:
+  return st;
+}
+
+nke_status nke_dataset_read_range(nke_dataset *d, nke_range range, double *x, double *y)
+{
+  const int64_t n = range.end - range.begin;
+  int64_t *rows = NULL;
+  nke_status st = nke_alloc(n, sizeof *rows, "row numbers", &rows);
+  if (st != NKE_OK) return st;
+  for (int64_t i = 0; i < n; i++) rows[i] = range.begin + i;
+  st = nke_dataset_read(d, n, rows, x, y);
+  nke_free(rows);
+  return st;
+}

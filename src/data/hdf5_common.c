@@ -1,0 +1,54 @@
+#include "data/hdf5_common.h"
+
+#include <string.h>
+
+void nke_hdf5_quiet(void)
+{
+  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+bool nke_hdf5_exists(hid_t file, const char *name)
+{
+  /* H5Lexists fails, rather than says no, where a group on the way is missing. */
+  char prefix[1024];
+  const size_t length = strlen(name);
+  if (length >= sizeof prefix || length == 0) return false;
+  for (size_t i = 1; i <= length; i++) {
+    if (name[i] != '/' && name[i] != '\0') continue;
+    memcpy(prefix, name, i);
+    prefix[i] = '\0';
+    if (strcmp(prefix, "/") != 0 && H5Lexists(file, prefix, H5P_DEFAULT) <= 0) return false;
+  }
+  return H5Oexists_by_name(file, name, H5P_DEFAULT) > 0;
+}
+
+bool nke_hdf5_dims(hid_t dataset, int max_rank, int *rank, int64_t *dims)
+{
+  hsize_t size[H5S_MAX_RANK];
+  const hid_t space = H5Dget_space(dataset);
+  bool ok = space >= 0 && H5Sget_simple_extent_type(space) == H5S_SIMPLE;
+  *rank = ok ? H5Sget_simple_extent_ndims(space) : -1;
+  ok = ok && *rank >= 0 && H5Sget_simple_extent_dims(space, size, NULL) >= 0 && *rank <= max_rank;
+  for (int i = 0; ok && i < *rank; i++) {
+    ok = size[i] <= (hsize_t)INT64_MAX / 2;
+    dims[i] = (int64_t)size[i];
+  }
+  nke_hdf5_close(space);
+  return ok;
+}
+
+void nke_hdf5_close(hid_t handle)
+{
+  if (handle >= 0) H5Idec_ref(handle);
+}
+
+hid_t nke_hdf5_select(hid_t file_space, int rank, const int64_t *start, const int64_t *count)
+{
+  hsize_t first[H5S_MAX_RANK], size[H5S_MAX_RANK];
+  for (int i = 0; i < rank; i++) {
+    first[i] = (hsize_t)start[i];
+    size[i] = (hsize_t)count[i];
+  }
+  if (H5Sselect_hyperslab(file_space, H5S_SELECT_SET, first, NULL, size, NULL) < 0) return -1;
+  return H5Screate_simple(rank, size, NULL);
+}

@@ -1,0 +1,26 @@
+/* Small helpers over HDF5 shared by the reader of data and by our own files. Inside src/data. */
+#ifndef NKE_DATA_HDF5_COMMON_H
+#define NKE_DATA_HDF5_COMMON_H
+
+#include "base/status.h"
+
+#include <hdf5.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Stop HDF5 from printing its error stack. */
+void nke_hdf5_quiet(void);
+
+/* Whether the link `name` and every group on the way exist. */
+bool nke_hdf5_exists(hid_t file, const char *name);
+
+/* Rank and dimensions of a data set: at most max_rank dimensions, each below 2^62; false otherwise. */
+bool nke_hdf5_dims(hid_t dataset, int max_rank, int *rank, int64_t *dims);
+
+/* Close whatever the handle is, if it is one. */
+void nke_hdf5_close(hid_t handle);
+
+/* A memory space of count and the box start, count of file_space selected; negative on failure. */
+hid_t nke_hdf5_select(hid_t file_space, int rank, const int64_t *start, const int64_t *count);
+
+#endif

@@ -1,0 +1,55 @@
+/* What a file format must offer to be read as a data set. Inside src/data. */
+#ifndef NKE_DATA_SOURCE_H
+#define NKE_DATA_SOURCE_H
+
+#include "base/shape.h"
+#include "base/status.h"
+#include "data/dataset.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct nke_source_class nke_source_class;
+
+typedef struct nke_source {
+  const nke_source_class *class;
+  void *state;
+  nke_shape shape;
+  int64_t rows;    /* of the file */
+  int64_t targets; /* columns of y; 0: none */
+  bool targets_integral;
+  int64_t bytes; /* chunk cache and index */
+} nke_source;
+
+/* The name of a column block for error lines: x or y. */
+typedef enum nke_part { NKE_PART_X, NKE_PART_Y } nke_part;
+
+struct nke_source_class {
+  const char *const *extensions; /* lower case, NULL at the end */
+
+  /* Open: fill every field but class. On a failure state may be partly built; close is called on it. */
+  nke_status (*open)(MPI_Comm comm, const nke_data_spec *spec, const char *path, nke_source *source);
+
+  /* Rows [first, first + n) of the file, packed row-major. Local. */
+  nke_status (*read)(nke_source *source, nke_part part, int64_t first, int64_t n, double *out);
+
+  /* state may be NULL. Local. */
+  void (*close)(nke_source *source);
+};
+
+extern const nke_source_class nke_source_hdf5;
+extern const nke_source_class nke_source_npy;
+extern const nke_source_class nke_source_csv;
+extern const nke_source_class nke_source_libsvm;
+
+/* Open by a rank-local function on rank 0 first, so that a bad file gives one line and no rank waits. Collective. */
+typedef nke_status nke_source_open_local(const nke_data_spec *spec, const char *path, nke_source *source);
+nke_status nke_source_open_each(MPI_Comm comm, nke_source_open_local *open, const nke_data_spec *spec, const char *path,
+                                nke_source *source);
+
+/* The shape of rows from the dimensions [n, d], [n, L, C] or [n, H, W, C] of `name` in `path`, or of y [n] or [n, k]. */
+nke_status nke_source_set_x(nke_source *source, int rank, const int64_t *dims, const char *path, const char *name);
+nke_status nke_source_set_y(nke_source *source, int rank, const int64_t *dims, const char *path, const char *name);
+
+#endif

@@ -1,0 +1,157 @@
+#include "base/checked.h"
+#include "base/memory.h"
+#include "data/hdf5_common.h"
+#include "data/source.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MAX_RANK = 4 };
+
+typedef struct array {
+  hid_t dataset;
+  char *name;
+  int rank;
+  int64_t dims[MAX_RANK];
+} array;
+
+typedef struct hdf5_state {
+  hid_t file;
+  char *path;
+  array part[2]; /* by nke_part */
+} hdf5_state;
+
+/* Most bytes of chunk cache an array may take. */
+#define CACHE_BYTES ((int64_t)1 << 30)
+
+/* Bytes of the band of chunks that holds one row, and hash slots so that the chunks of two bands never collide: HDF5
+ * hashes a chunk by its coordinates, each given as many bits as it needs, modulo the slots. */
+static void band_size(const array *a, size_t type_size, const hsize_t *chunk, int64_t *bytes, int64_t *slots)
+{
+  *bytes = (int64_t)(type_size * chunk[0]);
+  *slots = 4;
+  for (int i = 1; i < a->rank; i++) {
+    const int64_t across = nke_ceil_div(a->dims[i], (int64_t)chunk[i]);
+    int64_t power = 1;
+    while (power < across && power < 1 << 20) power *= 2;
+    *bytes = nke_min(CACHE_BYTES, *bytes * nke_min(CACHE_BYTES, nke_min(CACHE_BYTES, across) * (int64_t)chunk[i]));
+    *slots = nke_min(1 << 20, *slots * power);
+  }
+  *bytes = nke_min(CACHE_BYTES, *bytes);
+}
+
+/* Open the array again with a chunk cache of two bands (at least one below the limit), so that an ascending sweep, also
+ * one whose calls straddle two bands, unpacks each chunk once. */
+static nke_status set_cache(hdf5_state *s, array *a, int64_t *cache)
+{
+  nke_status st = NKE_OK;
+  hid_t layout = H5Dget_create_plist(a->dataset), type = H5Dget_type(a->dataset), access = H5I_INVALID_HID;
+  hsize_t chunk[MAX_RANK];
+  if (layout >= 0 && H5Pget_layout(layout) == H5D_CHUNKED && H5Pget_chunk(layout, MAX_RANK, chunk) == a->rank) {
+    int64_t band, slots;
+    band_size(a, H5Tget_size(type), chunk, &band, &slots);
+    *cache += nke_min(CACHE_BYTES, 2 * band);
+    access = H5Pcreate(H5P_DATASET_ACCESS);
+    if (H5Pset_chunk_cache(access, (size_t)slots, (size_t)nke_min(CACHE_BYTES, 2 * band), 1.0) < 0)
+      NKE_TRY(nke_fail(NKE_ERR_INTERNAL, "%s: %s: chunk cache refused", s->path, a->name));
+    nke_hdf5_close(a->dataset);
+    a->dataset = H5Dopen2(s->file, a->name, access);
+    if (a->dataset < 0) NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: %s: cannot be opened", s->path, a->name));
+  }
+done:
+  nke_hdf5_close(access);
+  nke_hdf5_close(type);
+  nke_hdf5_close(layout);
+  return st;
+}
+
+static nke_status open_array(hdf5_state *s, const char *name, array *a, bool *integral, int64_t *cache)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_strdup(name, &a->name));
+  if (!nke_hdf5_exists(s->file, name)) return nke_fail(NKE_ERR_DATA, "%s: no data set %s", s->path, name);
+  a->dataset = H5Dopen2(s->file, name, H5P_DEFAULT);
+  if (a->dataset < 0) return nke_fail(NKE_ERR_DATA, "%s: %s: not a data set, or damaged", s->path, name);
+  if (!nke_hdf5_dims(a->dataset, MAX_RANK, &a->rank, a->dims))
+    return nke_fail(NKE_ERR_DATA, "%s: %s: expected an array of 1 to 4 dimensions, got %d", s->path, name, a->rank);
+  const hid_t type = H5Dget_type(a->dataset);
+  const H5T_class_t class = H5Tget_class(type);
+  nke_hdf5_close(type);
+  if (class != H5T_INTEGER && class != H5T_FLOAT)
+    return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type", s->path, name);
+  *integral = class == H5T_INTEGER;
+  NKE_TRY(set_cache(s, a, cache));
+done:
+  return st;
+}
+
+static nke_status open_file(hdf5_state *s)
+{
+  if (access(s->path, R_OK) != 0) return nke_fail(NKE_ERR_DATA, "%s: %s", s->path, strerror(errno));
+  s->file = H5Fopen(s->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (s->file < 0) return nke_fail(NKE_ERR_DATA, "%s: not an HDF5 file, or truncated", s->path);
+  return NKE_OK;
+}
+
+static nke_status open_local(const nke_data_spec *spec, const char *path, nke_source *source)
+{
+  nke_status st = NKE_OK;
+  hdf5_state *s = NULL;
+  bool x_integral;
+  nke_hdf5_quiet();
+  if (!spec->x) return nke_fail(NKE_ERR_USAGE, "%s: data.x: expected the name of a data set, got none", path);
+  NKE_TRY(nke_calloc(1, sizeof *s, "HDF5 source", &s));
+  source->state = s;
+  s->file = s->part[NKE_PART_X].dataset = s->part[NKE_PART_Y].dataset = H5I_INVALID_HID;
+  NKE_TRY(nke_strdup(path, &s->path));
+  NKE_TRY(open_file(s));
+  array *x = &s->part[NKE_PART_X], *y = &s->part[NKE_PART_Y];
+  NKE_TRY(open_array(s, spec->x, x, &x_integral, &source->bytes));
+  NKE_TRY(nke_source_set_x(source, x->rank, x->dims, path, spec->x));
+  if (spec->y) {
+    NKE_TRY(open_array(s, spec->y, y, &source->targets_integral, &source->bytes));
+    NKE_TRY(nke_source_set_y(source, y->rank, y->dims, path, spec->y));
+  }
+done:
+  return st;
+}
+
+static nke_status open_hdf5(MPI_Comm comm, const nke_data_spec *spec, const char *path, nke_source *source)
+{
+  return nke_source_open_each(comm, open_local, spec, path, source);
+}
+
+static nke_status read_hdf5(nke_source *source, nke_part part, int64_t first, int64_t n, double *out)
+{
+  const hdf5_state *s = source->state;
+  const array *a = &s->part[part];
+  int64_t start[MAX_RANK] = {first}, count[MAX_RANK] = {n};
+  for (int i = 1; i < a->rank; i++) count[i] = a->dims[i];
+  const hid_t space = H5Dget_space(a->dataset);
+  const hid_t memory = nke_hdf5_select(space, a->rank, start, count);
+  const bool ok = memory >= 0 && H5Dread(a->dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, out) >= 0;
+  nke_hdf5_close(memory);
+  nke_hdf5_close(space);
+  if (ok) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: %s: rows %lld:%lld cannot be read: truncated or damaged", s->path, a->name,
+                  (long long)first, (long long)(first + n));
+}
+
+static void close_hdf5(nke_source *source)
+{
+  hdf5_state *s = source->state;
+  if (!s) return;
+  for (int i = 0; i < 2; i++) {
+    nke_hdf5_close(s->part[i].dataset);
+    nke_free(s->part[i].name);
+  }
+  if (s->file >= 0) H5Fclose(s->file);
+  nke_free(s->path);
+  nke_free(s);
+  source->state = NULL;
+}
+
+static const char *const extensions[] = {".h5", ".hdf5", NULL};
+
+const nke_source_class nke_source_hdf5 = {extensions, open_hdf5, read_hdf5, close_hdf5};
