@@ -1,0 +1,54 @@
+# Sourced by the scripts of this folder: site settings, the launcher, and what to do with signals.
+
+nke_setup() { # in a job: go to the repository, load the site's settings
+  cd "${NKE_HOME:-$SLURM_SUBMIT_DIR}" || exit 2
+  . jobs/site.conf
+  if [ -n "$NKE_MODULES" ]; then module load $NKE_MODULES; fi
+  if [ ! -x "$NKE_PROGRAM" ]; then
+    echo "$NKE_PROGRAM: no such program in $PWD; submit from the repository, or set NKE_HOME and NKE_PROGRAM" >&2
+    exit 2
+  fi
+  export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}" OPENBLAS_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"
+  echo "job $SLURM_JOB_ID on ${SLURM_JOB_NODELIST:-?}: $SLURM_NTASKS ranks, start $((${SLURM_RESTART_COUNT:-0} + 1)), $(date '+%F %T')"
+  if [ "$NKE_LAUNCHER" = auto ]; then
+    if srun --mpi=pmix true 2>/dev/null; then NKE_LAUNCHER=srun; else NKE_LAUNCHER=mpirun; fi
+  fi
+}
+
+# nke_run ARGUMENT...: one run of the program on the job's ranks; its exit code.
+# USR1 (time is nearly up) and TERM (preempted or cancelled) are passed on, so that it writes a checkpoint and exits 5.
+nke_run() {
+  local pid status
+  nke_signal=
+  if [ "$NKE_LAUNCHER" = srun ]; then
+    srun --mpi=pmix --wait=15 "$NKE_PROGRAM" "$@" &
+  else
+    mpirun -n "$SLURM_NTASKS" "$NKE_PROGRAM" "$@" &
+  fi
+  pid=$!
+  trap 'nke_signal=USR1; kill -USR1 $pid' USR1
+  trap 'nke_signal=TERM; kill -USR1 $pid' TERM
+  wait "$pid"
+  status=$?
+  while kill -0 "$pid" 2>/dev/null; do # a trap interrupts wait
+    wait "$pid"
+    status=$?
+  done
+  trap - USR1 TERM
+  return "$status"
+}
+
+# nke_job ARGUMENT...: nke_run, and if it stopped with a checkpoint because time was up, put this job into the queue again.
+nke_job() {
+  local status=0
+  nke_run "$@" || status=$?
+  if [ "$status" = 5 ] && [ "$nke_signal" = USR1 ]; then
+    if [ "${SLURM_RESTART_COUNT:-0}" -ge "$NKE_MAX_RESTARTS" ]; then
+      echo "stopped with a checkpoint after $NKE_MAX_RESTARTS restarts; submit again to go on" >&2
+    else
+      echo "time is up: checkpoint written, back into the queue"
+      scontrol requeue "$SLURM_JOB_ID" && exec sleep 60 # until the requeue ends it
+    fi
+  fi
+  exit "$status"
+}
