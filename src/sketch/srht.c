@@ -1,0 +1,47 @@
+/* The subsampled randomised Hadamard transform. */
+#include "sketch/plan.h"
+
+#include <math.h>
+#include <string.h>
+
+static nke_status plan(nke_sketch *s, nke_draws *draws)
+{
+  nke_status st = NKE_OK;
+  const size_t size = (size_t)nke_precision_bytes(s->precision);
+  if (s->n > NKE_FWHT_MAX) {
+    st = nke_fail(NKE_ERR_USAGE, "srht: rows of %lld entries, expected at most %d", (long long)s->n, NKE_FWHT_MAX);
+    goto done;
+  }
+  s->length = nke_power_of_two(s->n);
+  s->scale = 1 / sqrt((double)nke_min(s->m, s->length));
+  NKE_TRY(nke_sketch_alloc(s, s->n, size, &s->signs));
+  nke_draw_signs(draws, s->precision, 0, s->n, 1, s->signs);
+  NKE_TRY(nke_sketch_alloc(s, s->length, size, &s->row));
+  if (s->m < s->length) {
+    NKE_TRY(nke_sketch_alloc(s, s->m, sizeof *s->index, &s->index));
+    NKE_TRY(nke_draw_subset(draws, s->m, s->length, s->index));
+  } else
+    draws->next++; /* as many numbers taken at every size */
+done:
+  return st;
+}
+
+static void apply(nke_sketch *s, const void *x, void *y)
+{
+  s->k->multiply_pad(s->n, s->signs, x, s->length, s->row);
+  nke_fwht(s->precision, s->row, s->length);
+  if (s->index)
+    s->k->gather(s->m, s->index, s->scale, s->row, y);
+  else {
+    s->k->scale(s->length, s->scale, s->row, y);
+    memset(nke_entry(s->precision, y, s->length), 0,
+           (size_t)((s->m - s->length) * nke_precision_bytes(s->precision)));
+  }
+}
+
+static double flops(const nke_sketch *s)
+{
+  return (double)s->n + (double)s->length * log2((double)s->length) + (double)s->m;
+}
+
+const nke_sketch_kind nke_sketch_srht = {"srht", 0, plan, apply, NULL, flops};
