@@ -63,7 +63,9 @@ struct nke_gated_stage {
   int64_t width;
   int pool_h, pool_w;
   nke_hadamard w, g;
-  void *w_dense, *g_dense; /* [width][in length], small inputs of many pixels */
+  int64_t patch;           /* entries of an input patch, where the projections are dense */
+  void *w_dense, *g_dense; /* [out.stride / 16][patch][16], small inputs of many pixels */
+  int64_t strip;           /* columns of pixels walked together, so that their inputs stay in the cache */
   void *out_table;         /* [out.stride]: random signs / (sqrt(width) pool^2) */
   void *phase;             /* [out.stride], exp-normalized only */
   /* residual: the sum of two images */
@@ -159,7 +161,8 @@ nke_status nke_hadamard_create(nke_gated_plan *plan, int64_t length, int64_t row
 /* out [length] = block `block` of rows applied to in [length]; in and out differ. */
 void nke_hadamard_apply(const nke_gated_plan *plan, const nke_hadamard *h, int64_t block, const void *in, void *out);
 double nke_hadamard_flops(const nke_hadamard *h);
-/* Rows of norms distributed as those of Gaussian vectors, orthogonal in blocks of d: matrix [rows][stride]. */
-nke_status nke_orthogonal_create(nke_gated_plan *plan, int64_t rows, int64_t d, int64_t stride, void **matrix);
+/* Rows of norms distributed as those of Gaussian vectors, orthogonal in blocks of d: matrix
+ * [rows / 16][d][16], rows a multiple of 16. */
+nke_status nke_orthogonal_create(nke_gated_plan *plan, int64_t rows, int64_t d, void **matrix);
 
 #endif

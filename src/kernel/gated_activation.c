@@ -1,14 +1,14 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "kernel/gated.h"
-#include "num/gemm.h"
 #include "num/fwht.h"
 
 #include <math.h>
 #include <string.h>
 
-/* The largest input of a dense projection, and the scratch vectors of one pixel after the first that nke_taps_sum uses. */
-enum { DENSE_INPUT = 128, SLOT_S = 1, SLOT_T, SLOT_A, SLOT_G, SLOT_PHI, SLOT_DPHI, SLOTS };
+/* The largest input of a dense projection, the part of the second-level cache for the window of the filter, and the
+ * scratch vectors of one pixel after the first that nke_taps_sum uses. */
+enum { DENSE_INPUT = 128, CACHE_BYTES = 512 << 10, SLOT_S = 1, SLOT_T, SLOT_A, SLOT_G, SLOT_PHI, SLOT_DPHI, SLOTS };
 
 /* Scratch vector of `length` entries; slot 0 belongs to the taps. */
 static void *slot(const nke_gated_plan *plan, int64_t length, int which)
@@ -52,6 +52,12 @@ done:
   return st;
 }
 
+/* Several pixels are averaged into one. */
+static int pools(const nke_gated_stage *stage)
+{
+  return stage->pool_h * stage->pool_w > 1;
+}
+
 /* Add phi(a) and phi'(a) .* g of features [first, first + n) to output pixel `to`. `norm` is |S|. */
 static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64_t to, int64_t first, int64_t n,
                        double norm, void *a, const void *g)
@@ -61,10 +67,11 @@ static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64
   const nke_activation *const act = &stage->layer->activation;
   const void *const table = nke_at(plan, stage->out_table, first);
   const double c = 1 / (sqrt((double)stage->width) * stage->pool_h * stage->pool_w);
+  const int fresh = !pools(stage);
   void *const s = nke_at(plan, out->s, to * out->stride + first);
   void *const t = g ? nke_at(plan, out->t, to * out->stride + first) : NULL;
   if (act->kind == NKE_ACT_RELU) {
-    plan->k->gate_relu(n, table, c, a, g, s, t);
+    plan->k->gate_relu(n, fresh, table, c, a, g, s, t);
     return NKE_OK;
   }
   const int64_t length = stage->w.length;
@@ -76,7 +83,7 @@ static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64
       eval_normalised(plan, stage, first + i, count, norm, ai, phi, dphi);
     else if (!plan->k->eval(act, count, ai, phi, dphi))
       NKE_TRY(eval_slow(plan, act, count, ai, phi, dphi));
-    plan->k->gate(count, nke_at(plan, table, i), c, phi, dphi, g ? nke_at(plan, g, i) : NULL, nke_at(plan, s, i),
+    plan->k->gate(count, fresh, nke_at(plan, table, i), c, phi, dphi, g ? nke_at(plan, g, i) : NULL, nke_at(plan, s, i),
                   g ? nke_at(plan, t, i) : NULL);
   }
 done:
@@ -126,29 +133,39 @@ static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *st
   if (stage->adds_sigma) plan->k->add(length, s, t);
 }
 
-static nke_status forward_block(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, const void *s_in,
-                                const void *t_in)
+static nke_status forward_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, const void *s_in,
+                                const void *t_in, int64_t p)
 {
-  nke_status st = NKE_OK;
   const int64_t length = stage->w.length, first = block * length, n = nke_min(length, stage->out.stride - first);
   void *const s = slot(plan, length, SLOT_S), *const a = slot(plan, length, SLOT_A);
   void *const t = stage->out.theta == NKE_THETA_OWN ? slot(plan, length, SLOT_T) : NULL;
   void *const g = t ? slot(plan, length, SLOT_G) : NULL;
-  for (int64_t p = 0; p < stage->taps.out_pixels; p++) {
-    const int64_t to = pooled(stage, p);
-    if (to < 0) continue;
-    pre_activation(plan, stage, s_in, t_in, p, s, t);
-    const double norm = stage->phase ? sqrt(plan->k->norm2(length, s)) : 0;
-    nke_hadamard_apply(plan, &stage->w, block, s, a);
-    if (t) nke_hadamard_apply(plan, &stage->g, block, t, g);
-    NKE_TRY(gate(plan, stage, to, first, n, norm, a, g));
-  }
+  const int64_t to = pooled(stage, p);
+  if (to < 0) return NKE_OK;
+  pre_activation(plan, stage, s_in, t_in, p, s, t);
+  const double norm = stage->phase ? sqrt(plan->k->norm2(length, s)) : 0;
+  nke_hadamard_apply(plan, &stage->w, block, s, a);
+  if (t) nke_hadamard_apply(plan, &stage->g, block, t, g);
+  return gate(plan, stage, to, first, n, norm, a, g);
+}
+
+/* Pixels in vertical strips: each input vector is read once for every tap that looks at it, from a near cache. */
+static nke_status forward_block(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, const void *s_in,
+                                const void *t_in)
+{
+  nke_status st = NKE_OK;
+  const int64_t width = stage->layer->in.width, height = stage->layer->in.height;
+  for (int64_t left = 0; left < width; left += stage->strip)
+    for (int64_t y = 0; y < height; y++)
+      for (int64_t x = left; x < nke_min(width, left + stage->strip); x++)
+        NKE_TRY(forward_pixel(plan, stage, block, s_in, t_in, y * width + x));
 done:
   return st;
 }
 
 static void clear_outputs(const nke_gated_plan *plan, nke_gated_stage *stage)
 {
+  if (!pools(stage)) return;
   const size_t bytes = (size_t)(nke_shape_pixels(stage->out.shape) * stage->out.stride * plan->real_bytes);
   memset(stage->out.s, 0, bytes);
   if (stage->out.t) memset(stage->out.t, 0, bytes);
@@ -196,29 +213,25 @@ done:
   return st;
 }
 
-/* Raw patches of many pixels: one row of the image at a time through a matrix product. */
+/* Raw patches of many pixels: a tile of them at a time through a matrix product. */
 static nke_status forward_dense(nke_gated_plan *plan, nke_gated_stage *stage)
 {
   nke_status st = NKE_OK;
-  const int64_t length = stage->w.length, row = stage->layer->in.width, m = stage->out.stride;
+  const int64_t length = stage->w.length, m = stage->out.stride, pixels = stage->taps.out_pixels;
   void *const patches = slot(plan, length, SLOTS);
-  void *const a = nke_at(plan, patches, row * length), *const g = nke_at(plan, a, row * m);
+  void *const a = nke_at(plan, patches, NKE_GATED_TILE * length), *const g = nke_at(plan, a, NKE_GATED_TILE * m);
   const int gated = stage->out.theta == NKE_THETA_OWN;
   clear_outputs(plan, stage);
-  for (int64_t first = 0; first < stage->taps.out_pixels; first += row) {
-    for (int64_t x = 0; x < row; x++)
+  for (int64_t first = 0; first < pixels; first += NKE_GATED_TILE) {
+    const int64_t count = nke_min(NKE_GATED_TILE, pixels - first);
+    for (int64_t x = 0; x < count; x++)
       pre_activation(plan, stage, stage->in->s, NULL, first + x, nke_at(plan, patches, x * length), NULL);
-    NKE_TRY(nke_gemm(plan->precision, NKE_PLAIN, NKE_TRANSPOSED, row, m, length, patches, length,
-                     stage->w_dense, length, 0, a, m));
-    if (gated) {
-      NKE_TRY(nke_gemm(plan->precision, NKE_PLAIN, NKE_TRANSPOSED, row, m, length, patches, length,
-                     stage->g_dense, length, 0, g, m));
-    }
-    for (int64_t x = 0; x < row; x++) {
+    plan->k->patches(stage->patch, m, patches, length, stage->w_dense, a);
+    if (gated) plan->k->patches(stage->patch, m, patches, length, stage->g_dense, g);
+    for (int64_t x = 0; x < count; x++) {
       const int64_t to = pooled(stage, first + x);
       if (to < 0) continue;
-      const void *const patch = nke_at(plan, patches, x * length);
-      const double norm = stage->phase ? sqrt(plan->k->norm2(length, patch)) : 0;
+      const double norm = stage->phase ? sqrt(plan->k->norm2(length, nke_at(plan, patches, x * length))) : 0;
       NKE_TRY(gate(plan, stage, to, 0, m, norm, nke_at(plan, a, x * m), gated ? nke_at(plan, g, x * m) : NULL));
     }
   }
@@ -249,15 +262,16 @@ done:
 static nke_status create_projections(nke_gated_plan *plan, nke_gated_stage *stage, int64_t d, int64_t length)
 {
   nke_status st = NKE_OK;
-  const int64_t m = stage->width, row = stage->layer->in.width, stride = stage->out.stride;
+  const int64_t m = stage->width, stride = stage->out.stride;
   const nke_image *const in = stage->in;
   const int gated = stage->out.theta == NKE_THETA_OWN;
   if (stage->concat && d <= DENSE_INPUT && stage->taps.out_pixels > 1 && theta_is_sigma(stage)) {
     stage->forward = forward_dense;
     stage->w = (nke_hadamard){.length = length};
-    NKE_TRY(nke_orthogonal_create(plan, stride, d, length, &stage->w_dense));
-    if (gated) NKE_TRY(nke_orthogonal_create(plan, stride, d, length, &stage->g_dense));
-    nke_gated_need_work(plan, (SLOTS + row) * length + 2 * row * stride);
+    stage->patch = d;
+    NKE_TRY(nke_orthogonal_create(plan, stride, d, &stage->w_dense));
+    if (gated) NKE_TRY(nke_orthogonal_create(plan, stride, d, &stage->g_dense));
+    nke_gated_need_work(plan, (SLOTS + NKE_GATED_TILE) * length + 2 * NKE_GATED_TILE * stride);
     stage->flops = (2.0 * (double)d * (1 + gated) + 6) * (double)(stage->taps.out_pixels * m);
     return st;
   }
@@ -275,6 +289,14 @@ static nke_status create_projections(nke_gated_plan *plan, nke_gated_stage *stag
   stage->flops = pixel * (double)stage->taps.out_pixels;
 done:
   return st;
+}
+
+/* As many columns as fit the cache with the rows and columns around them that the filter reaches. */
+static int64_t strip_columns(const nke_gated_plan *plan, const nke_layer *linear, int64_t length)
+{
+  const int conv = linear && linear->kind == NKE_LAYER_CONV;
+  const int64_t column = (conv ? linear->filter_h : 1) * length * plan->real_bytes * 2;
+  return nke_max(2, CACHE_BYTES / column - (conv ? linear->filter_w - 1 : 0));
 }
 
 nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation, int pool_h,
@@ -302,6 +324,7 @@ nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, c
     const int64_t d_t = theta_is_sigma(stage) ? 0 : nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, d) + 1;
     length = nke_power_of_two(nke_max(NKE_GATED_LANES, nke_max(d, d_t)));
   }
+  stage->strip = strip_columns(plan, linear, length);
   NKE_TRY(nke_image_alloc(plan, o));
   NKE_TRY(create_tables(plan, stage));
   NKE_TRY(create_projections(plan, stage, d, length));

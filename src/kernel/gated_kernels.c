@@ -126,32 +126,81 @@ static int eval(const nke_activation *act, int64_t n, const void *in, void *valu
   }
 }
 
-static void gate(int64_t n, const void *table, double c, const void *value, const void *slope, const void *g_in,
-                 void *s_out, void *t_out)
+/* `fresh` is a constant at every call of the inlined loops, so each comes out in both forms. */
+static inline __attribute__((always_inline)) void gate_loops(int64_t n, int fresh, const real *w, real c,
+                                                             const real *phi, const real *dphi, const real *g, real *s,
+                                                             real *t)
 {
-  const real *const w = table, *const phi = value, *const dphi = slope, *const g = g_in, scale = (real)c;
-  real *const s = s_out, *const t = t_out;
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++) s[i] += w[i] * phi[i];
+  for (int64_t i = 0; i < n; i++) s[i] = (fresh ? 0 : s[i]) + w[i] * phi[i];
   if (!g) return;
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++) t[i] += scale * dphi[i] * g[i];
+  for (int64_t i = 0; i < n; i++) t[i] = (fresh ? 0 : t[i]) + c * dphi[i] * g[i];
 }
 
-static void gate_relu(int64_t n, const void *table, double c, const void *in, const void *g_in, void *s_out, void *t_out)
+static void gate(int64_t n, int fresh, const void *table, double c, const void *phi, const void *dphi, const void *g,
+                 void *s, void *t)
 {
-  const real *const w = table, *const a = in, *const g = g_in, scale = (real)c;
-  real *const s = s_out, *const t = t_out;
+  if (fresh)
+    gate_loops(n, 1, table, (real)c, phi, dphi, g, s, t);
+  else
+    gate_loops(n, 0, table, (real)c, phi, dphi, g, s, t);
+}
+
+static inline __attribute__((always_inline)) void relu_loops(int64_t n, int fresh, const real *w, real c, const real *a,
+                                                             const real *g, real *s, real *t)
+{
   if (!g) {
 #pragma omp simd
-    for (int64_t i = 0; i < n; i++) s[i] += w[i] * (a[i] > 0 ? a[i] : 0);
+    for (int64_t i = 0; i < n; i++) s[i] = (fresh ? 0 : s[i]) + w[i] * (a[i] > 0 ? a[i] : 0);
     return;
   }
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
-    s[i] += w[i] * (a[i] > 0 ? a[i] : 0);
-    t[i] += scale * (a[i] > 0 ? g[i] : 0);
+    s[i] = (fresh ? 0 : s[i]) + w[i] * (a[i] > 0 ? a[i] : 0);
+    t[i] = (fresh ? 0 : t[i]) + c * (a[i] > 0 ? g[i] : 0);
   }
+}
+
+static void gate_relu(int64_t n, int fresh, const void *table, double c, const void *a, const void *g, void *s, void *t)
+{
+  if (fresh)
+    relu_loops(n, 1, table, (real)c, a, g, s, t);
+  else
+    relu_loops(n, 0, table, (real)c, a, g, s, t);
+}
+
+/* Groups of features whose sums stay in registers: 16 sums on AVX-512 in single precision. */
+#if defined(NKE_ISA_avx512) && defined(NKE_REAL_f32)
+enum { FEATURE_GROUPS = 4 };
+#elif defined(NKE_ISA_avx512)
+enum { FEATURE_GROUPS = 2 };
+#else
+enum { FEATURE_GROUPS = 1 };
+#endif
+
+static inline __attribute__((always_inline)) void patch_tile(int64_t d, int64_t m, const real *x, int64_t stride,
+                                                             const group *w, int groups, real *out)
+{
+  group sum[NKE_GATED_TILE][FEATURE_GROUPS];
+  for (int i = 0; i < NKE_GATED_TILE; i++)
+    for (int j = 0; j < groups; j++) sum[i][j] = (group){0};
+  for (int64_t c = 0; c < d; c++)
+    for (int i = 0; i < NKE_GATED_TILE; i++)
+      for (int j = 0; j < groups; j++) sum[i][j] += x[i * stride + c] * w[j * d + c];
+  for (int i = 0; i < NKE_GATED_TILE; i++)
+    for (int j = 0; j < groups; j++) ((group *)(out + i * m))[j] = sum[i][j];
+}
+
+static void patches(int64_t d, int64_t m, const void *x, int64_t stride, const void *w, void *out)
+{
+  const int64_t groups = m / LANES;
+  const group *const columns = w;
+  real *const y = out;
+  int64_t first = 0;
+  for (; first + FEATURE_GROUPS <= groups; first += FEATURE_GROUPS)
+    patch_tile(d, m, x, stride, columns + first * d, FEATURE_GROUPS, y + first * LANES);
+  for (; first < groups; first++) patch_tile(d, m, x, stride, columns + first * d, 1, y + first * LANES);
 }
 
 static void from_double(int64_t n, double scale, const double *in, void *out)
@@ -187,6 +236,7 @@ const nke_gated_kernels NKE_NAME(nke_gated_kernels_, NKE_SUFFIX) = {
   .eval = eval,
   .gate = gate,
   .gate_relu = gate_relu,
+  .patches = patches,
   .from_double = from_double,
   .to_double = to_double,
   .find_nonfinite = find_nonfinite,

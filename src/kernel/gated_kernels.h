@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Cyclic shifts are multiples of this many entries, on every instruction set: the operator is the same everywhere. */
-enum { NKE_GATED_LANES = 16 };
+enum { NKE_GATED_LANES = 16, NKE_GATED_TILE = 4 /* patches multiplied at a time */ };
 
 typedef struct nke_gated_kernels {
   const char *isa;
@@ -27,11 +27,15 @@ typedef struct nke_gated_kernels {
   /* phi and phi' of the activation at n points; returns 0 where this kind has no vector code here. */
   int (*eval)(const nke_activation *act, int64_t n, const void *a, void *phi, void *dphi);
 
-  /* s += table .* phi, and where g is given t += c * dphi .* g. */
-  void (*gate)(int64_t n, const void *table, double c, const void *phi, const void *dphi, const void *g, void *s,
-               void *t);
+  /* s += table .* phi, and where g is given t += c * dphi .* g; `fresh`: = instead of +=. */
+  void (*gate)(int64_t n, int fresh, const void *table, double c, const void *phi, const void *dphi, const void *g,
+               void *s, void *t);
   /* The same for relu, straight from the pre-activation a. */
-  void (*gate_relu)(int64_t n, const void *table, double c, const void *a, const void *g, void *s, void *t);
+  void (*gate_relu)(int64_t n, int fresh, const void *table, double c, const void *a, const void *g, void *s, void *t);
+
+  /* out [NKE_GATED_TILE][m] = x [NKE_GATED_TILE][stride] times w, which is stored as [m / 16][d][16]; only the first d
+   * entries of a row of x count. */
+  void (*patches)(int64_t d, int64_t m, const void *x, int64_t stride, const void *w, void *out);
 
   void (*from_double)(int64_t n, double scale, const double *in, void *out);
   void (*to_double)(int64_t n, const void *in, double *out);

@@ -22,11 +22,12 @@ done:
 void nke_hadamard_apply(const nke_gated_plan *plan, const nke_hadamard *h, int64_t block, const void *in, void *out)
 {
   for (int k = 0; k < h->stages; k++) {
-    plan->k->scale_by(h->length, nke_at(plan, h->signs, (block * h->stages + k) * h->length), k == 0 ? in : out, out);
+    const void *const signs = nke_at(plan, h->signs, (block * h->stages + k) * h->length);
+    const void *const from = k == 0 ? in : out;
     if (plan->precision == NKE_SINGLE)
-      nke_fwht_f32(out, h->length);
+      nke_fwht_diagonal_f32(signs, from, out, h->length);
     else
-      nke_fwht_f64(out, h->length);
+      nke_fwht_diagonal_f64(signs, from, out, h->length);
   }
 }
 
@@ -58,12 +59,12 @@ static double scale_to_unit(int64_t d, double *v)
   return norm;
 }
 
-nke_status nke_orthogonal_create(nke_gated_plan *plan, int64_t rows, int64_t d, int64_t stride, void **matrix)
+nke_status nke_orthogonal_create(nke_gated_plan *plan, int64_t rows, int64_t d, void **matrix)
 {
   nke_status st = NKE_OK;
   double *q = NULL, *norm = NULL;
   const uint64_t stream = nke_stream(NKE_STREAM_PROJECTION, plan->next_stream++);
-  NKE_TRY(nke_gated_alloc(plan, rows * stride, "a dense random projection", matrix));
+  NKE_TRY(nke_gated_alloc(plan, rows * d, "a dense random projection", matrix));
   NKE_TRY(nke_alloc(rows * d, sizeof *q, "a dense random projection", &q));
   NKE_TRY(nke_calloc(rows, sizeof *norm, "norms of a random projection", &norm));
   for (int64_t i = 0; i < rows; i++) {
@@ -76,7 +77,9 @@ nke_status nke_orthogonal_create(nke_gated_plan *plan, int64_t rows, int64_t d, 
     scale_to_unit(d, q + i * d);
   }
   for (int64_t i = 0; i < rows; i++)
-    plan->k->from_double(d, sqrt(norm[i]), q + i * d, nke_at(plan, *matrix, i * stride));
+    for (int64_t c = 0; c < d; c++)
+      plan->k->from_double(1, sqrt(norm[i]), q + i * d + c,
+                           nke_at(plan, *matrix, (i / NKE_GATED_LANES * d + c) * NKE_GATED_LANES + i % NKE_GATED_LANES));
 done:
   nke_free(q);
   nke_free(norm);

@@ -3,39 +3,50 @@
 #include "num/fwht_variants.h"
 
 #include <assert.h>
+#include <stddef.h>
 
-void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride)
+void nke_fwht_diagonal_f32(const float *diagonal, const float *in, float *out, int64_t n)
 {
-  assert(n >= 1 && n <= NKE_FWHT_MAX && (n & (n - 1)) == 0);
+  assert(is_valid(n));
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw"))
-    nke_fwht_f32_avx512(x, n, count, stride);
+    nke_fwht_f32_avx512(diagonal, in, out, n);
   else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    nke_fwht_f32_avx2(x, n, count, stride);
+    nke_fwht_f32_avx2(diagonal, in, out, n);
   else
-    nke_fwht_f32_plain(x, n, count, stride);
-}
-
-void nke_fwht_batch_f64(double *x, int64_t n, int64_t count, int64_t stride)
-{
-  assert(n >= 1 && n <= NKE_FWHT_MAX && (n & (n - 1)) == 0);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw"))
-    nke_fwht_f64_avx512(x, n, count, stride);
-  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    nke_fwht_f64_avx2(x, n, count, stride);
-  else
-    nke_fwht_f64_plain(x, n, count, stride);
+    nke_fwht_f32_plain(diagonal, in, out, n);
 }
 
 void nke_fwht_f32(float *x, int64_t n)
 {
-  nke_fwht_batch_f32(x, n, 1, n);
+  nke_fwht_diagonal_f32(NULL, x, x, n);
+}
+
+void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride)
+{
+  for (int64_t i = 0; i < count; i++) nke_fwht_f32(x + i * stride, n);
+}
+
+void nke_fwht_diagonal_f64(const double *diagonal, const double *in, double *out, int64_t n)
+{
+  assert(is_valid(n));
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw"))
+    nke_fwht_f64_avx512(diagonal, in, out, n);
+  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    nke_fwht_f64_avx2(diagonal, in, out, n);
+  else
+    nke_fwht_f64_plain(diagonal, in, out, n);
 }
 
 void nke_fwht_f64(double *x, int64_t n)
 {
-  nke_fwht_batch_f64(x, n, 1, n);
+  nke_fwht_diagonal_f64(NULL, x, x, n);
+}
+
+void nke_fwht_batch_f64(double *x, int64_t n, int64_t count, int64_t stride)
+{
+  for (int64_t i = 0; i < count; i++) nke_fwht_f64(x + i * stride, n);
 }
 
 int64_t nke_power_of_two(int64_t n)

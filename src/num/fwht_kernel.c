@@ -6,6 +6,8 @@
  * few passes run in a near cache. */
 #include "num/fwht_variants.h"
 
+#include <stddef.h>
+
 typedef NKE_REAL vec __attribute__((vector_size(NKE_LANES * sizeof(NKE_REAL)), aligned(sizeof(NKE_REAL)), may_alias));
 
 #define JOIN_(a, b) a##b
@@ -110,18 +112,25 @@ INLINE void across(vec *v, int radix)
   }
 }
 
-/* Transform every block of radix * LANES consecutive elements of x. */
-INLINE void first_pass(NKE_REAL *x, int64_t n, int radix)
+/* Transform every block of radix * LANES consecutive elements of `in`, or of diagonal .* in, into x. */
+INLINE void first_pass(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n, int radix)
 {
-#define LOAD(i) v[i] = within(*(const vec *)(p + (i) * NKE_LANES))
-#define STORE(i) *(vec *)(p + (i) * NKE_LANES) = v[i]
-  for (NKE_REAL *p = x; p < x + n; p += radix * NKE_LANES) {
+#define LOAD(i) v[i] = within(*(const vec *)(in + j + (i) * NKE_LANES))
+#define LOAD_SCALED(i) \
+  v[i] = within(*(const vec *)(in + j + (i) * NKE_LANES) * *(const vec *)(diagonal + j + (i) * NKE_LANES))
+#define STORE(i) *(vec *)(x + j + (i) * NKE_LANES) = v[i]
+  for (int64_t j = 0; j < n; j += radix * NKE_LANES) {
     vec v[16];
-    EACH(radix, LOAD);
+    if (diagonal) {
+      EACH(radix, LOAD_SCALED);
+    } else {
+      EACH(radix, LOAD);
+    }
     across(v, radix);
     EACH(radix, STORE);
   }
 #undef LOAD
+#undef LOAD_SCALED
 #undef STORE
 }
 
@@ -162,15 +171,15 @@ static int pass_share(int bits)
   return (bits + passes - 1) / passes;
 }
 
-static void leaf(NKE_REAL *x, int64_t n)
+static void leaf(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n)
 {
   const int64_t first = n < RADIX * NKE_LANES ? n : RADIX * NKE_LANES;
   switch (first / NKE_LANES) {
-    case 1: first_pass(x, n, 1); break;
-    case 2: first_pass(x, n, 2); break;
-    case 4: first_pass(x, n, 4); break;
-    case 8: first_pass(x, n, 8); break;
-    default: first_pass(x, n, RADIX); break;
+    case 1: first_pass(diagonal, in, x, n, 1); break;
+    case 2: first_pass(diagonal, in, x, n, 2); break;
+    case 4: first_pass(diagonal, in, x, n, 4); break;
+    case 8: first_pass(diagonal, in, x, n, 8); break;
+    default: first_pass(diagonal, in, x, n, RADIX); break;
   }
   for (int64_t sub = first; sub < n;) {
     const int log_radix = pass_share(log2_of(n / sub));
@@ -180,21 +189,22 @@ static void leaf(NKE_REAL *x, int64_t n)
   }
 }
 
-static void transform(NKE_REAL *x, int64_t n)
+static void transform(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n)
 {
   if (n <= LEAF) {
-    leaf(x, n);
+    leaf(diagonal, in, x, n);
     return;
   }
   const int log_radix = pass_share(log2_of(n / LEAF));
   const int64_t sub = n >> log_radix;
-  for (int64_t base = 0; base < n; base += sub) transform(x + base, sub);
+  for (int64_t base = 0; base < n; base += sub) transform(diagonal ? diagonal + base : NULL, in + base, x + base, sub);
   combine_by(x, sub, log_radix);
 }
 
 /* Shorter than one vector. */
-static void transform_short(NKE_REAL *x, int64_t n)
+static void transform_short(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n)
 {
+  for (int64_t i = 0; i < n; i++) x[i] = diagonal ? diagonal[i] * in[i] : in[i];
   for (int64_t h = 1; h < n; h *= 2)
     for (int64_t i = 0; i < n; i++)
       if (!(i & h)) {
@@ -204,12 +214,10 @@ static void transform_short(NKE_REAL *x, int64_t n)
       }
 }
 
-void JOIN(nke_fwht_, NKE_SUFFIX)(NKE_REAL *x, int64_t n, int64_t count, int64_t stride)
+void JOIN(nke_fwht_, NKE_SUFFIX)(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n)
 {
-  for (int64_t i = 0; i < count; i++) {
-    if (n < NKE_LANES)
-      transform_short(x + i * stride, n);
-    else
-      transform(x + i * stride, n);
-  }
+  if (n < NKE_LANES)
+    transform_short(diagonal, in, x, n);
+  else
+    transform(diagonal, in, x, n);
 }

@@ -105,8 +105,8 @@ static void batch_equals_single(void **state)
   }
 }
 
-typedef void transform_f32(float *, int64_t, int64_t, int64_t);
-typedef void transform_f64(double *, int64_t, int64_t, int64_t);
+typedef void transform_f32(const float *, const float *, float *, int64_t);
+typedef void transform_f64(const double *, const double *, double *, int64_t);
 
 static void same_bits(transform_f32 *f32, transform_f64 *f64)
 {
@@ -122,16 +122,33 @@ static void same_bits(transform_f32 *f32, transform_f64 *f64)
       c[i] = d[i] = entry(3, i);
       a[i] = b[i] = (float)c[i];
     }
-    nke_fwht_f32_plain(a, n, 1, n);
-    f32(b, n, 1, n);
-    nke_fwht_f64_plain(c, n, 1, n);
-    f64(d, n, 1, n);
+    nke_fwht_f32_plain(NULL, a, a, n);
+    f32(NULL, b, b, n);
+    nke_fwht_f64_plain(NULL, c, c, n);
+    f64(NULL, d, d, n);
     assert_memory_equal(a, b, (size_t)n * sizeof *a);
     assert_memory_equal(c, d, (size_t)n * sizeof *c);
     nke_free(a);
     nke_free(b);
     nke_free(c);
     nke_free(d);
+  }
+}
+
+static void a_diagonal_multiplies_first(void **state)
+{
+  (void)state;
+  enum { N = 2048 };
+  for (int64_t n = 1; n <= N; n *= 2) {
+    double diagonal[N], in[N], out[N], product[N];
+    for (int64_t i = 0; i < n; i++) {
+      in[i] = entry(5, i);
+      diagonal[i] = i % 3 ? 1 : -1;
+      product[i] = diagonal[i] * in[i];
+    }
+    nke_fwht_diagonal_f64(diagonal, in, out, n);
+    nke_fwht_f64(product, n);
+    assert_memory_equal(out, product, (size_t)n * sizeof *out);
   }
 }
 
@@ -158,7 +175,8 @@ static void powers_of_two(void **state)
 static const struct CMUnitTest tests[] = {
   cmocka_unit_test(matches_the_direct_product), cmocka_unit_test(is_its_own_inverse_up_to_n),
   cmocka_unit_test(largest_length), cmocka_unit_test(batch_equals_single),
-  cmocka_unit_test(every_instruction_set_gives_the_same_bits), cmocka_unit_test(powers_of_two),
+  cmocka_unit_test(a_diagonal_multiplies_first),
+    cmocka_unit_test(every_instruction_set_gives_the_same_bits), cmocka_unit_test(powers_of_two),
 };
 
 NKE_TEST_MAIN(tests)
