@@ -7,7 +7,7 @@
 
 void nke_fwht_diagonal_f32(const float *diagonal, const float *in, float *out, int64_t n)
 {
-  assert(is_valid(n));
+  assert(n >= 1 && n <= NKE_FWHT_MAX && (n & (n - 1)) == 0);
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw"))
     nke_fwht_f32_avx512(diagonal, in, out, n);
@@ -29,7 +29,7 @@ void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride)
 
 void nke_fwht_diagonal_f64(const double *diagonal, const double *in, double *out, int64_t n)
 {
-  assert(is_valid(n));
+  assert(n >= 1 && n <= NKE_FWHT_MAX && (n & (n - 1)) == 0);
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw"))
     nke_fwht_f64_avx512(diagonal, in, out, n);
