@@ -37,8 +37,9 @@ nke_status nke_h5file_flush(nke_h5file *file);
 /* Close; a new file that was not committed is removed. NULL is allowed, so this fits every exit label. */
 void nke_h5file_close(nke_h5file **file);
 
-/* The path as given. Local. */
+/* The path as given, and the communicator. Local. */
 const char *nke_h5file_path(const nke_h5file *file);
+MPI_Comm nke_h5file_comm(const nke_h5file *file);
 
 /* Create a data set of `rank` dimensions in full, zero-filled; chunk[rank] may be NULL (contiguous). */
 nke_status nke_h5file_create_dataset(nke_h5file *file, const char *name, nke_h5type type, int rank,

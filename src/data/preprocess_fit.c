@@ -13,8 +13,7 @@
 
 enum {
   STATISTIC_ROWS = 512, /* rows a block of statistics */
-  PANEL_COLUMNS = 256,  /* columns a product of zca */
-  ZCA_COLUMNS = 32000   /* 2 d^2 + 6 d + 1, dsyevd's work space, must fit 32 bits */
+  PANEL_COLUMNS = 256   /* columns a product of zca */
 };
 
 /* The running sums of one step. columns: channels or features. */
@@ -299,9 +298,9 @@ static nke_status check_steps(int n_steps, const nke_preprocess_step *steps, nke
     if (!(steps[i].eps > 0 && isfinite(steps[i].eps)))
       return nke_fail(NKE_ERR_USAGE, "data.preprocess: step %d: zca: expected a positive number, got %g", i + 1,
                       steps[i].eps);
-    if (d > ZCA_COLUMNS)
+    if (d > NKE_ZCA_MAX_LENGTH)
       return nke_fail(NKE_ERR_USAGE, "data.preprocess: step %d: zca: expected rows of at most %d entries, got %lld",
-                      i + 1, ZCA_COLUMNS, (long long)d);
+                      i + 1, NKE_ZCA_MAX_LENGTH, (long long)d);
   }
   const int64_t bytes = nke_preprocess_fit_bytes(n_steps, steps, shape);
   if (bytes > memory_bytes)

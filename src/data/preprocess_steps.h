@@ -4,6 +4,9 @@
 
 #include "data/preprocess.h"
 
+/* Longest row for zca: 2 d^2 + 6 d + 1, the work space of LAPACK's dsyevd, must fit 32 bits. */
+enum { NKE_ZCA_MAX_LENGTH = 32000 };
+
 typedef struct nke_fitted_step {
   nke_preprocess_step step;
   int64_t length; /* of mean: channels or features (standardize), d (zca), 0 (layernorm) */

@@ -1,0 +1,256 @@
+#include "data/h5file.h"
+
+#include "base/memory.h"
+#include "data/h5file_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char mark[] = "nke"; /* the root attribute that makes a file ours */
+static const char part_suffix[] = ".nke-part";
+
+/* Make the folders of path up to, not including, what follows its last slash. On rank 0. */
+static nke_status make_parents(const char *path)
+{
+  char *folder = NULL;
+  nke_status st = nke_strdup(path, &folder);
+  if (st != NKE_OK) return st;
+  for (char *c = folder + 1; folder[0] && *c; c++) {
+    if (*c != '/') continue;
+    *c = '\0';
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST) {
+      st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot make the folder: %s", folder, strerror(errno));
+      break;
+    }
+    *c = '/';
+  }
+  nke_free(folder);
+  return st;
+}
+
+static nke_status join(const char *a, const char *b, char **out)
+{
+  const size_t size = strlen(a) + strlen(b) + 1;
+  char *text = NULL;
+  const nke_status st = nke_alloc((int64_t)size, 1, "path", &text);
+  if (st == NKE_OK) {
+    snprintf(text, size, "%s%s", a, b);
+    *out = text;
+  }
+  return st;
+}
+
+nke_status nke_make_folders(MPI_Comm comm, const char *folder)
+{
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  nke_status st = NKE_OK;
+  char *path = NULL;
+  if (rank == 0) {
+    st = join(folder, "/", &path);
+    if (st == NKE_OK) st = make_parents(path);
+    if (st == NKE_OK && access(folder, W_OK | X_OK) != 0)
+      st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot write into the folder: %s", folder, strerror(errno));
+  }
+  nke_free(path);
+  return nke_agree(comm, st);
+}
+
+static bool has_mark(hid_t file)
+{
+  return file >= 0 && H5Aexists_by_name(file, "/", mark, H5P_DEFAULT) > 0;
+}
+
+/* What stands at path may be replaced: nothing, a file of ours, or by force any regular file. On rank 0. */
+static nke_status check_replaceable(const char *path, bool force)
+{
+  struct stat info;
+  if (stat(path, &info) != 0) return NKE_OK; /* nothing there; what else is wrong shows when the new file is made */
+  if (!S_ISREG(info.st_mode)) return nke_fail(NKE_ERR_USAGE, "%s: expected a file to write, got a folder or device", path);
+  if (force) return NKE_OK;
+  const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  const bool ours = has_mark(file);
+  if (file >= 0) H5Fclose(file);
+  if (ours) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "%s: exists and was not written by nke: --force replaces it", path);
+}
+
+/* The part file, empty: whoever may write it here may also rename it. A stale one of a killed run goes. On rank 0. */
+static nke_status make_part(const char *path, const char *part, bool force)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(check_replaceable(path, force));
+  NKE_TRY(make_parents(path));
+  unlink(part);
+  const int fd = open(part, O_CREAT | O_EXCL | O_WRONLY, 0666);
+  if (fd < 0) return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
+  close(fd);
+done:
+  return st;
+}
+
+static nke_status h5file_alloc(MPI_Comm comm, const char *path, nke_h5file **out)
+{
+  nke_status st = NKE_OK;
+  nke_hdf5_quiet();
+  NKE_TRY(nke_calloc(1, sizeof **out, "file", out));
+  (*out)->comm = comm;
+  (*out)->file = H5I_INVALID_HID;
+  MPI_Comm_rank(comm, &(*out)->rank);
+  NKE_TRY(nke_strdup(path, &(*out)->path));
+done:
+  return st;
+}
+
+static hid_t parallel_access(MPI_Comm comm)
+{
+  const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_fapl_mpio(list, comm, MPI_INFO_NULL);
+  H5Pset_libver_bounds(list, H5F_LIBVER_V18, H5F_LIBVER_LATEST); /* attributes above 64 KiB */
+  return list;
+}
+
+nke_status nke_h5file_create(MPI_Comm comm, const char *path, bool force, nke_h5file **out)
+{
+  nke_h5file *f = NULL;
+  hid_t list = H5I_INVALID_HID;
+  *out = NULL;
+  nke_status st = h5file_alloc(comm, path, &f);
+  if (st == NKE_OK) st = join(path, part_suffix, &f->part);
+  if (st == NKE_OK && f->rank == 0) st = make_part(path, f->part, force);
+  NKE_TRY(nke_agree(comm, st));
+  list = parallel_access(comm);
+  f->file = H5Fcreate(f->part, H5F_ACC_TRUNC, H5P_DEFAULT, list);
+  if (f->file < 0) st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written", path);
+  NKE_TRY(nke_agree(comm, st));
+  NKE_TRY(nke_h5file_put_string(f, "/", mark, "1"));
+  *out = f;
+  f = NULL;
+done:
+  nke_hdf5_close(list);
+  nke_h5file_close(&f);
+  return st;
+}
+
+/* Open on this rank: alone for reading, or by MPI-IO for update. */
+static nke_status open_here(nke_h5file *f, unsigned flags, hid_t list)
+{
+  const int need = flags == H5F_ACC_RDONLY ? R_OK : R_OK | W_OK;
+  if (access(f->path, need) != 0) return nke_fail(NKE_ERR_DATA, "%s: %s", f->path, strerror(errno));
+  f->file = H5Fopen(f->path, flags, list);
+  if (f->file < 0) return nke_fail(NKE_ERR_DATA, "%s: corrupt: not an HDF5 file, or truncated", f->path);
+  if (!has_mark(f->file)) return nke_fail(NKE_ERR_DATA, "%s: expected a file written by nke", f->path);
+  return NKE_OK;
+}
+
+nke_status nke_h5file_open(MPI_Comm comm, const char *path, nke_h5file **out)
+{
+  nke_h5file *f = NULL;
+  *out = NULL;
+  nke_status st = h5file_alloc(comm, path, &f);
+  if (st == NKE_OK && f->rank == 0) st = open_here(f, H5F_ACC_RDONLY, H5P_DEFAULT);
+  NKE_TRY(nke_agree(comm, st));
+  if (f->rank != 0) st = open_here(f, H5F_ACC_RDONLY, H5P_DEFAULT);
+  NKE_TRY(nke_agree(comm, st));
+  *out = f;
+  f = NULL;
+done:
+  nke_h5file_close(&f);
+  return st;
+}
+
+nke_status nke_h5file_update(MPI_Comm comm, const char *path, nke_h5file **out)
+{
+  nke_h5file *f = NULL, *look = NULL;
+  hid_t list = H5I_INVALID_HID;
+  *out = NULL;
+  nke_status st = nke_h5file_open(comm, path, &look); /* a bad file must not reach the collective open */
+  if (st != NKE_OK) return st;
+  nke_h5file_close(&look);
+  NKE_TRY(nke_agree(comm, h5file_alloc(comm, path, &f)));
+  list = parallel_access(comm);
+  NKE_TRY(nke_agree(comm, open_here(f, H5F_ACC_RDWR, list)));
+  *out = f;
+  f = NULL;
+done:
+  nke_hdf5_close(list);
+  nke_h5file_close(&f);
+  return st;
+}
+
+static bool sync_path(const char *path, int flags)
+{
+  const int fd = open(path, flags);
+  if (fd < 0) return false;
+  const bool ok = fsync(fd) == 0;
+  return close(fd) == 0 && ok;
+}
+
+nke_status nke_h5file_flush(nke_h5file *f)
+{
+  nke_status st = NKE_OK;
+  if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 || !sync_path(f->part ? f->part : f->path, O_RDONLY))
+    st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be flushed to disk", f->path);
+  return nke_agree(f->comm, st);
+}
+
+/* The new name lasts only when the folder is on disk too; a file system that cannot sync a folder is not an error. */
+static nke_status rename_part(nke_h5file *f)
+{
+  if (rename(f->part, f->path) != 0)
+    return nke_fail(NKE_ERR_OUTPUT, "%s: cannot take its name: %s", f->path, strerror(errno));
+  char *slash = strrchr(f->part, '/');
+  if (slash && slash != f->part) *slash = '\0';
+  sync_path(slash ? (slash == f->part ? "/" : f->part) : ".", O_RDONLY | O_DIRECTORY);
+  nke_free(f->part);
+  f->part = NULL;
+  return NKE_OK;
+}
+
+nke_status nke_h5file_commit(nke_h5file **file)
+{
+  nke_h5file *f = *file;
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_h5file_flush(f));
+  if (!nke_h5file_close_datasets(f) || H5Fclose(f->file) < 0)
+    st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be closed: is the disk full?", f->path);
+  f->file = H5I_INVALID_HID;
+  NKE_TRY(nke_agree(f->comm, st));
+  if (f->rank == 0) {
+    if (!sync_path(f->part, O_RDONLY))
+      st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be flushed to disk", f->path);
+    else
+      st = rename_part(f);
+  }
+  NKE_TRY(nke_agree(f->comm, st));
+done:
+  nke_h5file_close(file);
+  return st;
+}
+
+void nke_h5file_close(nke_h5file **file)
+{
+  nke_h5file *f = *file;
+  if (!f) return;
+  nke_h5file_close_datasets(f);
+  if (f->file >= 0) H5Fclose(f->file);
+  if (f->part && f->rank == 0) unlink(f->part);
+  nke_free(f->part);
+  nke_free(f->path);
+  nke_free(f);
+  *file = NULL;
+}
+
+const char *nke_h5file_path(const nke_h5file *file)
+{
+  return file->path;
+}
+
+MPI_Comm nke_h5file_comm(const nke_h5file *file)
+{
+  return file->comm;
+}

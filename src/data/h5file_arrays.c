@@ -1,0 +1,228 @@
+#include "data/h5file.h"
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "data/h5file_impl.h"
+
+#include <string.h>
+
+static hid_t memory_type(nke_h5type type)
+{
+  switch (type) {
+    case NKE_H5_F32: return H5T_NATIVE_FLOAT;
+    case NKE_H5_F64: return H5T_NATIVE_DOUBLE;
+    case NKE_H5_I64: return H5T_NATIVE_INT64;
+    case NKE_H5_U8: return H5T_NATIVE_UINT8;
+  }
+  return H5I_INVALID_HID;
+}
+
+static hid_t file_type(nke_h5type type)
+{
+  switch (type) {
+    case NKE_H5_F32: return H5T_IEEE_F32LE;
+    case NKE_H5_F64: return H5T_IEEE_F64LE;
+    case NKE_H5_I64: return H5T_STD_I64LE;
+    case NKE_H5_U8: return H5T_STD_U8LE;
+  }
+  return H5I_INVALID_HID;
+}
+
+static int64_t type_bytes(nke_h5type type)
+{
+  return (int64_t)H5Tget_size(memory_type(type));
+}
+
+bool nke_h5file_close_datasets(nke_h5file *f)
+{
+  bool ok = true;
+  while (f->open) {
+    nke_open_dataset *next = f->open->next;
+    ok = H5Dclose(f->open->id) >= 0 && ok;
+    nke_free(f->open->name);
+    nke_free(f->open);
+    f->open = next;
+  }
+  return ok;
+}
+
+/* Keep an open data set; closes it on failure. */
+static nke_status keep(nke_h5file *f, const char *name, hid_t id)
+{
+  nke_status st = NKE_OK;
+  nke_open_dataset *entry = NULL;
+  NKE_TRY(nke_calloc(1, sizeof *entry, "data set", &entry));
+  NKE_TRY(nke_strdup(name, &entry->name));
+  entry->id = id;
+  entry->next = f->open;
+  f->open = entry;
+  entry = NULL;
+done:
+  if (st != NKE_OK) H5Dclose(id);
+  nke_free(entry);
+  return st;
+}
+
+static nke_status find(nke_h5file *f, const char *name, hid_t *id)
+{
+  for (const nke_open_dataset *d = f->open; d; d = d->next)
+    if (strcmp(d->name, name) == 0) {
+      *id = d->id;
+      return NKE_OK;
+    }
+  if (!nke_hdf5_exists(f->file, name)) return nke_fail(NKE_ERR_DATA, "%s: corrupt: no data set %s", f->path, name);
+  *id = H5Dopen2(f->file, name, H5P_DEFAULT);
+  if (*id < 0) return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s cannot be opened", f->path, name);
+  return keep(f, name, *id);
+}
+
+/* No fill: a new file's space is a hole, which reads as zero, and writing it twice would double the time. */
+static hid_t create_here(hid_t file, const char *name, nke_h5type type, int rank, const int64_t *dims,
+                         const int64_t *chunk)
+{
+  hsize_t size[NKE_H5_MAX_RANK], piece[NKE_H5_MAX_RANK];
+  const hid_t links = H5Pcreate(H5P_LINK_CREATE), layout = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_create_intermediate_group(links, 1);
+  H5Pset_alloc_time(layout, H5D_ALLOC_TIME_EARLY);
+  H5Pset_fill_time(layout, H5D_FILL_TIME_NEVER);
+  for (int i = 0; i < rank; i++) {
+    size[i] = (hsize_t)dims[i];
+    if (chunk) piece[i] = (hsize_t)nke_max(1, nke_min(chunk[i], dims[i]));
+  }
+  if (chunk) H5Pset_chunk(layout, rank, piece);
+  const hid_t space = H5Screate_simple(rank, size, NULL);
+  const hid_t id = H5Dcreate2(file, name, file_type(type), space, links, layout, H5P_DEFAULT);
+  nke_hdf5_close(space);
+  nke_hdf5_close(layout);
+  nke_hdf5_close(links);
+  return id;
+}
+
+nke_status nke_h5file_create_dataset(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *dims,
+                                     const int64_t *chunk)
+{
+  nke_status st = NKE_OK;
+  const hid_t id = create_here(f->file, name, type, rank, dims, chunk);
+  if (id < 0)
+    st = nke_fail(NKE_ERR_OUTPUT, "%s: %s: cannot be created", f->path, name);
+  else
+    st = keep(f, name, id);
+  return nke_agree(f->comm, st);
+}
+
+bool nke_h5file_has(nke_h5file *f, const char *name)
+{
+  return nke_hdf5_exists(f->file, name);
+}
+
+nke_status nke_h5file_dims(nke_h5file *f, const char *name, int *rank, int64_t *dims)
+{
+  hid_t id;
+  const nke_status st = find(f, name, &id);
+  if (st != NKE_OK) return st;
+  if (!nke_hdf5_dims(id, NKE_H5_MAX_RANK, rank, dims))
+    return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has %d dimensions", f->path, name, *rank);
+  return NKE_OK;
+}
+
+static bool empty(int rank, const int64_t *count)
+{
+  for (int i = 0; i < rank; i++)
+    if (count[i] == 0) return true;
+  return false;
+}
+
+nke_status nke_h5file_write(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *start,
+                            const int64_t *count, const void *data)
+{
+  hid_t id;
+  if (empty(rank, count)) return NKE_OK;
+  const nke_status st = find(f, name, &id);
+  if (st != NKE_OK) return st;
+  const hid_t space = H5Dget_space(id), memory = nke_hdf5_select(space, rank, start, count);
+  const bool ok = memory >= 0 && H5Dwrite(id, memory_type(type), memory, space, H5P_DEFAULT, data) >= 0;
+  nke_hdf5_close(memory);
+  nke_hdf5_close(space);
+  if (ok) return NKE_OK;
+  return nke_fail(NKE_ERR_OUTPUT, "%s: %s: row %lld and on cannot be written: is the disk full?", f->path, name,
+                  (long long)start[0]);
+}
+
+nke_status nke_h5file_read(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *start,
+                           const int64_t *count, void *data)
+{
+  hid_t id;
+  if (empty(rank, count)) return NKE_OK;
+  const nke_status st = find(f, name, &id);
+  if (st != NKE_OK) return st;
+  const hid_t space = H5Dget_space(id);
+  const bool fits = space >= 0 && H5Sget_simple_extent_ndims(space) == rank;
+  const hid_t memory = fits ? nke_hdf5_select(space, rank, start, count) : H5I_INVALID_HID;
+  const bool ok = memory >= 0 && H5Dread(id, memory_type(type), memory, space, H5P_DEFAULT, data) >= 0;
+  nke_hdf5_close(memory);
+  nke_hdf5_close(space);
+  if (ok) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: row %lld and on cannot be read", f->path, name, (long long)start[0]);
+}
+
+nke_status nke_h5file_put(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *dims,
+                          const void *data)
+{
+  const int64_t start[NKE_H5_MAX_RANK] = {0};
+  nke_status st = nke_h5file_create_dataset(f, name, type, rank, dims, NULL);
+  if (st != NKE_OK) return st;
+  if (f->rank == 0) st = nke_h5file_write(f, name, type, rank, start, dims, data);
+  return nke_agree(f->comm, st);
+}
+
+/* Check the stored shape against dims (-1: any), and the size against max_bytes without overflow. */
+static nke_status check_shape(nke_h5file *f, const char *name, int rank, int64_t *dims, int64_t max_count)
+{
+  int stored_rank;
+  int64_t stored[NKE_H5_MAX_RANK], left = max_count;
+  const nke_status st = nke_h5file_dims(f, name, &stored_rank, stored);
+  if (st != NKE_OK) return st;
+  if (stored_rank != rank)
+    return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: expected %d dimensions, got %d", f->path, name, rank, stored_rank);
+  for (int i = 0; i < rank; i++) {
+    if (dims[i] >= 0 && dims[i] != stored[i])
+      return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: dimension %d: expected %lld, got %lld", f->path, name, i,
+                      (long long)dims[i], (long long)stored[i]);
+    left = stored[i] > 0 ? left / stored[i] : left;
+    if (left < 1) return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s is larger than it can be", f->path, name);
+    dims[i] = stored[i];
+  }
+  return NKE_OK;
+}
+
+static nke_status bcast_bytes(MPI_Comm comm, int64_t bytes, char *data)
+{
+  enum { MESSAGE = 1 << 27 };
+  nke_status st = NKE_OK;
+  for (int64_t i = 0; i < bytes; i += MESSAGE)
+    NKE_TRY_MPI(MPI_Bcast(data + i, (int)nke_min(MESSAGE, bytes - i), MPI_BYTE, 0, comm));
+done:
+  return st;
+}
+
+nke_status nke_h5file_get(nke_h5file *f, const char *name, nke_h5type type, int rank, int64_t *dims, int64_t max_bytes,
+                          void *data)
+{
+  nke_status st = NKE_OK;
+  const int64_t start[NKE_H5_MAX_RANK] = {0};
+  int64_t bytes = type_bytes(type);
+  void *array = NULL;
+  if (f->rank == 0) st = check_shape(f, name, rank, dims, max_bytes / bytes);
+  NKE_TRY(nke_agree(f->comm, st));
+  NKE_TRY_MPI(MPI_Bcast(dims, rank, MPI_INT64_T, 0, f->comm));
+  for (int i = 0; i < rank; i++) bytes *= dims[i];
+  st = nke_alloc(bytes, 1, name, &array);
+  if (st == NKE_OK && f->rank == 0) st = nke_h5file_read(f, name, type, rank, start, dims, array);
+  NKE_TRY(nke_agree(f->comm, st));
+  NKE_TRY(bcast_bytes(f->comm, bytes, array));
+  memcpy(data, &array, sizeof array);
+  array = NULL;
+done:
+  nke_free(array);
+  return st;
+}

@@ -1,0 +1,27 @@
+/* The open file that h5file.c, h5file_arrays.c and h5file_attributes.c share. Inside src/data. */
+#ifndef NKE_DATA_H5FILE_IMPL_H
+#define NKE_DATA_H5FILE_IMPL_H
+
+#include "data/h5file.h"
+#include "data/hdf5_common.h"
+
+/* A data set once used stays open until the file closes: opening costs metadata reads at every block. */
+typedef struct nke_open_dataset {
+  struct nke_open_dataset *next;
+  char *name;
+  hid_t id;
+} nke_open_dataset;
+
+struct nke_h5file {
+  MPI_Comm comm;
+  int rank;
+  hid_t file;
+  char *path;
+  char *part; /* temporary name of a new file; NULL once it is gone or for an existing file */
+  nke_open_dataset *open;
+};
+
+/* Close every open data set; false if HDF5 could not. */
+bool nke_h5file_close_datasets(nke_h5file *file);
+
+#endif
