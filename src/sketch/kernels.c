@@ -67,6 +67,13 @@ static void gather(int64_t n, const int32_t *index, double factor, const void *i
   for (int64_t i = 0; i < n; i++) y[i] = c * x[index[i]];
 }
 
+static void gather_multiply(int64_t n, const int32_t *index, double factor, const void *in, void *out)
+{
+  const real *const x = in, c = (real)factor;
+  real *const y = out;
+  for (int64_t i = 0; i < n; i++) y[i] *= c * x[index[i]];
+}
+
 static inline void add_signed(real *y, int32_t code, real value)
 {
   y[code >> 1] += (code & 1) ? -value : value;
@@ -104,5 +111,6 @@ static double dot(int64_t n, const void *a, const void *b)
 }
 
 const nke_sketch_kernels JOIN(nke_sketch_kernels_, NKE_SUFFIX) = {
-  multiply_pad, multiply, multiply_scaled, scale, add_multiplied, multiply_complex, gather, scatter, scatter_sparse, dot,
+  multiply_pad, multiply, multiply_scaled, scale, add_multiplied, multiply_complex, gather,
+  gather_multiply, scatter, scatter_sparse, dot,
 };

@@ -22,6 +22,8 @@ typedef struct nke_sketch_kernels {
   void (*multiply_complex)(int64_t n, const void *a, const void *b, void *out);
   /* out[i] = scale in[index[i]]. */
   void (*gather)(int64_t n, const int32_t *index, double scale, const void *in, void *out);
+  /* out[i] *= scale in[index[i]]. */
+  void (*gather_multiply)(int64_t n, const int32_t *index, double scale, const void *in, void *out);
   /* out[code / 2] +-= scale in[i] for the `copies` codes of coordinate i (odd codes subtract). */
   void (*scatter)(int64_t n, int copies, const int32_t *code, double scale, const void *in, void *out);
   /* The same for the non-zeros in[k] of the coordinates index[k]. */

@@ -25,12 +25,19 @@ struct nke_sketch {
 /* Allocation that is counted in sketch->bytes. */
 nke_status nke_sketch_alloc(nke_sketch *sketch, int64_t count, size_t size, void *out);
 
-static inline void nke_fwht(nke_precision precision, void *x, int64_t n)
+/* out [length] = H (signs .* in), in of n entries padded by zeros; out may be in. */
+static inline void nke_signed_fwht(const nke_sketch_kernels *k, nke_precision precision, int64_t n, int64_t length,
+                                   const void *signs, const void *in, void *out)
 {
+  if (n < length) {
+    k->multiply_pad(n, signs, in, length, out);
+    signs = NULL;
+    in = out;
+  }
   if (precision == NKE_SINGLE)
-    nke_fwht_f32(x, n);
+    nke_fwht_diagonal_f32(signs, in, out, length);
   else
-    nke_fwht_f64(x, n);
+    nke_fwht_diagonal_f64(signs, in, out, length);
 }
 
 /* Entry i of an array of the given precision. */

@@ -28,8 +28,7 @@ done:
 
 static void apply(nke_sketch *s, const void *x, void *y)
 {
-  s->k->multiply_pad(s->n, s->signs, x, s->length, s->row);
-  nke_fwht(s->precision, s->row, s->length);
+  nke_signed_fwht(s->k, s->precision, s->n, s->length, s->signs, x, s->row);
   if (s->index)
     s->k->gather(s->m, s->index, s->scale, s->row, y);
   else {
