@@ -14,9 +14,9 @@ static step_names names_of(int i)
 {
   step_names n;
   snprintf(n.group, sizeof n.group, "%s/step%d", group, i);
-  snprintf(n.mean, sizeof n.mean, "%s/mean", n.group);
-  snprintf(n.scale, sizeof n.scale, "%s/scale", n.group);
-  snprintf(n.matrix, sizeof n.matrix, "%s/matrix", n.group);
+  snprintf(n.mean, sizeof n.mean, "%s/step%d/mean", group, i);
+  snprintf(n.scale, sizeof n.scale, "%s/step%d/scale", group, i);
+  snprintf(n.matrix, sizeof n.matrix, "%s/step%d/matrix", group, i);
   return n;
 }
 
