@@ -4,6 +4,7 @@
 #include "kernel/features_method.h"
 #include "kernel/gated_kernels.h"
 
+#include <math.h>
 #include <string.h>
 
 struct nke_features {
@@ -105,6 +106,18 @@ done:
   return st;
 }
 
+/* Beyond this float sums of a row's entries overflow; some activations would hide it. */
+static const double largest_input = 1e15;
+
+static nke_status check_input(int64_t d, const double *x, int64_t row)
+{
+  for (int64_t j = 0; j < d; j++)
+    if (!(fabs(x[j]) <= largest_input))
+      return nke_fail(NKE_ERR_NUMERIC, "embedding: entry %lld of row %lld of a block is %g; standardize the data",
+                      (long long)j, (long long)row, x[j]);
+  return NKE_OK;
+}
+
 nke_status nke_features_apply(nke_features *features, int64_t n, const double *x, void *z)
 {
   nke_status st = NKE_OK;
@@ -112,6 +125,7 @@ nke_status nke_features_apply(nke_features *features, int64_t n, const double *x
   const int64_t bytes = m * nke_precision_bytes(features->options.precision);
   for (int64_t i = 0; i < n; i++) {
     void *const zi = (char *)z + i * bytes;
+    NKE_TRY(check_input(d, x + i * d, i));
     NKE_TRY(apply_row(features, x + i * d, zi));
     const int64_t bad = features->k->find_nonfinite(m, zi);
     if (bad < m) {

@@ -117,9 +117,10 @@ nke_status nke_gated_stage_add(nke_gated_plan *plan, const nke_image *in, nke_ga
 nke_status nke_image_alloc(nke_gated_plan *plan, nke_image *image);
 
 /* gated_taps.c: the taps of a linear layer on an image of shape `in` (conv, dense, avgpool, global_avgpool, flatten); NULL
- * is the identity. `mixes`: the taps of one output are summed into one vector, so they need distinct shifts or signs. */
+ * is the identity. Vectors have `width` entries in use of `stride`. `mixes`: the taps of one output are summed into one
+ * vector, so they need distinct shifts or signs. */
 nke_status nke_taps_create(nke_gated_plan *plan, const nke_layer *layer, nke_shape in, nke_shape out, int64_t stride,
-                           int mixes, nke_taps *taps);
+                           int64_t width, int mixes, nke_taps *taps);
 void nke_taps_clear(nke_taps *taps);
 /* out [stride] = the sum of the taps of output pixel `pixel`, of the feature image `data`; without the bias. */
 void nke_taps_sum(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, const void *data, int64_t pixel,

@@ -311,7 +311,7 @@ nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, c
   stage->width = plan->widths[plan->used_widths++];
   stage->adds_sigma = linear != NULL;
   stage->concat = in->raw;
-  NKE_TRY(nke_taps_create(plan, linear, in->shape, activation->in, in->stride, !in->raw, &stage->taps));
+  NKE_TRY(nke_taps_create(plan, linear, in->shape, activation->in, in->stride, in->width_s, !in->raw, &stage->taps));
   const nke_theta before = linear && in->theta == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : in->theta;
   nke_image *const o = &stage->out;
   *o = (nke_image){.shape = out_shape, .width_s = stage->width, .width_t = stage->width};

@@ -114,7 +114,7 @@ static int eval(const nke_activation *act, int64_t n, const void *in, void *valu
       return 1;
     case NKE_ACT_EXP: NKE_EVAL_LOOP(p * real_exp(q * x), p * q * real_exp(q * x)); return 1;
     case NKE_ACT_GAUSSIAN:
-      NKE_EVAL_LOOP(p * real_exp(-q * x * x), -2 * q * x * p * real_exp(-q * x * x));
+      NKE_EVAL_LOOP(p * real_exp(q * x * x), 2 * q * x * p * real_exp(q * x * x));
       return 1;
     case NKE_ACT_TANH: NKE_EVAL_LOOP(real_tanh(x), 1 - real_tanh(x) * real_tanh(x)); return 1;
     case NKE_ACT_SIGMOID: NKE_EVAL_LOOP(real_sigmoid(x), real_sigmoid(x) * real_sigmoid(-x)); return 1;

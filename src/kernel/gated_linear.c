@@ -61,8 +61,8 @@ nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const 
   stage->concat = in->raw && !averages(layer);
   stage->adds_sigma = adds_sigma(layer);
   stage->forward = stage->concat ? forward_concat : forward_sum;
-  NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, !stage->concat && !averages(layer),
-                          &stage->taps));
+  NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, in->width_s,
+                          !stage->concat && !averages(layer), &stage->taps));
   *o = (nke_image){.shape = layer->out, .raw = in->raw, .width_s = in->width_s, .width_t = in->width_t,
                    .stride = in->stride, .theta = theta_after(plan, layer, in->theta)};
   if (stage->concat) {
@@ -73,7 +73,6 @@ nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const 
   /* A last linear layer on one pixel needs no sum of T and S': the features are both, side by side. */
   stage->split = is_last && !in->raw && o->theta == NKE_THETA_OWN && stage->adds_sigma;
   plan->split = plan->split || stage->split;
-  if (!stage->concat && stage->taps.bias_table) o->width_s = o->stride;
   NKE_TRY(nke_image_alloc(plan, o));
   nke_gated_need_work(plan, in->stride);
   stage->flops = 2.0 * (double)(stage->taps.out_pixels * stage->taps.n * in->stride);

@@ -107,7 +107,7 @@ static void fill_pixels(const window *v, nke_shape in, nke_shape out, nke_taps *
 }
 
 nke_status nke_taps_create(nke_gated_plan *plan, const nke_layer *layer, nke_shape in, nke_shape out, int64_t stride,
-                           int mixes, nke_taps *taps)
+                           int64_t width, int mixes, nke_taps *taps)
 {
   nke_status st = NKE_OK;
   const window v = layer_window(layer, in);
@@ -122,7 +122,7 @@ nke_status nke_taps_create(nke_gated_plan *plan, const nke_layer *layer, nke_sha
     NKE_TRY(tap_signs(plan, stride, taps));
   if (mixes && v.bias != 0) {
     NKE_TRY(nke_gated_alloc(plan, stride, "the bias", &taps->bias_table));
-    NKE_TRY(nke_gated_signs(plan, stride, v.bias / sqrt((double)stride), taps->bias_table));
+    NKE_TRY(nke_gated_signs(plan, width, v.bias / sqrt((double)width), taps->bias_table));
   }
 done:
   return st;

@@ -1,0 +1,249 @@
+/* Gated random features against closed forms written out here, and the properties every embedding must have. */
+#include "kernel/features.h"
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "support/mpi_main.h"
+
+#include <math.h>
+#include <string.h>
+
+static const double pi = 3.14159265358979323846;
+
+static nke_embedding_options options_of(nke_kernel_kind kernel, int64_t features, uint64_t seed)
+{
+  return (nke_embedding_options){.kernel = kernel, .method = "random_features", .features = features, .seed = seed};
+}
+
+static nke_network *network_of(const char *preset, const char *name, nke_shape shape)
+{
+  nke_activation act;
+  nke_network *network;
+  assert_int_equal(nke_activation_init(&act, name, 0, NULL, NULL), NKE_OK);
+  assert_int_equal(nke_network_preset(preset, &act, &network), NKE_OK);
+  assert_int_equal(nke_network_shape(network, shape), NKE_OK);
+  return network;
+}
+
+static double normal(uint32_t what, int64_t i)
+{
+  return nke_random_normal(7, nke_stream(NKE_STREAM_TEST, what), (uint64_t)i);
+}
+
+/* Mean and standard error over seeds of <z(x), z(y)>. */
+static void estimate(const nke_network *network, nke_embedding_options options, int seeds, const double *xy, double *mean,
+                     double *error)
+{
+  double sum = 0, sum2 = 0;
+  for (int s = 0; s < seeds; s++) {
+    nke_features *f;
+    double *z;
+    options.seed = (uint64_t)(1000 + s);
+    options.precision = NKE_DOUBLE;
+    if (nke_features_create(network, &options, &f) != NKE_OK) fail_msg("%s", nke_error_text());
+    const int64_t m = nke_features_length(f);
+    assert_int_equal(nke_alloc(2 * m, sizeof *z, "z", &z), NKE_OK);
+    assert_int_equal(nke_features_apply(f, 2, xy, z), NKE_OK);
+    double dot = 0;
+    for (int64_t i = 0; i < m; i++) dot += z[i] * z[m + i];
+    sum += dot;
+    sum2 += dot * dot;
+    nke_free(z);
+    nke_features_destroy(&f);
+  }
+  *mean = sum / seeds;
+  *error = sqrt((sum2 / seeds - *mean * *mean) / (seeds - 1));
+}
+
+/* Arc-cosine kernels [Cho and Saul 2009] through two hidden layers, then a last dense layer; w^2 = 2, bias b^2. */
+static void relu_net(const double s[3], double b2, double *nngp, double *ntk)
+{
+  double q = 2 * s[0] + b2, r = 2 * s[1] + b2, k = 2 * s[2] + b2, theta = k;
+  for (int layer = 0; layer < 2; layer++) {
+    const double rho = k / sqrt(q * r), angle = acos(rho);
+    const double kappa1 = (sqrt(1 - rho * rho) + (pi - angle) * rho) / (2 * pi), kappa0 = (pi - angle) / (2 * pi);
+    k = sqrt(q * r) * kappa1;
+    theta *= kappa0;
+    q /= 2;
+    r /= 2;
+    q = 2 * q + b2;
+    r = 2 * r + b2;
+    k = 2 * k + b2;
+    theta = 2 * theta + k;
+  }
+  *nngp = k;
+  *ntk = theta;
+}
+
+static nke_network *dense_net(double b_std, int64_t d)
+{
+  nke_activation relu;
+  nke_network *network;
+  assert_int_equal(nke_activation_init(&relu, "relu", 0, NULL, NULL), NKE_OK);
+  assert_int_equal(nke_network_create(&network), NKE_OK);
+  for (int i = 0; i < 3; i++) {
+    const nke_layer dense = nke_layer_dense(sqrt(2), b_std), act = nke_layer_activation(&relu);
+    assert_int_equal(nke_network_append(network, &dense), NKE_OK);
+    if (i < 2) assert_int_equal(nke_network_append(network, &act), NKE_OK);
+  }
+  assert_int_equal(nke_network_shape(network, (nke_shape){.height = 1, .width = 1, .channels = d}), NKE_OK);
+  return network;
+}
+
+static void dense_relu_means_match_the_arc_cosine_kernels(void **state)
+{
+  (void)state;
+  enum { D = 37, SEEDS = 60 };
+  double xy[2 * D], s[3] = {0, 0, 0};
+  for (int i = 0; i < D; i++) {
+    xy[i] = normal(1, i);
+    xy[D + i] = 0.6 * xy[i] + 0.5 * normal(2, i);
+    s[0] += xy[i] * xy[i] / D;
+    s[1] += xy[D + i] * xy[D + i] / D;
+    s[2] += xy[i] * xy[D + i] / D;
+  }
+  for (int bias = 0; bias < 2; bias++) {
+    const double b = bias ? 0.7 : 0;
+    double nngp, ntk, mean, error;
+    relu_net(s, b * b, &nngp, &ntk);
+    nke_network *network = dense_net(b, D);
+    estimate(network, options_of(NKE_KERNEL_NNGP, 2000, 0), SEEDS, xy, &mean, &error);
+    /* A bias of order 1 / m is part of the method beyond one layer; 5 standard errors fail once in 10^6. */
+    assert_true(fabs(mean - nngp) < 5 * error + 2e-3 * nngp);
+    assert_true(error < 0.01 * nngp);
+    estimate(network, options_of(NKE_KERNEL_NTK, 4000, 0), SEEDS, xy, &mean, &error);
+    assert_true(fabs(mean - ntk) < 5 * error + 2e-3 * ntk);
+    assert_true(error < 0.01 * ntk);
+    nke_network_destroy(&network);
+  }
+}
+
+/* Features of one row, of `precision`. */
+static void features_of(nke_features *f, int64_t n, const double *x, void *z)
+{
+  assert_int_equal(nke_features_apply(f, n, x, z), NKE_OK);
+}
+
+static void a_row_does_not_depend_on_its_neighbours(void **state)
+{
+  (void)state;
+  const nke_shape shape = {.axes = 2, .height = 32, .width = 32, .channels = 3};
+  enum { D = 32 * 32 * 3, ROWS = 5 };
+  static double x[ROWS * D];
+  for (int i = 0; i < ROWS * D; i++) x[i] = normal(3, i);
+  nke_network *network = network_of("myrtle5", "gelu", shape);
+  nke_embedding_options options = options_of(NKE_KERNEL_NTK, 600, 5);
+  nke_features *f, *g;
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+  assert_int_equal(nke_features_create(network, &options, &g), NKE_OK);
+  static float all[ROWS * 600], one[600];
+  features_of(f, ROWS, x, all);
+  for (int r = ROWS - 1; r >= 0; r--) {
+    features_of(g, 1, x + r * D, one);
+    assert_memory_equal(one, all + r * 600, sizeof one);
+  }
+  nke_features_destroy(&f);
+  nke_features_destroy(&g);
+  nke_network_destroy(&network);
+}
+
+static void single_precision_follows_double(void **state)
+{
+  (void)state;
+  const nke_shape shape = {.axes = 2, .height = 32, .width = 32, .channels = 2};
+  enum { D = 32 * 32 * 2, M = 256 };
+  const char *const names[] = {"relu", "leaky_relu", "erf", "gelu", "sin", "cos", "rbf", "gaussian", "tanh",
+                               "sigmoid", "sigmoid_like", "silu", "softplus", "exp_normalized", "elu", "mish"};
+  double x[D], z[M];
+  float w[M];
+  for (int i = 0; i < D; i++) x[i] = normal(4, i);
+  for (size_t a = 0; a < sizeof names / sizeof *names; a++) {
+    nke_network *network = network_of("myrtle5", names[a], shape);
+    nke_embedding_options options = options_of(NKE_KERNEL_NTK, M, 9);
+    nke_features *f;
+    assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+    if (nke_features_apply(f, 1, x, w) != NKE_OK) fail_msg("%s: %s", names[a], nke_error_text());
+    nke_features_destroy(&f);
+    options.precision = NKE_DOUBLE;
+    assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+    features_of(f, 1, x, z);
+    nke_features_destroy(&f);
+    double norm = 0, worst = 0;
+    for (int i = 0; i < M; i++) {
+      norm += z[i] * z[i];
+      worst = fmax(worst, fabs(z[i] - (double)w[i]));
+    }
+    if (!(worst < 2e-5 * sqrt(norm))) fail_msg("%s: float and double differ by %g of %g", names[a], worst, sqrt(norm));
+    nke_network_destroy(&network);
+  }
+}
+
+static void the_flip_average_is_flip_invariant(void **state)
+{
+  (void)state;
+  const nke_shape shape = {.axes = 2, .height = 32, .width = 32, .channels = 3};
+  enum { W = 32, C = 3, D = W * W * C, M = 512 };
+  double x[D], flipped[D];
+  for (int i = 0; i < D; i++) x[i] = normal(5, i);
+  for (int p = 0; p < W * W; p++)
+    for (int c = 0; c < C; c++) flipped[(p / W * W + W - 1 - p % W) * C + c] = x[p * C + c];
+  nke_network *network = network_of("myrtle5", "relu", shape);
+  nke_embedding_options options = options_of(NKE_KERNEL_NTK, M, 11);
+  options.flip = 1;
+  nke_features *f;
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+  float z[M], w[M];
+  features_of(f, 1, x, z);
+  features_of(f, 1, flipped, w);
+  assert_memory_equal(z, w, sizeof z);
+  nke_features_destroy(&f);
+  nke_network_destroy(&network);
+}
+
+static void wrong_options_are_refused(void **state)
+{
+  (void)state;
+  const nke_shape shape = {.axes = 2, .height = 32, .width = 32, .channels = 3};
+  nke_network *network = network_of("myrtle5", "relu", shape);
+  nke_features *f;
+  nke_embedding_options options = options_of(NKE_KERNEL_NTK, 513, 1);
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_ERR_USAGE);
+  assert_null(f);
+  options.features = 512;
+  options.n_widths = 3;
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_ERR_USAGE);
+  options.n_widths = 4;
+  options.widths[0] = options.widths[1] = options.widths[2] = options.widths[3] = 128;
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_ERR_USAGE);
+  options.features = 256;
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+  nke_features_destroy(&f);
+  options.method = "magic";
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_ERR_USAGE);
+  double x[32 * 32 * 3] = {0};
+  float z[256];
+  x[5] = NAN;
+  options.method = "random_features";
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+  assert_int_equal(nke_features_apply(f, 1, x, z), NKE_ERR_NUMERIC);
+  nke_features_destroy(&f);
+  for (int64_t k = 1;; k++) {
+    nke_alloc_fail_at(k);
+    const nke_status st = nke_features_create(network, &options, &f);
+    nke_alloc_fail_at(0);
+    nke_features_destroy(&f);
+    if (st == NKE_OK) break;
+    assert_int_equal(st, NKE_ERR_MEMORY);
+  }
+  nke_network_destroy(&network);
+}
+
+static const struct CMUnitTest tests[] = {
+  cmocka_unit_test(dense_relu_means_match_the_arc_cosine_kernels),
+  cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
+  cmocka_unit_test(single_precision_follows_double),
+  cmocka_unit_test(the_flip_average_is_flip_invariant),
+  cmocka_unit_test(wrong_options_are_refused),
+};
+
+NKE_TEST_MAIN(tests)
