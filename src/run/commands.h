@@ -1,0 +1,38 @@
+/* The commands of the program and what each one is called with. */
+#ifndef NKE_RUN_COMMANDS_H
+#define NKE_RUN_COMMANDS_H
+
+#include "base/status.h"
+#include "dist/split.h"
+#include "run/config.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One call of a command: what stands on the command line, and the config it names. */
+typedef struct nke_invocation {
+  MPI_Comm comm;
+  nke_config *config;      /* NULL where the command takes none */
+  int n_files;             /* positional arguments: predict MODEL.h5 DATA.h5, info FILE */
+  const char *const *files;
+  const char *out;         /* --out, or NULL */
+  const char *x, *y;       /* --x, --y: data sets, or NULL */
+  nke_range rows;          /* --rows a:b; end -1: to the end */
+  nke_range tiles;         /* --tiles a:b; end -1: all */
+  int64_t validate_pairs;  /* --validate-pairs N, 0: none */
+  bool dry_run, force;
+  bool activations, config_reference; /* info */
+  int petsc_argc;          /* what follows --, with the program's name first */
+  char **petsc_argv;
+} nke_invocation;
+
+/* Each is collective over invocation->comm and returns the same status on every rank. stdout is for results only. */
+nke_status nke_fit_run(const nke_invocation *invocation);
+nke_status nke_embed_run(const nke_invocation *invocation);
+nke_status nke_predict_run(const nke_invocation *invocation);
+nke_status nke_synth_run(const nke_invocation *invocation);
+nke_status nke_info_run(const nke_invocation *invocation);
+nke_status nke_doctor_run(const nke_invocation *invocation);
+
+#endif
