@@ -1,0 +1,107 @@
+#include "run/model.h"
+
+#include "base/memory.h"
+#include "data/h5file.h"
+
+#include <string.h>
+
+/* Largest weights that a model file may ask us to hold on every rank. */
+static const int64_t max_weight_bytes = (int64_t)1 << 34;
+
+static nke_status write_model(nke_h5file *file, const nke_model *model)
+{
+  nke_status st = NKE_OK;
+  const int64_t shape[4] = {model->shape.axes, model->shape.height, model->shape.width, model->shape.channels};
+  NKE_TRY(nke_h5file_put_string(file, "/", "kind", "model"));
+  NKE_TRY(nke_h5file_put_string(file, "/", "config", model->config));
+  NKE_TRY(nke_h5file_put_double(file, "/", "lambda_relative", model->lambda_relative));
+  NKE_TRY(nke_h5file_put_double(file, "/", "lambda_absolute", model->lambda_absolute));
+  NKE_TRY(nke_h5file_put(file, "/shape", NKE_H5_I64, 1, (const int64_t[]){4}, shape));
+  NKE_TRY(nke_h5file_put(file, "/weights", NKE_H5_F64, 2, (const int64_t[]){model->m, model->k}, model->weights));
+  NKE_TRY(nke_preprocess_save(model->preprocess, file));
+  NKE_TRY(nke_targets_save(model->targets, file));
+done:
+  return st;
+}
+
+nke_status nke_model_save(MPI_Comm comm, const char *path, bool force, const nke_model *model)
+{
+  nke_status st = NKE_OK;
+  nke_h5file *file = NULL;
+  NKE_TRY(nke_h5file_create(comm, path, force, &file));
+  NKE_TRY(write_model(file, model));
+  st = nke_h5file_commit(&file);
+done:
+  nke_h5file_close(&file);
+  return st;
+}
+
+static nke_status check_kind(nke_h5file *file)
+{
+  nke_status st = NKE_OK;
+  char *kind = NULL;
+  NKE_TRY(nke_h5file_get_string(file, "/", "kind", &kind));
+  if (strcmp(kind, "model") != 0)
+    st = nke_fail(NKE_ERR_DATA, "%s: expected a model, got a file of kind '%s'", nke_h5file_path(file), kind);
+done:
+  nke_free(kind);
+  return st;
+}
+
+static nke_status read_shape(nke_h5file *file, nke_shape *shape)
+{
+  nke_status st = NKE_OK;
+  int64_t dims[1] = {4}, *stored = NULL;
+  NKE_TRY(nke_h5file_get(file, "/shape", NKE_H5_I64, 1, dims, 64, &stored));
+  const int64_t limit = (int64_t)1 << 40;
+  for (int i = 1; i < 4; i++)
+    if (stored[i] < 1 || stored[i] > limit) st = nke_fail(NKE_ERR_DATA, "%s: corrupt /shape", nke_h5file_path(file));
+  if (stored[0] < 0 || stored[0] > 2) st = nke_fail(NKE_ERR_DATA, "%s: corrupt /shape", nke_h5file_path(file));
+  *shape = (nke_shape){.axes = (int)stored[0], .height = stored[1], .width = stored[2], .channels = stored[3]};
+done:
+  nke_free(stored);
+  return st;
+}
+
+static nke_status read_model(nke_h5file *file, nke_model *model)
+{
+  nke_status st = NKE_OK;
+  int64_t dims[2] = {-1, -1};
+  NKE_TRY(check_kind(file));
+  NKE_TRY(nke_h5file_get_string(file, "/", "config", &model->config));
+  NKE_TRY(nke_h5file_get_double(file, "/", "lambda_relative", &model->lambda_relative));
+  NKE_TRY(nke_h5file_get_double(file, "/", "lambda_absolute", &model->lambda_absolute));
+  NKE_TRY(read_shape(file, &model->shape));
+  NKE_TRY(nke_h5file_get(file, "/weights", NKE_H5_F64, 2, dims, max_weight_bytes, &model->weights));
+  model->m = dims[0];
+  model->k = dims[1];
+  NKE_TRY(nke_preprocess_load(file, model->shape, &model->preprocess));
+  NKE_TRY(nke_targets_load(file, &model->targets));
+  if (nke_targets_count(model->targets) != model->k)
+    st = nke_fail(NKE_ERR_DATA, "%s: corrupt model: %lld targets but %lld columns of weights", nke_h5file_path(file),
+                  (long long)nke_targets_count(model->targets), (long long)model->k);
+done:
+  return st;
+}
+
+nke_status nke_model_load(MPI_Comm comm, const char *path, nke_model *model)
+{
+  nke_status st = NKE_OK;
+  nke_h5file *file = NULL;
+  *model = (nke_model){0};
+  NKE_TRY(nke_h5file_open(comm, path, &file));
+  st = read_model(file, model);
+done:
+  nke_h5file_close(&file);
+  if (st != NKE_OK) nke_model_clear(model);
+  return st;
+}
+
+void nke_model_clear(nke_model *model)
+{
+  nke_free(model->config);
+  nke_free(model->weights);
+  nke_preprocess_destroy(&model->preprocess);
+  nke_targets_destroy(&model->targets);
+  *model = (nke_model){0};
+}

@@ -1,0 +1,32 @@
+/* A trained model: everything `predict` needs, in one HDF5 file. */
+#ifndef NKE_RUN_MODEL_H
+#define NKE_RUN_MODEL_H
+
+#include "base/shape.h"
+#include "data/preprocess.h"
+#include "data/targets.h"
+
+#include <mpi.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct nke_model {
+  char *config;  /* the resolved config as YAML; owned. Network, embedding and seed are remade from it */
+  nke_shape shape; /* of a row of data */
+  nke_preprocess *preprocess; /* owned */
+  nke_targets *targets;       /* owned */
+  int64_t m, k;
+  double *weights; /* [m, k] row-major, the same on every rank; owned */
+  double lambda_relative, lambda_absolute;
+} nke_model;
+
+/* Write the model as `path`, whole or not at all. Collective. Layout: root attributes nke, kind = "model", config,
+ * lambda_relative, lambda_absolute; /shape; /weights; /preprocess; /targets. Statuses of src/data/h5file.h. */
+nke_status nke_model_save(MPI_Comm comm, const char *path, bool force, const nke_model *model);
+
+/* Read a model. Collective. NKE_ERR_DATA where the file is missing, not a model, or damaged. */
+nke_status nke_model_load(MPI_Comm comm, const char *path, nke_model *model);
+
+void nke_model_clear(nke_model *model);
+
+#endif

@@ -1,0 +1,24 @@
+/* Which rows of a data set take part in a pass: all of them, those held out for validation, or the rest. */
+#ifndef NKE_RUN_ROWS_H
+#define NKE_RUN_ROWS_H
+
+#include "base/status.h"
+
+#include <stdint.h>
+
+/* An ascending list of row numbers. Every rank holds the whole list (8 bytes a row: 40 MB at five million rows), so that
+ * panels can be cut from it without communication. index NULL: the rows 0 .. n-1. */
+typedef struct nke_rows {
+  int64_t n;
+  int64_t *index; /* owned */
+} nke_rows;
+
+nke_rows nke_rows_all(int64_t n);
+
+/* Split rows 0 .. n-1: row r is held out where the uniform number (seed, NKE_STREAM_VALIDATION, r) is below `fraction`.
+ * Depends on nothing but seed, r and fraction. NKE_ERR_USAGE where one of the two parts would be empty. Local. */
+nke_status nke_rows_split(int64_t n, double fraction, uint64_t seed, nke_rows *kept, nke_rows *held_out);
+
+void nke_rows_clear(nke_rows *rows);
+
+#endif
