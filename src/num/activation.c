@@ -1,5 +1,7 @@
 #include "num/activation.h"
 
+#include "num/formula.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -107,12 +109,27 @@ nke_status nke_activation_init(nke_activation *act, const char *name, int n, con
   if (row == NULL)
     return nke_fail(NKE_ERR_USAGE, "activation '%s' is unknown; `nke info --activations` lists them",
                     name ? name : "(null)");
+  if (row->kind == NKE_ACT_FORMULA)
+    return nke_fail(NKE_ERR_USAGE, "activation formula: expected a text in x, such as \"x*tanh(x)\"");
   memset(act, 0, sizeof *act);
   act->kind = row->kind;
   NKE_TRY(is_list(row) ? set_list(act, row, n, names, values) : set_named(act, row, n, names, values));
   NKE_TRY(check_range(act, row));
   resolve_alias(act, row->name);
 done:
+  return st;
+}
+
+nke_status nke_activation_init_formula(nke_activation *act, const char *text)
+{
+  nke_status st = NKE_OK;
+  nke_formula *formula = NULL;
+  NKE_TRY(nke_formula_create(text, &formula)); /* only to say what is wrong with it */
+  memset(act, 0, sizeof *act);
+  act->kind = NKE_ACT_FORMULA;
+  memcpy(act->formula, text, strlen(text) + 1);
+done:
+  nke_formula_destroy(&formula);
   return st;
 }
 

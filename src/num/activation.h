@@ -81,11 +81,15 @@ const nke_activation_info *nke_activation_find(const char *name);
 nke_status nke_activation_init(nke_activation *act, const char *name, int n, const char *const *names,
                                const double *values);
 
+/* Make an activation from a formula in x (see formula.h); its parse errors are NKE_ERR_USAGE. Local. */
+nke_status nke_activation_init_formula(nke_activation *act, const char *text);
+
 /* The a with phi(c x) = c^a phi(x) for c > 0 (for exp_normalized: of its kernel), NAN where there is none. Local. */
 double nke_activation_homogeneity(const nke_activation *act);
 
 /* phi and phi' at n points (either output may be NULL). NKE_ACT_EXP_NORMALIZED has none: NKE_ERR_USAGE.
- * At a kink phi' is the mean of its one-sided values. Local. */
+ * At a kink phi' is the mean of its one-sided values. A formula is parsed anew at each call: make a plan (phi.h) where
+ * there are many. Local. */
 nke_status nke_activation_eval(const nke_activation *act, int64_t n, const double *x, double *phi, double *dphi);
 
 #endif

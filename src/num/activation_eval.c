@@ -1,5 +1,7 @@
 #include "num/activation.h"
 
+#include "num/phi.h"
+
 #include <math.h>
 #include <stddef.h>
 
@@ -308,8 +310,20 @@ static point_fn *const point[NKE_ACT_COUNT] = {
     [NKE_ACT_LOG_SIGMOID] = log_sigmoid_at,
 };
 
+static nke_status eval_formula(const nke_activation *act, int64_t n, const double *x, double *phi, double *dphi)
+{
+  nke_status st = NKE_OK;
+  nke_phi *plan = NULL;
+  NKE_TRY(nke_phi_create(act, &plan));
+  NKE_TRY(nke_phi_eval(plan, n, x, phi, dphi));
+done:
+  nke_phi_destroy(&plan);
+  return st;
+}
+
 nke_status nke_activation_eval(const nke_activation *act, int64_t n, const double *x, double *phi, double *dphi)
 {
+  if (act->kind == NKE_ACT_FORMULA) return eval_formula(act, n, x, phi, dphi);
   point_fn *at = point[act->kind];
   if (at == NULL)
     return nke_fail(NKE_ERR_USAGE, "this activation has a kernel but no function phi; random features cannot use it");

@@ -60,6 +60,7 @@ static const nke_activation_info table[] = {
     {NKE_ACT_MISH, "mish", none, NULL, "x tanh(log(1 + exp(x)))", 0, NAN},
     {NKE_ACT_SOFTSIGN, "softsign", none, NULL, "x / (1 + |x|)", 0, NAN},
     {NKE_ACT_LOG_SIGMOID, "log_sigmoid", none, NULL, "-log(1 + exp(-x))", 0, NAN},
+    {NKE_ACT_FORMULA, "formula", none, NULL, "any expression in x, such as x*tanh(log(1+exp(x)))", 0, NAN},
     {NKE_ACT_COUNT, NULL, NULL, NULL, NULL, 0, NAN},
 };
 

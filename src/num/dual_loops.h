@@ -1,0 +1,30 @@
+/* The closed forms that are hot in exact kernels, compiled for each instruction set; called by dual_closed.c. */
+#ifndef NKE_NUM_DUAL_LOOPS_H
+#define NKE_NUM_DUAL_LOOPS_H
+
+#include <stdint.h>
+
+/* Parameters p as in nke_activation; k and kdot of n triples, both outputs required. */
+typedef void nke_dual_loop(const double *p, int64_t n, const double *qx, const double *qy, const double *s, double *k,
+                           double *kdot);
+
+nke_dual_loop nke_dual_abrelu_plain, nke_dual_abrelu_avx2, nke_dual_abrelu_avx512;
+nke_dual_loop nke_dual_erf_plain, nke_dual_erf_avx2, nke_dual_erf_avx512;
+nke_dual_loop nke_dual_gelu_plain, nke_dual_gelu_avx2, nke_dual_gelu_avx512;
+
+/* A Hermite series of 8 * blocks terms at one rho: sum[0] from coefficients cx, cy of phi, sum[1] from dx, dy of phi'. */
+typedef void nke_dual_series(int blocks, const double *cx, const double *cy, const double *dx, const double *dy,
+                             double rho, double sum[2]);
+
+nke_dual_series nke_dual_series_plain, nke_dual_series_avx2, nke_dual_series_avx512;
+
+/* The widest instruction set of this CPU among plain (0), AVX2 with FMA (1) and AVX-512 (2). */
+static inline int nke_dual_isa(void)
+{
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw"))
+    return 2;
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
+}
+
+#endif

@@ -1,0 +1,144 @@
+#include "num/dual_numeric.h"
+
+#include "base/memory.h"
+#include "num/dual_loops.h"
+#include "num/dual_math.h"
+#include "num/dual_plane.h"
+#include "num/hermite.h"
+#include "num/phi.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Scales kept at a time, and the two lengths of series: smooth activations need the short one only. */
+enum { SLOTS = 2048, SHORT_SERIES = 96, LONG_SERIES = 256 };
+
+typedef struct scale {
+  int used;
+  double q;
+  nke_hermite_moments moments;
+} scale;
+
+struct nke_dual_numeric {
+  nke_phi *phi;
+  double tolerance, error;
+  int terms;
+  nke_dual_series *series;
+  scale *slot;  /* [SLOTS] */
+  double *coef; /* [SLOTS, 2, terms]: c and cdot */
+};
+
+static void choose_terms(nke_dual_numeric *numeric)
+{
+  double c[SHORT_SERIES], cdot[SHORT_SERIES];
+  nke_hermite_moments m;
+  numeric->terms = SHORT_SERIES;
+  if (nke_hermite_at(numeric->phi, 1, SHORT_SERIES - 1, c, cdot, &m) != NKE_OK) return; /* told where it matters */
+  if (m.rest > 1e-12 * m.second || m.rest_dot > 1e-12 * m.second_dot) numeric->terms = LONG_SERIES;
+}
+
+nke_status nke_dual_numeric_create(const nke_activation *act, double tolerance, nke_dual_numeric **out)
+{
+  nke_status st = NKE_OK;
+  nke_dual_numeric *numeric = NULL;
+  nke_dual_series *const variant[3] = {nke_dual_series_plain, nke_dual_series_avx2, nke_dual_series_avx512};
+  *out = NULL;
+  NKE_TRY(nke_calloc(1, sizeof *numeric, "dual of an activation", &numeric));
+  numeric->tolerance = tolerance;
+  numeric->series = variant[nke_dual_isa()];
+  NKE_TRY(nke_phi_create(act, &numeric->phi));
+  choose_terms(numeric);
+  NKE_TRY(nke_calloc(SLOTS, sizeof *numeric->slot, "scales of an activation", &numeric->slot));
+  NKE_TRY(nke_alloc(2LL * SLOTS * numeric->terms, sizeof(double), "Hermite coefficients", &numeric->coef));
+  *out = numeric;
+done:
+  if (st != NKE_OK) nke_dual_numeric_destroy(&numeric);
+  return st;
+}
+
+void nke_dual_numeric_destroy(nke_dual_numeric **numeric)
+{
+  if (*numeric == NULL) return;
+  nke_phi_destroy(&(*numeric)->phi);
+  nke_free((*numeric)->slot);
+  nke_free((*numeric)->coef);
+  nke_free(*numeric);
+  *numeric = NULL;
+}
+
+double nke_dual_numeric_error(const nke_dual_numeric *numeric) { return numeric->error; }
+
+static int hash(double q)
+{
+  uint64_t bits;
+  memcpy(&bits, &q, sizeof bits);
+  return (int)((bits * 0x9E3779B97F4A7C15u) >> 53); /* the top 11 bits: SLOTS */
+}
+
+/* The slot that holds the coefficients at variance q, computed if need be; never the slot `keep`. */
+static nke_status find_slot(nke_dual_numeric *numeric, double q, int keep, int *out)
+{
+  nke_status st = NKE_OK;
+  int at = hash(q);
+  for (int way = 0; way < 2; way++) {
+    const scale *held = &numeric->slot[at ^ way];
+    if (held->used && held->q == q) {
+      *out = at ^ way;
+      return NKE_OK;
+    }
+  }
+  if (at == keep) at ^= 1;
+  scale *slot = &numeric->slot[at];
+  double *c = numeric->coef + 2LL * numeric->terms * at;
+  slot->used = 0;
+  NKE_TRY(nke_hermite_at(numeric->phi, sqrt(q), numeric->terms - 1, c, c + numeric->terms, &slot->moments));
+  slot->used = 1;
+  slot->q = q;
+  *out = at;
+done:
+  return st;
+}
+
+/* The bound of hermite.h on what the series leaves out, relative to the diagonal; the worse of phi and phi'. */
+static double left_out(const nke_dual_numeric *numeric, const nke_hermite_moments *x, const nke_hermite_moments *y,
+                       double rho)
+{
+  const double value = x->rest * y->rest / fmax(x->second * y->second, 1e-300);
+  const double slope = x->rest_dot * y->rest_dot / fmax(x->second_dot * y->second_dot, 1e-300);
+  return sqrt(fmax(value, slope)) * pow(fabs(rho), numeric->terms);
+}
+
+static nke_status one(nke_dual_numeric *numeric, double qx, double qy, double s, double value[2])
+{
+  nke_status st = NKE_OK;
+  int x, y;
+  NKE_TRY(find_slot(numeric, qx, -1, &x));
+  NKE_TRY(find_slot(numeric, qy, x, &y));
+  const double r = sqrt(qx * qy);
+  const double rho = r > 0 ? fmin(fmax(s / r, -1), 1) : 0;
+  double error = left_out(numeric, &numeric->slot[x].moments, &numeric->slot[y].moments, rho);
+  if (error <= numeric->tolerance) {
+    const double *cx = numeric->coef + 2LL * numeric->terms * x, *cy = numeric->coef + 2LL * numeric->terms * y;
+    numeric->series(numeric->terms / 8, cx, cy, cx + numeric->terms, cy + numeric->terms, rho, value);
+  } else {
+    NKE_TRY(nke_dual_plane(numeric->phi, qx, qy, s, &numeric->slot[x].moments, &numeric->slot[y].moments,
+                           numeric->tolerance, value, &error));
+  }
+  numeric->error = fmax(numeric->error, error);
+done:
+  return st;
+}
+
+nke_status nke_dual_numeric_apply(nke_dual_numeric *numeric, int64_t n, const double *qx, const double *qy,
+                                  const double *s, double *k, double *kdot)
+{
+  nke_status st = NKE_OK;
+  for (int64_t i = 0; i < n; i++) {
+    double value[2];
+    NKE_TRY(one(numeric, qx[i], qy[i], s[i], value));
+    k[i] = value[0];
+    kdot[i] = value[1];
+  }
+done:
+  return st;
+}

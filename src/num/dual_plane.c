@@ -1,0 +1,183 @@
+#include "num/dual_plane.h"
+
+#include "num/dual_math.h"
+#include "num/panels.h"
+#include "num/quadrature.h"
+
+#include <math.h>
+
+enum { N = NKE_GAUSS_NODES, MAX_DEPTH = 30, MAX_INNER = 20000 };
+
+typedef struct plane {
+  nke_phi *phi;
+  double sx, sy; /* sigma_x, sign(s) sigma_y */
+  double c, d;
+  double span;
+  double scale[2]; /* sqrt(k(x,x) k(y,y)) for phi and phi' */
+  double tolerance;
+  nke_panels ex, ey, grid; /* edges of phi(sx .), phi(sy .) and of the Gaussian */
+  nke_panels work;
+  int n_inner;
+  double sum[2], error[2];
+} plane;
+
+static double density(double z) { return 0.39894228040143267794 * exp(-0.5 * z * z); }
+
+static nke_status merge_edges(plane *p, double b)
+{
+  nke_status st = NKE_OK;
+  p->work.n = 0;
+  for (int64_t i = 0; i < p->grid.n; i++) NKE_TRY(nke_panels_add(&p->work, p->grid.edge[i]));
+  for (int64_t i = 0; i < p->ex.n; i++) {
+    const double a = (p->ex.edge[i] - p->d * b) / p->c;
+    if (fabs(a) < p->span) NKE_TRY(nke_panels_add(&p->work, a));
+  }
+  for (int64_t i = 0; i < p->ey.n; i++) {
+    const double a = (p->ey.edge[i] + p->d * b) / p->c;
+    if (fabs(a) < p->span) NKE_TRY(nke_panels_add(&p->work, a));
+  }
+  nke_panels_sort(&p->work);
+done:
+  return st;
+}
+
+/* The integral over a at one b, without the density of b. */
+static nke_status inner(plane *p, double b, double value[2])
+{
+  nke_status st = NKE_OK;
+  value[0] = value[1] = 0;
+  p->n_inner++;
+  NKE_TRY(merge_edges(p, b));
+  for (int64_t i = 0; i + 1 < p->work.n; i++) {
+    const double mid = 0.5 * (p->work.edge[i] + p->work.edge[i + 1]);
+    const double half = 0.5 * (p->work.edge[i + 1] - p->work.edge[i]);
+    double a[N], uv[2 * N], f[2 * N], g[2 * N];
+    for (int j = 0; j < N; j++) {
+      a[j] = mid + half * nke_gauss_node[j];
+      uv[j] = p->sx * (p->c * a[j] + p->d * b);
+      uv[N + j] = p->sy * (p->c * a[j] - p->d * b);
+    }
+    NKE_TRY(nke_phi_eval(p->phi, 2 * N, uv, f, g));
+    for (int j = 0; j < N; j++) {
+      const double w = half * nke_gauss_weight[j] * density(a[j]);
+      value[0] += w * f[j] * f[N + j];
+      value[1] += w * g[j] * g[N + j];
+    }
+  }
+done:
+  return st;
+}
+
+/* One Gauss-Kronrod panel in b; its error estimate is QUADPACK's with the scale of the whole integral. */
+static nke_status kronrod(plane *p, double lo, double hi, double value[2], double error[2])
+{
+  nke_status st = NKE_OK;
+  double gauss[2] = {0, 0};
+  const double mid = 0.5 * (lo + hi), half = 0.5 * (hi - lo);
+  value[0] = value[1] = 0;
+  for (int j = 0; j < NKE_KRONROD_NODES; j++) {
+    const double b = mid + half * nke_kronrod_node[j];
+    double g[2];
+    NKE_TRY(inner(p, b, g));
+    for (int m = 0; m < 2; m++) {
+      value[m] += half * nke_kronrod_weight[j] * density(b) * g[m];
+      gauss[m] += half * nke_kronrod_gauss_weight[j] * density(b) * g[m];
+    }
+  }
+  for (int m = 0; m < 2; m++) {
+    const double scale = fmax(p->scale[m], 1e-300), ratio = 200 * fabs(value[m] - gauss[m]) / scale;
+    error[m] = scale * fmin(ratio, ratio * sqrt(ratio));
+  }
+done:
+  return st;
+}
+
+static nke_status adapt(plane *p, double lo, double hi, int depth)
+{
+  nke_status st = NKE_OK;
+  double value[2], error[2];
+  NKE_TRY(kronrod(p, lo, hi, value, error));
+  const double share = p->tolerance * fmax((hi - lo) / (2 * p->span), 1e-3);
+  const int good = error[0] <= share * p->scale[0] && error[1] <= share * p->scale[1];
+  if (good || depth >= MAX_DEPTH || p->n_inner >= MAX_INNER) {
+    for (int m = 0; m < 2; m++) {
+      p->sum[m] += value[m];
+      p->error[m] += error[m];
+    }
+    goto done;
+  }
+  const double mid = 0.5 * (lo + hi);
+  NKE_TRY(adapt(p, lo, mid, depth + 1));
+  NKE_TRY(adapt(p, mid, hi, depth + 1));
+done:
+  return st;
+}
+
+/* Where a line of kinks of u crosses one of v: sx (c a + d b) = t, sy (c a - d b) = t'. */
+static nke_status outer_edges(plane *p, const nke_pieces *pieces, nke_panels *edges)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_panels_add_grid(edges, p->span, 0.5 * p->span));
+  if (p->sx == 0 || p->sy == 0) goto done;
+  for (int i = 0; i < pieces->n_kinks; i++)
+    for (int j = 0; j < pieces->n_kinks; j++) {
+      const double b = (pieces->kink[i] / p->sx - pieces->kink[j] / p->sy) / (2 * p->d);
+      if (fabs(b) < p->span) NKE_TRY(nke_panels_add(edges, b));
+    }
+  nke_panels_sort(edges);
+done:
+  return st;
+}
+
+static nke_status setup(plane *p, double qx, double qy, double s, const nke_pieces **pieces)
+{
+  nke_status st = NKE_OK;
+  const double r = sqrt(qx * qy);
+  const double d2 = r > 0 ? nke_det(qx, qy, s) / (2 * r * (r + fabs(s))) : 0.5;
+  p->d = sqrt(d2);
+  p->c = sqrt(1 - d2);
+  p->sx = sqrt(qx);
+  p->sy = s < 0 ? -sqrt(qy) : sqrt(qy);
+  /* |c a + d b| reaches sqrt 2 span in the corners of the square of (a, b) */
+  NKE_TRY(nke_phi_pieces(p->phi, 1.5 * p->span * fmax(p->sx, fabs(p->sy)), pieces));
+  NKE_TRY(nke_panels_add_pieces(&p->ex, *pieces, p->sx, 1.5 * p->span, 2));
+  NKE_TRY(nke_panels_add_pieces(&p->ey, *pieces, fabs(p->sy), 1.5 * p->span, 2));
+  NKE_TRY(nke_panels_add_grid(&p->grid, p->span, 2.4));
+  if (s < 0)
+    for (int64_t i = 0; i < p->ey.n; i++) p->ey.edge[i] = -p->ey.edge[i];
+done:
+  return st;
+}
+
+nke_status nke_dual_plane(nke_phi *phi, double qx, double qy, double s, const nke_hermite_moments *mx,
+                          const nke_hermite_moments *my, double tolerance, double value[2], double *error)
+{
+  nke_status st = NKE_OK;
+  const nke_pieces *pieces;
+  nke_panels edges = {0};
+  plane p = {.phi = phi, .span = fmax(mx->span, my->span), .tolerance = tolerance};
+  p.scale[0] = sqrt(mx->second * my->second);
+  p.scale[1] = sqrt(mx->second_dot * my->second_dot);
+  NKE_TRY(setup(&p, qx, qy, s, &pieces));
+  if (p.d == 0) {
+    NKE_TRY(inner(&p, 0, p.sum));
+  } else {
+    NKE_TRY(outer_edges(&p, pieces, &edges));
+    for (int64_t i = 0; i + 1 < edges.n; i++) NKE_TRY(adapt(&p, edges.edge[i], edges.edge[i + 1], 0));
+  }
+  *error = 0;
+  for (int m = 0; m < 2; m++) {
+    value[m] = p.sum[m];
+    *error = fmax(*error, p.error[m] / fmax(p.scale[m], 1e-300));
+  }
+  if (*error > 10 * tolerance)
+    st = nke_fail(NKE_ERR_NUMERIC, "dual of an activation at variances %g, %g: error %.2g above tolerance %g", qx, qy,
+                  *error, tolerance);
+done:
+  nke_panels_clear(&p.ex);
+  nke_panels_clear(&p.ey);
+  nke_panels_clear(&p.grid);
+  nke_panels_clear(&p.work);
+  nke_panels_clear(&edges);
+  return st;
+}

@@ -1,0 +1,244 @@
+#include "num/pieces.h"
+
+#include "base/memory.h"
+#include "num/quadrature.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { N = NKE_GAUSS_NODES, MAX_PIECES = 16384, MAX_DEPTH = 60, KINK_DEPTH = 12 };
+
+typedef struct builder {
+  nke_function *f;
+  void *context;
+  nke_pieces *pieces;
+  double scale;             /* typical size of f */
+  double legendre[N][N];    /* legendre[l][j] = (l + 1/2) weight_j P_l(node_j): samples to coefficients */
+} builder;
+
+static void legendre_all(double x, double p[N])
+{
+  p[0] = 1;
+  p[1] = x;
+  for (int l = 1; l + 1 < N; l++) p[l + 1] = ((2 * l + 1) * x * p[l] - l * p[l - 1]) / (l + 1);
+}
+
+static void builder_init(builder *b)
+{
+  for (int j = 0; j < N; j++) {
+    double p[N];
+    legendre_all(nke_gauss_node[j], p);
+    for (int l = 0; l < N; l++) b->legendre[l][j] = (l + 0.5) * nke_gauss_weight[j] * p[l];
+  }
+}
+
+static double series(const double *coef, double x)
+{
+  double p[N], sum = 0;
+  legendre_all(x, p);
+  for (int l = 0; l < N; l++) sum += coef[l] * p[l];
+  return sum;
+}
+
+/* Coefficients on [lo, hi] and how far the interpolant is from resolved: the largest of the last coefficients and of the
+ * misfits just inside the ends, where a kink would hide from the nodes; relative to the size of f. */
+static nke_status fit(const builder *b, double lo, double hi, double coef[N], double *misfit)
+{
+  static const double probe[3] = {-1 + 1e-9, 0.03, 1 - 1e-9};
+  nke_status st = NKE_OK;
+  double x[N + 3], f[N + 3];
+  const double mid = 0.5 * (lo + hi), half = 0.5 * (hi - lo);
+  for (int j = 0; j < N; j++) x[j] = mid + half * nke_gauss_node[j];
+  for (int j = 0; j < 3; j++) x[N + j] = mid + half * probe[j];
+  NKE_TRY(b->f(b->context, N + 3, x, f));
+  double largest = b->scale;
+  for (int j = 0; j < N + 3; j++) largest = fmax(largest, fabs(f[j]));
+  double worst = 0;
+  for (int l = 0; l < N; l++) {
+    coef[l] = 0;
+    for (int j = 0; j < N; j++) coef[l] += b->legendre[l][j] * f[j];
+    if (l >= N - 3) worst = fmax(worst, fabs(coef[l]));
+  }
+  for (int j = 0; j < 3; j++) worst = fmax(worst, 0.1 * fabs(f[N + j] - series(coef, probe[j])));
+  for (int l = 0; l < N; l++) /* rounding, which a derivative would magnify */
+    if (fabs(coef[l]) < 1e-15 * largest) coef[l] = 0;
+  *misfit = worst / fmax(largest, 1e-300);
+done:
+  return st;
+}
+
+static int resolved(double misfit) { return misfit < 2e-14; }
+
+static nke_status append(builder *b, double lo, double hi, const double coef[N])
+{
+  nke_status st = NKE_OK;
+  nke_pieces *p = b->pieces;
+  if (p->n >= MAX_PIECES) {
+    st = nke_fail(NKE_ERR_NUMERIC, "activation: more than %d pieces near x = %.6g; it varies too fast there", MAX_PIECES,
+                  lo);
+    goto done;
+  }
+  p->edge[p->n] = lo;
+  p->edge[p->n + 1] = hi;
+  memcpy(p->coef + p->n * N, coef, sizeof(double) * N);
+  p->n++;
+done:
+  return st;
+}
+
+static nke_status add_kink(builder *b, double t)
+{
+  nke_pieces *p = b->pieces;
+  if (p->n_kinks > 0 && p->kink[p->n_kinks - 1] == t) return NKE_OK;
+  if (p->n_kinks >= NKE_PIECES_MAX_KINKS)
+    return nke_fail(NKE_ERR_NUMERIC, "activation: more than %d kinks up to x = %.6g", NKE_PIECES_MAX_KINKS, t);
+  p->kink[p->n_kinks++] = t;
+  return NKE_OK;
+}
+
+/* The decimal with the fewest digits in [lo, hi]: kinks are mostly written as such. */
+static double simplest(double lo, double hi)
+{
+  if (lo <= 0 && hi >= 0) return 0;
+  for (double unit = 1; unit <= 1e12; unit *= 10) {
+    const double t = round(0.5 * (lo + hi) * unit) / unit;
+    if (t >= lo && t <= hi) return t;
+  }
+  return 0.5 * (lo + hi);
+}
+
+/* Follow the unresolved half of [lo, hi] while the other half is resolved. *depth counts the halvings; the place where
+ * it ended is *t. A deep descent is a kink or jump at *t; a shallow one is a curve that wants shorter pieces. */
+static nke_status descend(const builder *b, double lo, double hi, int *depth, double *t)
+{
+  nke_status st = NKE_OK;
+  for (*depth = 0; *depth < MAX_DEPTH; (*depth)++) {
+    const double mid = 0.5 * (lo + hi);
+    double coef[N], left, right;
+    if (mid <= lo || mid >= hi) break;
+    NKE_TRY(fit(b, lo, mid, coef, &left));
+    NKE_TRY(fit(b, mid, hi, coef, &right));
+    if (resolved(left) && resolved(right)) {
+      if (*depth >= KINK_DEPTH) break; /* at the midpoint, or too weak to be seen from here */
+      *depth = 0;
+      break;
+    }
+    if (!resolved(left) && !resolved(right)) {
+      if (hi - lo > 1e-11 * fmax(1, fabs(mid))) *depth = 0;
+      break;
+    }
+    *(resolved(left) ? &lo : &hi) = mid;
+  }
+  *t = simplest(lo, hi);
+done:
+  return st;
+}
+
+static nke_status resolve(builder *b, double lo, double hi, int depth)
+{
+  nke_status st = NKE_OK;
+  double coef[N], misfit, t;
+  int levels;
+  NKE_TRY(fit(b, lo, hi, coef, &misfit));
+  const double size = fmax(1, fmax(fabs(lo), fabs(hi)));
+  const int noise = hi - lo < 1e-2 * size && misfit < 1e-11;
+  if (resolved(misfit) || noise || hi - lo < 1e-13 * size || depth >= MAX_DEPTH) {
+    st = append(b, lo, hi, coef);
+    goto done;
+  }
+  NKE_TRY(descend(b, lo, hi, &levels, &t));
+  const int inside = t - lo > 1e-12 * size && hi - t > 1e-12 * size;
+  const int kink = levels >= KINK_DEPTH;
+  if (!(kink && inside)) t = 0.5 * (lo + hi);
+  NKE_TRY(resolve(b, lo, t, depth + 1));
+  if (kink && inside) NKE_TRY(add_kink(b, t));
+  NKE_TRY(resolve(b, t, hi, depth + 1));
+done:
+  return st;
+}
+
+/* Typical size near the origin, so that a far tail of rounding noise counts as resolved. */
+static nke_status find_scale(builder *b)
+{
+  nke_status st = NKE_OK;
+  double x[64], f[64];
+  const double span = fmin(b->pieces->reach, 3);
+  for (int j = 0; j < 64; j++) x[j] = span * (j - 31.3) / 32.7;
+  NKE_TRY(b->f(b->context, 64, x, f));
+  for (int j = 0; j < 64; j++) b->scale = fmax(b->scale, fabs(f[j]));
+done:
+  return st;
+}
+
+/* The first edges: a dyadic grid off the round numbers, so that kinks at them lie inside of a piece. */
+static int first_grid(double reach, double grid[])
+{
+  double negative[512], positive[512];
+  int below = 0, above = 0, n = 0;
+  for (double x = 0.77; x < 0.8 * reach; x *= 2) negative[below++] = -x;
+  for (double x = 0.83; x < 0.8 * reach; x *= 2) positive[above++] = x;
+  grid[n++] = -reach;
+  while (below > 0) grid[n++] = negative[--below];
+  for (int i = 0; i < above; i++) grid[n++] = positive[i];
+  grid[n++] = reach;
+  return n;
+}
+
+nke_status nke_pieces_make(nke_function *f, void *context, double reach, nke_pieces *pieces)
+{
+  nke_status st = NKE_OK;
+  double grid[1024];
+  builder b = {.f = f, .context = context, .pieces = pieces};
+  if (pieces->edge == NULL) {
+    NKE_TRY(nke_alloc(MAX_PIECES + 1, sizeof(double), "edges of an activation", &pieces->edge));
+    NKE_TRY(nke_alloc(MAX_PIECES, N * sizeof(double), "pieces of an activation", &pieces->coef));
+  }
+  pieces->n = 0;
+  pieces->n_kinks = 0;
+  pieces->reach = fmax(reach, 2);
+  builder_init(&b);
+  NKE_TRY(find_scale(&b));
+  const int n_grid = first_grid(pieces->reach, grid);
+  for (int i = 0; i + 1 < n_grid; i++) NKE_TRY(resolve(&b, grid[i], grid[i + 1], 0));
+done:
+  if (st != NKE_OK) nke_pieces_clear(pieces);
+  return st;
+}
+
+void nke_pieces_clear(nke_pieces *pieces)
+{
+  nke_free(pieces->edge);
+  nke_free(pieces->coef);
+  memset(pieces, 0, sizeof *pieces);
+}
+
+static double slope_in(const nke_pieces *p, int64_t i, double x)
+{
+  const double half = 0.5 * (p->edge[i + 1] - p->edge[i]);
+  const double t = (x - p->edge[i]) / half - 1;
+  const double *coef = p->coef + i * N;
+  double value[N], sum = 0, before = 0, last = 0; /* P'_{l+1} = P'_{l-1} + (2 l + 1) P_l */
+  legendre_all(t, value);
+  for (int l = 0; l + 1 < N; l++) {
+    const double next = before + (2 * l + 1) * value[l];
+    sum += coef[l + 1] * next;
+    before = last;
+    last = next;
+  }
+  return sum / half;
+}
+
+double nke_pieces_slope(const nke_pieces *pieces, double x)
+{
+  int64_t lo = 0, hi = pieces->n - 1;
+  while (lo < hi) { /* the first piece whose right end is not below x */
+    const int64_t mid = (lo + hi) / 2;
+    if (pieces->edge[mid + 1] < x)
+      lo = mid + 1;
+    else
+      hi = mid;
+  }
+  const double slope = slope_in(pieces, lo, x);
+  if (x == pieces->edge[lo + 1] && lo + 1 < pieces->n) return 0.5 * (slope + slope_in(pieces, lo + 1, x));
+  return slope;
+}
