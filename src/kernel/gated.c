@@ -64,6 +64,7 @@ static void stage_destroy(nke_gated_stage *stage)
   nke_free(stage->out_table);
   nke_free(stage->phase);
   nke_free(stage->other_sign);
+  if (stage->own) stage->own_destroy(stage->own);
   nke_free(stage);
 }
 
@@ -121,12 +122,12 @@ static nke_status build(nke_gated_plan *plan, const nke_network *network, int is
     switch (layer->kind) {
       case NKE_LAYER_ACTIVATION:
         i = compose_pools(network, i, &pool_h, &pool_w);
-        NKE_TRY(nke_gated_activation(plan, linear, layer, pool_h, pool_w, network->layers[i].out, in, &in));
+        NKE_TRY(plan->variant->activation(plan, linear, layer, pool_h, pool_w, network->layers[i].out, in, &in));
         break;
       case NKE_LAYER_RESIDUAL: NKE_TRY(build_residual(plan, layer, in, &in)); break;
       case NKE_LAYER_LAYERNORM: NKE_TRY(nke_gated_layernorm(plan, layer, in, &in)); break;
       case NKE_LAYER_IDENTITY: break;
-      default: NKE_TRY(nke_gated_linear(plan, layer, in, is_top && i + 1 == network->n_layers, &in)); break;
+      default: NKE_TRY(plan->variant->linear(plan, layer, in, is_top && i + 1 == network->n_layers, &in)); break;
     }
   }
   *out = in;
@@ -180,12 +181,15 @@ static nke_status choose_widths(nke_gated_plan *plan, const nke_network *network
     return NKE_OK;
   }
   const int top_is_linear = is_linear(&network->layers[network->n_layers - 1]);
-  const int parts = options->kernel == NKE_KERNEL_NTK && top_is_linear ? 2 : 1;
+  const int parts = plan->variant->splits && options->kernel == NKE_KERNEL_NTK && top_is_linear ? 2 : 1;
   if (options->features < parts || options->features % parts != 0 || options->features / parts > NKE_FWHT_MAX)
     return nke_fail(NKE_ERR_USAGE, "embedding.features: expected a multiple of %d up to %d, got %lld", parts,
                     parts * NKE_FWHT_MAX, (long long)options->features);
   const int64_t last = options->features / parts;
-  for (int i = 0; i < n; i++) plan->widths[i] = i == n - 1 ? last : default_width(pixels[i], last);
+  for (int i = 0; i < n; i++) {
+    const int is_last = i == n - 1 || !plan->variant->narrow;
+    plan->widths[i] = is_last ? last : default_width(pixels[i], last);
+  }
   return NKE_OK;
 }
 
@@ -216,7 +220,7 @@ static nke_status check_result(const nke_gated_plan *plan, nke_embedding_options
   return NKE_OK;
 }
 
-static void gated_destroy(void *p)
+void nke_gated_destroy(void *p)
 {
   nke_gated_plan *const plan = p;
   if (!plan) return;
@@ -227,7 +231,8 @@ static void gated_destroy(void *p)
   nke_free(plan);
 }
 
-static nke_status gated_create(const nke_network *network, nke_embedding_options *options, void **out)
+nke_status nke_gated_create(const nke_gated_variant *variant, const nke_network *network,
+                            nke_embedding_options *options, void **out)
 {
   nke_status st = NKE_OK;
   nke_gated_plan *plan = NULL;
@@ -235,7 +240,9 @@ static nke_status gated_create(const nke_network *network, nke_embedding_options
   plan->precision = options->precision;
   plan->real_bytes = nke_precision_bytes(options->precision);
   plan->k = nke_gated_kernels_get(options->precision);
+  plan->variant = variant;
   plan->kernel = options->kernel;
+  plan->degree = options->degree;
   plan->seed = options->seed;
   NKE_TRY(nke_calloc(MAX_STAGES, sizeof *plan->stages, "the embedding", &plan->stages));
   NKE_TRY(choose_widths(plan, network, options));
@@ -249,14 +256,14 @@ static nke_status gated_create(const nke_network *network, nke_embedding_options
   plan->bytes += plan->work_bytes;
 done:
   if (st != NKE_OK) {
-    gated_destroy(plan);
+    nke_gated_destroy(plan);
     plan = NULL;
   }
   *out = plan;
   return st;
 }
 
-static double gated_flops(const void *p)
+double nke_gated_flops(const void *p)
 {
   const nke_gated_plan *const plan = p;
   double flops = 0;
@@ -264,12 +271,12 @@ static double gated_flops(const void *p)
   return flops;
 }
 
-static int64_t gated_bytes(const void *p)
+int64_t nke_gated_bytes(const void *p)
 {
   return ((const nke_gated_plan *)p)->bytes;
 }
 
-static nke_status gated_apply(void *p, const double *x, void *z)
+nke_status nke_gated_apply(void *p, const double *x, void *z)
 {
   nke_status st = NKE_OK;
   nke_gated_plan *const plan = p;
@@ -291,11 +298,19 @@ done:
   return st;
 }
 
+static const nke_gated_variant random_variant = {
+  .splits = 1, .narrow = 1, .activation = nke_gated_activation, .linear = nke_gated_linear};
+
+static nke_status random_create(const nke_network *network, nke_embedding_options *options, void **out)
+{
+  return nke_gated_create(&random_variant, network, options, out);
+}
+
 const nke_features_method nke_features_random = {
   .name = "random_features",
-  .create = gated_create,
-  .destroy = gated_destroy,
-  .flops_per_row = gated_flops,
-  .bytes = gated_bytes,
-  .apply = gated_apply,
+  .create = random_create,
+  .destroy = nke_gated_destroy,
+  .flops_per_row = nke_gated_flops,
+  .bytes = nke_gated_bytes,
+  .apply = nke_gated_apply,
 };

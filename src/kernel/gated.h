@@ -48,8 +48,23 @@ typedef struct nke_hadamard {
 typedef struct nke_gated_plan nke_gated_plan;
 typedef struct nke_gated_stage nke_gated_stage;
 
+/* How a method maps layers to stages: the builders of gated_activation.c and gated_linear.c, or its own. */
+typedef struct nke_gated_variant {
+  int splits; /* z = [T ; S] after a last linear layer, so that its length is twice the last width */
+  int narrow; /* default widths that grow as pooling shrinks the image; else every width is the last one */
+  nke_status (*activation)(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation, int pool_h,
+                           int pool_w, nke_shape out_shape, const nke_image *in, const nke_image **out);
+  nke_status (*linear)(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, int is_last,
+                       const nke_image **out);
+} nke_gated_variant;
+
 struct nke_gated_stage {
   nke_status (*forward)(nke_gated_plan *plan, nke_gated_stage *stage);
+  /* Adds block `block` of the features of one pixel, from its pre-activation s and t (NULL without Theta), to output
+   * pixel `to`. */
+  nke_status (*pixel)(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, void *s, void *t);
+  void *own; /* tables of the methods other than random features */
+  void (*own_destroy)(void *own);
   const nke_image *in;
   nke_image out; /* owned */
   double flops;
@@ -76,7 +91,9 @@ struct nke_gated_stage {
 struct nke_gated_plan {
   const nke_gated_kernels *k;
   nke_precision precision;
+  const nke_gated_variant *variant;
   nke_kernel_kind kernel;
+  int degree; /* of the polynomial sketches */
   int64_t real_bytes;
   uint64_t seed;
   uint32_t next_stream; /* counts the random objects in the order of the layers */
@@ -109,6 +126,14 @@ static inline void nke_gated_need_work(nke_gated_plan *plan, int64_t entries)
 {
   plan->work_bytes = nke_max(plan->work_bytes, entries * plan->real_bytes);
 }
+
+/* The plan of a method, and what it provides for nke_features_method (features_method.h). */
+nke_status nke_gated_create(const nke_gated_variant *variant, const nke_network *network,
+                            nke_embedding_options *options, void **out);
+void nke_gated_destroy(void *plan);
+double nke_gated_flops(const void *plan);
+int64_t nke_gated_bytes(const void *plan);
+nke_status nke_gated_apply(void *plan, const double *x, void *z);
 
 /* Append a stage that reads `in`; its forward, out and tables are the caller's to set. Local. */
 nke_status nke_gated_stage_add(nke_gated_plan *plan, const nke_image *in, nke_gated_stage **out);
@@ -156,6 +181,18 @@ nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke
  * window of the pooling that follows (1 x 1: none), `out_shape` the shape after it. */
 nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation, int pool_h,
                                 int pool_w, nke_shape out_shape, const nke_image *in, const nke_image **out);
+
+/* Its parts, for other methods: a stage with taps, strips and an output image, where `concat` puts the taps side by side,
+ * *d entries of Sigma in vectors of *length; the signs and weights of the output; signs that set the blocks of more rows
+ * than the input is long apart; and the walk over pixels and blocks that calls stage->pixel. */
+nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation,
+                                      int pool_h, int pool_w, nke_shape out_shape, const nke_image *in, int concat,
+                                      nke_gated_stage **out, int64_t *d, int64_t *length);
+nke_status nke_gated_out_table(nke_gated_plan *plan, nke_gated_stage *stage);
+nke_status nke_gated_block_signs(nke_gated_plan *plan, nke_gated_stage *stage);
+nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage);
+/* Whether several pixels are averaged into one: then stage->pixel adds, else it writes. */
+int nke_gated_pools(const nke_gated_stage *stage);
 
 /* gated_projection.c */
 nke_status nke_hadamard_create(nke_gated_plan *plan, int64_t length, int64_t rows, int stages, nke_hadamard *h);

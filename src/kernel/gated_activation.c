@@ -52,8 +52,7 @@ done:
   return st;
 }
 
-/* Several pixels are averaged into one. */
-static int pools(const nke_gated_stage *stage)
+int nke_gated_pools(const nke_gated_stage *stage)
 {
   return stage->pool_h * stage->pool_w > 1;
 }
@@ -67,7 +66,7 @@ static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64
   const nke_activation *const act = &stage->layer->activation;
   const void *const table = nke_at(plan, stage->out_table, first);
   const double c = 1 / (sqrt((double)stage->width) * stage->pool_h * stage->pool_w);
-  const int fresh = !pools(stage);
+  const int fresh = !nke_gated_pools(stage);
   void *const s = nke_at(plan, out->s, to * out->stride + first);
   void *const t = g ? nke_at(plan, out->t, to * out->stride + first) : NULL;
   if (act->kind == NKE_ACT_RELU) {
@@ -136,13 +135,20 @@ static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *st
 static nke_status forward_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, const void *s_in,
                                 const void *t_in, int64_t p)
 {
-  const int64_t length = stage->w.length, first = block * length, n = nke_min(length, stage->out.stride - first);
-  void *const s = slot(plan, length, SLOT_S), *const a = slot(plan, length, SLOT_A);
+  const int64_t length = stage->w.length;
+  void *const s = slot(plan, length, SLOT_S);
   void *const t = stage->out.theta == NKE_THETA_OWN ? slot(plan, length, SLOT_T) : NULL;
-  void *const g = t ? slot(plan, length, SLOT_G) : NULL;
   const int64_t to = pooled(stage, p);
   if (to < 0) return NKE_OK;
   pre_activation(plan, stage, s_in, t_in, p, s, t);
+  return stage->pixel(plan, stage, block, to, s, t);
+}
+
+/* Random projections, then the gate. */
+static nke_status project_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, void *s, void *t)
+{
+  const int64_t length = stage->w.length, first = block * length, n = nke_min(length, stage->out.stride - first);
+  void *const a = slot(plan, length, SLOT_A), *const g = t ? slot(plan, length, SLOT_G) : NULL;
   const double norm = stage->phase ? sqrt(plan->k->norm2(length, s)) : 0;
   nke_hadamard_apply(plan, &stage->w, block, s, a);
   if (t) nke_hadamard_apply(plan, &stage->g, block, t, g);
@@ -165,7 +171,7 @@ done:
 
 static void clear_outputs(const nke_gated_plan *plan, nke_gated_stage *stage)
 {
-  if (!pools(stage)) return;
+  if (!nke_gated_pools(stage)) return;
   const size_t bytes = (size_t)(nke_shape_pixels(stage->out.shape) * stage->out.stride * plan->real_bytes);
   memset(stage->out.s, 0, bytes);
   if (stage->out.t) memset(stage->out.t, 0, bytes);
@@ -190,7 +196,7 @@ static void sign_image(const nke_gated_plan *plan, const nke_image *in, const vo
     plan->k->scale_by(in->stride, sign, nke_at(plan, from, p * in->stride), nke_at(plan, to, p * in->stride));
 }
 
-static nke_status forward_hadamard(nke_gated_plan *plan, nke_gated_stage *stage)
+nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage)
 {
   nke_status st = NKE_OK;
   const nke_image *const in = stage->in;
@@ -241,12 +247,20 @@ done:
 }
 
 /* Random signs with the weights of the average: 1 / (sqrt m pool_h pool_w), zero from the width on. */
-static nke_status create_tables(nke_gated_plan *plan, nke_gated_stage *stage)
+nke_status nke_gated_out_table(nke_gated_plan *plan, nke_gated_stage *stage)
 {
   nke_status st = NKE_OK;
   const double c = 1 / (sqrt((double)stage->width) * stage->pool_h * stage->pool_w);
   NKE_TRY(nke_gated_alloc(plan, stage->out.stride, "signs of the features", &stage->out_table));
   NKE_TRY(nke_gated_signs(plan, stage->width, c, stage->out_table));
+done:
+  return st;
+}
+
+static nke_status create_tables(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_gated_out_table(plan, stage));
   if (stage->layer->activation.kind == NKE_ACT_EXP_NORMALIZED) {
     const uint64_t stream = nke_stream(NKE_STREAM_PHASE, plan->next_stream++);
     NKE_TRY(nke_gated_alloc(plan, stage->out.stride, "phases of the features", &stage->phase));
@@ -259,11 +273,24 @@ done:
   return st;
 }
 
+nke_status nke_gated_block_signs(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  nke_status st = NKE_OK;
+  const int64_t length = stage->w.length;
+  nke_gated_need_work(plan, SLOTS * length);
+  if (stage->w.blocks > 1 && !stage->concat && stage->taps.n > 1) {
+    NKE_TRY(nke_gated_alloc(plan, stage->w.blocks * length, "signs of the blocks", &stage->other_sign));
+    NKE_TRY(nke_gated_signs(plan, stage->w.blocks * length, 1, stage->other_sign));
+    nke_gated_need_work(plan, SLOTS * length + 2 * nke_shape_pixels(stage->in->shape) * stage->in->stride);
+  }
+done:
+  return st;
+}
+
 static nke_status create_projections(nke_gated_plan *plan, nke_gated_stage *stage, int64_t d, int64_t length)
 {
   nke_status st = NKE_OK;
   const int64_t m = stage->width, stride = stage->out.stride;
-  const nke_image *const in = stage->in;
   const int gated = stage->out.theta == NKE_THETA_OWN;
   if (stage->concat && d <= DENSE_INPUT && stage->taps.out_pixels > 1 && theta_is_sigma(stage)) {
     stage->forward = forward_dense;
@@ -275,15 +302,11 @@ static nke_status create_projections(nke_gated_plan *plan, nke_gated_stage *stag
     stage->flops = (2.0 * (double)d * (1 + gated) + 6) * (double)(stage->taps.out_pixels * m);
     return st;
   }
-  stage->forward = forward_hadamard;
+  stage->forward = nke_gated_forward;
+  stage->pixel = project_pixel;
   NKE_TRY(nke_hadamard_create(plan, length, m, 3, &stage->w));
   if (gated) NKE_TRY(nke_hadamard_create(plan, length, m, 2, &stage->g));
-  nke_gated_need_work(plan, SLOTS * length);
-  if (stage->w.blocks > 1 && !stage->concat && stage->taps.n > 1) {
-    NKE_TRY(nke_gated_alloc(plan, stage->w.blocks * length, "signs of the blocks", &stage->other_sign));
-    NKE_TRY(nke_gated_signs(plan, stage->w.blocks * length, 1, stage->other_sign));
-    nke_gated_need_work(plan, SLOTS * length + 2 * nke_shape_pixels(in->shape) * in->stride);
-  }
+  NKE_TRY(nke_gated_block_signs(plan, stage));
   const double pixel = nke_hadamard_flops(&stage->w) + (gated ? nke_hadamard_flops(&stage->g) : 0) + 6.0 * (double)m +
                        (1.0 + gated) * stage->taps.n * (double)(length * stage->w.blocks);
   stage->flops = pixel * (double)stage->taps.out_pixels;
@@ -299,8 +322,9 @@ static int64_t strip_columns(const nke_gated_plan *plan, const nke_layer *linear
   return nke_max(2, CACHE_BYTES / column - (conv ? linear->filter_w - 1 : 0));
 }
 
-nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation, int pool_h,
-                                int pool_w, nke_shape out_shape, const nke_image *in, const nke_image **out)
+nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation,
+                                      int pool_h, int pool_w, nke_shape out_shape, const nke_image *in, int concat,
+                                      nke_gated_stage **out, int64_t *d, int64_t *length)
 {
   nke_status st = NKE_OK;
   nke_gated_stage *stage;
@@ -310,25 +334,39 @@ nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, c
   stage->pool_w = pool_w;
   stage->width = plan->widths[plan->used_widths++];
   stage->adds_sigma = linear != NULL;
-  stage->concat = in->raw;
-  NKE_TRY(nke_taps_create(plan, linear, in->shape, activation->in, in->stride, in->width_s, !in->raw, &stage->taps));
+  stage->concat = concat;
+  NKE_TRY(nke_taps_create(plan, linear, in->shape, activation->in, in->stride, in->width_s, !concat, &stage->taps));
   const nke_theta before = linear && in->theta == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : in->theta;
   nke_image *const o = &stage->out;
   *o = (nke_image){.shape = out_shape, .width_s = stage->width, .width_t = stage->width};
   o->theta = plan->kernel == NKE_KERNEL_NTK && before != NKE_THETA_ZERO ? NKE_THETA_OWN : NKE_THETA_ZERO;
   o->stride = nke_power_of_two(nke_max(NKE_GATED_LANES, stage->width));
-  const int64_t d = stage->concat ? nke_taps_concat_width(&stage->taps, in->width_s) : in->width_s;
-  int64_t length = in->stride;
-  if (stage->concat) {
+  *d = concat ? nke_taps_concat_width(&stage->taps, in->width_s) : in->width_s;
+  *length = in->stride;
+  if (concat) {
     /* One entry more: concat may write a bias behind the features of Theta. */
-    const int64_t d_t = theta_is_sigma(stage) ? 0 : nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, d) + 1;
-    length = nke_power_of_two(nke_max(NKE_GATED_LANES, nke_max(d, d_t)));
+    const int64_t d_t =
+      theta_is_sigma(stage) ? 0 : nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, *d) + 1;
+    *length = nke_power_of_two(nke_max(NKE_GATED_LANES, nke_max(*d, d_t)));
   }
-  stage->strip = strip_columns(plan, linear, length);
+  stage->strip = strip_columns(plan, linear, *length);
   NKE_TRY(nke_image_alloc(plan, o));
+  *out = stage;
+done:
+  return st;
+}
+
+nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation, int pool_h,
+                                int pool_w, nke_shape out_shape, const nke_image *in, const nke_image **out)
+{
+  nke_status st = NKE_OK;
+  nke_gated_stage *stage;
+  int64_t d, length;
+  NKE_TRY(nke_gated_activation_begin(plan, linear, activation, pool_h, pool_w, out_shape, in, in->raw, &stage, &d,
+                                     &length));
   NKE_TRY(create_tables(plan, stage));
   NKE_TRY(create_projections(plan, stage, d, length));
-  *out = o;
+  *out = &stage->out;
 done:
   return st;
 }
