@@ -45,6 +45,14 @@ static int floor_div(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b)
 static int pool_first(int d, int window, int stride) { return floor_div(d - window, stride) + 1; }
 static int pool_last(int d, int window, int stride) { return floor_div(d + window - 1, stride); }
 
+/* Planes [*begin, *end) of the next node's axis of n pixels that gather from plane d. */
+static void pool_range(int d, int window, int stride, int n, int *begin, int *end)
+{
+  const int first = pool_first(d, window, stride), last = pool_last(d, window, stride);
+  *begin = first > 1 - n ? first : 1 - n;
+  *end = last < n - 1 ? last + 1 : n;
+}
+
 /* One pass over the pushes of output plane (dy, dx) of a node; visit may count or record. */
 typedef void visit_push(planner *p, int node, int edge, int dy, int dx, int to_dy, int to_dx);
 
@@ -58,10 +66,12 @@ static void for_each_push(planner *p, int n, int dy, int dx, visit_push *visit)
       if (dy == 0 && dx == 0 && p->need_in[edge->to][0]) visit(p, n, e, 0, 0, 0, 0);
       continue;
     }
-    for (int ty = pool_first(dy, edge->window_h, edge->stride_h); ty <= pool_last(dy, edge->window_h, edge->stride_h); ty++)
-      for (int tx = pool_first(dx, edge->window_w, edge->stride_w); tx <= pool_last(dx, edge->window_w, edge->stride_w); tx++)
-        if (abs(ty) < to->in_h && abs(tx) < to->in_w && p->need_in[edge->to][grid_at(to->in_h, to->in_w, ty, tx)])
-          visit(p, n, e, dy, dx, ty, tx);
+    int y0, y1, x0, x1;
+    pool_range(dy, edge->window_h, edge->stride_h, to->in_h, &y0, &y1);
+    pool_range(dx, edge->window_w, edge->stride_w, to->in_w, &x0, &x1);
+    for (int ty = y0; ty < y1; ty++)
+      for (int tx = x0; tx < x1; tx++)
+        if (p->need_in[edge->to][grid_at(to->in_h, to->in_w, ty, tx)]) visit(p, n, e, dy, dx, ty, tx);
   }
 }
 
@@ -78,28 +88,34 @@ static void for_each_output(planner *p, int n, int cy, int cx, visit_push *visit
     }
 }
 
-/* Mark the output planes of node n that the inputs of its successors need. */
-static void mark_outputs(planner *p, int n)
+/* Whether a later node needs output plane (dy, dx) of node n. */
+static int output_needed(const planner *p, int n, int dy, int dx)
 {
   const nke_plane_node *node = &p->plan->nodes[n];
+  if (node->n_edges == 0) return !p->norms;
+  int needed = 0;
   for (int e = 0; e < node->n_edges; e++) {
     const nke_plane_edge *edge = &node->edge[e];
     const nke_plane_node *to = &p->plan->nodes[edge->to];
-    for (int dy = 1 - node->out_h; dy < node->out_h; dy++)
-      for (int dx = 1 - node->out_w; dx < node->out_w; dx++) {
-        int needed = 0;
-        if (edge->kind == NKE_EDGE_DIAGONAL) {
-          needed = dy == 0 && dx == 0 && p->need_in[edge->to][0];
-        } else {
-          for (int ty = pool_first(dy, edge->window_h, edge->stride_h); ty <= pool_last(dy, edge->window_h, edge->stride_h); ty++)
-            for (int tx = pool_first(dx, edge->window_w, edge->stride_w); tx <= pool_last(dx, edge->window_w, edge->stride_w); tx++)
-              needed |= abs(ty) < to->in_h && abs(tx) < to->in_w &&
-                        p->need_in[edge->to][grid_at(to->in_h, to->in_w, ty, tx)];
-        }
-        if (needed) p->need_out[n][grid_at(node->out_h, node->out_w, dy, dx)] = 1;
-      }
+    if (edge->kind == NKE_EDGE_DIAGONAL) {
+      needed |= dy == 0 && dx == 0 && p->need_in[edge->to][0];
+      continue;
+    }
+    int y0, y1, x0, x1;
+    pool_range(dy, edge->window_h, edge->stride_h, to->in_h, &y0, &y1);
+    pool_range(dx, edge->window_w, edge->stride_w, to->in_w, &x0, &x1);
+    for (int ty = y0; ty < y1 && !needed; ty++)
+      for (int tx = x0; tx < x1 && !needed; tx++) needed = p->need_in[edge->to][grid_at(to->in_h, to->in_w, ty, tx)];
   }
-  if (node->n_edges == 0 && !p->norms) p->need_out[n][0] = 1;
+  return needed;
+}
+
+static void mark_outputs(planner *p, int n)
+{
+  const nke_plane_node *node = &p->plan->nodes[n];
+  for (int dy = 1 - node->out_h; dy < node->out_h; dy++)
+    for (int dx = 1 - node->out_w; dx < node->out_w; dx++)
+      if (output_needed(p, n, dy, dx)) p->need_out[n][grid_at(node->out_h, node->out_w, dy, dx)] = 1;
 }
 
 /* Mark the input planes that the needed outputs are made of (all planes of a class together). */
@@ -162,7 +178,25 @@ static void record_push(planner *p, int n, int edge, int dy, int dx, int to_dy, 
                                                         .dx = dx, .to_dy = to_dy, .to_dx = to_dx};
 }
 
-/* Record the step of node n's class (cy, cx), then of every later plane that it was the last to add to. */
+static void record_step(planner *p, int n, int cy, int cx);
+
+/* Run class (cy, cx) of node n if all that it gathers has been pushed. For the norms plane 0 goes first: the others wait
+ * for the tables that it makes. */
+static void record_if_ready(planner *p, int n, int cy, int cx)
+{
+  const nke_plane_node *node = &p->plan->nodes[n];
+  const int64_t at = class_at(node, cy, cx), zero = class_at(node, 0, 0);
+  if (p->total[n][at] == 0 || p->pending[n][at] != 0) return;
+  if (p->norms && at != zero && p->total[n][zero] > 0 && p->pending[n][zero] >= 0) return;
+  p->pending[n][at] = -1;
+  record_step(p, n, cy, cx);
+  if (!p->norms || at != zero) return;
+  for (int y = 1 - node->in_h; y < node->in_h; y++)
+    for (int x = 1 - node->in_w; x < node->in_w; x++)
+      if (class_needed(p, n, y, x)) record_if_ready(p, n, y, x);
+}
+
+/* Record the step of node n's class (cy, cx), then those of the later planes that it completed. */
 static void record_step(planner *p, int n, int cy, int cx)
 {
   const nke_plane_node *node = &p->plan->nodes[n];
@@ -177,12 +211,8 @@ static void record_step(planner *p, int n, int cy, int cx)
     const nke_plane_push push = p->out->pushes[k];
     const int to = node->edge[push.edge].to;
     const nke_plane_node *next = &p->plan->nodes[to];
-    const int ty = nke_plane_class(next->wrapped, next->in_h, push.to_dy);
-    const int tx = nke_plane_class(next->wrapped, next->in_w, push.to_dx);
-    const int64_t next_at = class_at(next, ty, tx);
-    if (p->pending[to][next_at] != 0) continue;
-    p->pending[to][next_at] = -1; /* one class may be pushed to more than once by a step */
-    record_step(p, to, ty, tx);
+    record_if_ready(p, to, nke_plane_class(next->wrapped, next->in_h, push.to_dy),
+                    nke_plane_class(next->wrapped, next->in_w, push.to_dx));
   }
 }
 

@@ -1,0 +1,155 @@
+/* Pointwise operations on rows of vectors. Included by plane_run.c only.
+ *
+ * Tables: for first and second image a pointer to the entries of the row's first pixel. A first image's entries are
+ * scalars, `first_step` reals from pixel to pixel; paired runs have vectors on both sides. */
+#ifndef NKE_KERNEL_PLANE_DUAL_H
+#define NKE_KERNEL_PLANE_DUAL_H
+
+#include "kernel/plane_vector.h"
+
+#include <stddef.h>
+
+typedef struct row_tables {
+  const real *first;
+  const vec *second;
+  ptrdiff_t first_step; /* reals */
+} row_tables;
+
+/* Entry e of pixel p on either side. */
+INLINE vec first_entry(const row_tables *t, ptrdiff_t p, int e, int paired)
+{
+  if (paired) return ((const vec *)(const void *)(t->first + p * t->first_step))[e];
+  return v_set(t->first[p * t->first_step + e]);
+}
+
+/* acos(1 - y) / (pi sqrt y) and (sqrt(1 - c^2) - c acos c) / (pi y^1.5), c = 1 - y, for y in [0, 1]: minimax
+ * polynomials of relative error 8e-7 and 1.1e-6 (float), 7e-16 and 4e-17 (double). */
+#ifdef NKE_REAL_f32
+static const real acos_poly[] = {0.4501578211f,   0.03753587903f,   0.008195152867f,
+                                 0.003459777721f, -0.0007199798387f, 0.001370974822f};
+static const real bend_poly[] = {0.3001057605f, 0.01499029578f, 0.002521740427f, 0.0002842703045f, 0.0004074779239f};
+#else
+static const real acos_poly[] = {
+    0.45015815807855331,    0.0375131798397219,     0.0084404654786828038,  0.0025120427497889964,
+    0.0008548030425332574,  0.00031459541228875993, 0.00012300856072396995, 4.4016561419073316e-5,
+    3.9789452980602194e-5,  -4.5769645261644599e-5, 0.00011553761216950844, -0.00016816794505412574,
+    0.00018880944787412739, -0.00014803204681092976, 7.9401156004877034e-5, -2.5864208526872884e-5,
+    4.0264529120711908e-6};
+static const real bend_poly[] = {
+    0.30010543871903537,    0.0150052719359453,     0.0024115615617388167,  0.00055823182057412351,
+    0.00015541725201714766, 4.8413243515992316e-5,  1.6313094544088494e-5,  5.5686398070574729e-6,
+    2.9388220328133933e-6,  -1.4194774328663753e-6, 4.9310212309122013e-6,  -6.8834377154214252e-6,
+    7.8417505683016597e-6,  -6.1425932941940176e-6, 3.3182248222272975e-6,  -1.08611087052222e-6,
+    1.7171727151490763e-7};
+#endif
+enum { ACOS_TERMS = sizeof acos_poly / sizeof *acos_poly, BEND_TERMS = sizeof bend_poly / sizeof *bend_poly };
+
+INLINE vec v_poly(vec y, const real *c, int terms)
+{
+  vec p = v_set(c[terms - 1]);
+#pragma GCC unroll 20
+  for (int k = terms - 2; k >= 0; k--) p = p * y + c[k];
+  return p;
+}
+
+/* k and kdot of a min(x, 0) + b max(x, 0) up to the factor (a - b)^2 / 2, beta = 2 a b / (a - b)^2 [Cho and Saul 2009]:
+ *   k = w (sqrt(1 - c^2) + (pi - acos c) c) / pi + beta s,  kdot = 1 - acos(c) / pi + beta,  w = sqrt(q q'), c = s / w.
+ * With c' = |c|, y = 1 - c':  k = max(s, 0) + w (sqrt(1 - c'^2) - c' acos c') / pi + beta s, without cancellation.
+ * Table entries: sqrt q, 1 / sqrt q. */
+INLINE void abrelu(vec s, vec r1, vec u1, vec r2, vec u2, real beta, int nonnegative, vec *k, vec *kdot)
+{
+  const vec size = nonnegative ? s : v_abs(s);
+  const vec gap = r1 * r2 - size; /* w y */
+  const vec y = v_max(gap * u2 * u1, v_zero());
+  const vec root = v_sqrt(y);
+  const vec bend = root * v_poly(y, bend_poly, BEND_TERMS);
+  const vec acos = root * v_poly(y, acos_poly, ACOS_TERMS);
+  *k = bend * gap + (nonnegative ? s : v_max(s, v_zero())) + beta * s;
+  *kdot = (nonnegative ? 1 - acos : (real)0.5 + v_copysign((real)0.5 - acos, s)) + beta;
+}
+
+INLINE void abrelu_loop(ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, real beta, int nonnegative,
+                        int paired, vec *out_s, vec *out_t)
+{
+  for (ptrdiff_t p = 0; p < n; p++) {
+    vec k, kdot;
+    abrelu(s[p], first_entry(tables, p, 0, paired), first_entry(tables, p, 1, paired), tables->second[2 * p],
+           tables->second[2 * p + 1], beta, nonnegative, &k, &kdot);
+    out_s[p] = k;
+    if (t) out_t[p] = t[p] * kdot;
+  }
+}
+
+static void abrelu_row(ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, real beta, int nonnegative,
+                       int paired, vec *out_s, vec *out_t)
+{
+  if (paired)
+    abrelu_loop(n, s, t, tables, beta, nonnegative, 1, out_s, out_t);
+  else if (nonnegative)
+    abrelu_loop(n, s, t, tables, beta, 1, 0, out_s, out_t);
+  else
+    abrelu_loop(n, s, t, tables, beta, 0, 0, out_s, out_t);
+}
+
+/* The same where c = 1: k = (1 + beta) s, kdot = 1 + beta. */
+static void abrelu_unit_row(ptrdiff_t n, const vec *s, const vec *t, real beta, vec *out_s, vec *out_t)
+{
+  for (ptrdiff_t p = 0; p < n; p++) {
+    out_s[p] = s[p] * (1 + beta);
+    if (t) out_t[p] = t[p] * (1 + beta);
+  }
+}
+
+/* S and T divided by sqrt(q q'); the table entry is 1 / sqrt q. */
+static void normalize_row(ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, int paired, vec *out_s,
+                          vec *out_t)
+{
+  for (ptrdiff_t p = 0; p < n; p++) {
+    const vec factor = first_entry(tables, p, 0, paired) * tables->second[p];
+    out_s[p] = s[p] * factor;
+    if (t) out_t[p] = t[p] * factor;
+  }
+}
+
+/* Any dual, by the double-precision library; scratch holds 5 n lanes doubles. Table entry: q. */
+static nke_status generic_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                              int paired, int unit, double *scratch, vec *out_s, vec *out_t)
+{
+  const ptrdiff_t count = n * NKE_LANES;
+  double *qx = scratch, *qy = qx + count, *cross = qy + count, *k = cross + count, *kdot = k + count;
+  for (ptrdiff_t p = 0; p < n; p++)
+    for (int l = 0; l < NKE_LANES; l++) {
+      const ptrdiff_t i = p * NKE_LANES + l;
+      qx[i] = (double)first_entry(tables, p, 0, paired)[l];
+      qy[i] = (double)tables->second[p][l];
+      cross[i] = unit ? qy[i] : op->scale_in * (double)s[p][l];
+    }
+  const nke_status st = nke_dual_apply(op->dual, count, qx, qy, cross, k, t ? kdot : NULL);
+  if (st != NKE_OK) return st;
+  for (ptrdiff_t p = 0; p < n; p++)
+    for (int l = 0; l < NKE_LANES; l++) {
+      const ptrdiff_t i = p * NKE_LANES + l;
+      out_s[p][l] = (real)k[i];
+      if (t) out_t[p][l] = (real)(kdot[i] * op->scale_in) * t[p][l];
+    }
+  return NKE_OK;
+}
+
+/* Entries of one pixel's table, `step` reals apart. A variance too small for its square root to have an inverse counts
+ * as 0: all of its covariances are 0. */
+static void make_table(const nke_plane_op *op, double variance, void *table, int step)
+{
+  const double least = sizeof(real) == 4 ? 1e-30 : 1e-200;
+  real *entry = table;
+  if (op->kind == NKE_OP_NORMALIZE) {
+    entry[0] = (real)sqrt(op->scale_in / (1e-12 + variance)); /* 1e-12: neural-tangents' eps */
+  } else if (op->dual_kind == NKE_DUAL_ABRELU) {
+    const double raw = variance / op->scale_in;
+    entry[0] = raw > least ? (real)sqrt(raw) : 0;
+    entry[step] = raw > least ? (real)(1 / sqrt(raw)) : 0;
+  } else {
+    entry[0] = (real)variance;
+  }
+}
+
+#endif

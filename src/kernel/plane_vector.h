@@ -1,0 +1,63 @@
+/* The vector of one variant: NKE_LANES reals, by the compilers' vector extension. Included by plane_run.c only. */
+#ifndef NKE_KERNEL_PLANE_VECTOR_H
+#define NKE_KERNEL_PLANE_VECTOR_H
+
+#include <math.h>
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+typedef NKE_REAL real;
+typedef real vec __attribute__((vector_size(NKE_LANES * sizeof(real)), may_alias));
+#ifdef NKE_REAL_f32
+typedef int32_t word;
+#define SIGN_BIT INT32_MIN
+#else
+typedef int64_t word;
+#define SIGN_BIT INT64_MIN
+#endif
+typedef word mask __attribute__((vector_size(NKE_LANES * sizeof(real)), may_alias));
+
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(__x86_64__)
+#if defined(NKE_ISA_avx512) && defined(NKE_REAL_f32)
+#define NKE_MM(op) _mm512_##op##_ps
+#elif defined(NKE_ISA_avx512)
+#define NKE_MM(op) _mm512_##op##_pd
+#elif defined(NKE_ISA_avx2) && defined(NKE_REAL_f32)
+#define NKE_MM(op) _mm256_##op##_ps
+#elif defined(NKE_ISA_avx2)
+#define NKE_MM(op) _mm256_##op##_pd
+#elif defined(NKE_REAL_f32)
+#define NKE_MM(op) _mm_##op##_ps
+#else
+#define NKE_MM(op) _mm_##op##_pd
+#endif
+INLINE vec v_sqrt(vec x) { return (vec)NKE_MM(sqrt)(x); }
+INLINE vec v_max(vec x, vec y) { return (vec)NKE_MM(max)(x, y); }
+#else
+INLINE vec v_sqrt(vec x)
+{
+  for (int l = 0; l < NKE_LANES; l++) x[l] = (real)sqrt(x[l]);
+  return x;
+}
+INLINE vec v_max(vec x, vec y)
+{
+  for (int l = 0; l < NKE_LANES; l++) x[l] = x[l] > y[l] ? x[l] : y[l];
+  return x;
+}
+#endif
+
+INLINE vec v_zero(void)
+{
+  const vec zero = {0};
+  return zero;
+}
+INLINE vec v_set(real x) { return x - v_zero(); }
+INLINE vec v_abs(vec x) { return (vec)((mask)x & ~SIGN_BIT); }
+INLINE vec v_copysign(vec size, vec sign) { return (vec)(((mask)size & ~SIGN_BIT) | ((mask)sign & SIGN_BIT)); }
+
+#endif

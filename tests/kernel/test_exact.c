@@ -1,0 +1,250 @@
+#include "kernel/exact.h"
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "kernel/plane_run.h"
+#include "kernel/reference_kernel.h"
+#include "support/mpi_main.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static nke_activation activation(nke_activation_kind kind, double a, double b)
+{
+  nke_activation act;
+  memset(&act, 0, sizeof act);
+  act.kind = kind;
+  if (kind != NKE_ACT_RELU) {
+    act.n_params = kind == NKE_ACT_ERF ? 3 : 2;
+    act.param[0] = a;
+    act.param[1] = b;
+  }
+  return act;
+}
+
+static nke_layer act_of(nke_activation_kind kind, double a, double b)
+{
+  const nke_activation act = activation(kind, a, b);
+  return nke_layer_activation(&act);
+}
+
+static nke_layer relu(void) { return act_of(NKE_ACT_RELU, 0, 1); }
+
+static nke_layer conv(int filter, int stride, nke_padding padding, double w, double b)
+{
+  nke_layer layer = nke_layer_conv(filter, w, b);
+  layer.stride_h = layer.stride_w = stride;
+  layer.padding = padding;
+  return layer;
+}
+
+static nke_layer pool(int window, int stride)
+{
+  nke_layer layer = nke_layer_avgpool(window);
+  layer.stride_h = layer.stride_w = stride;
+  return layer;
+}
+
+enum { MAX_LAYERS = 16 };
+
+static nke_network *list(int n, const nke_layer *layers)
+{
+  nke_network *network = NULL;
+  assert_int_equal(nke_network_create(&network), NKE_OK);
+  for (int k = 0; k < n; k++) assert_int_equal(nke_network_append(network, &layers[k]), NKE_OK);
+  return network;
+}
+
+static nke_network *shaped(int n, const nke_layer *layers, nke_shape shape)
+{
+  nke_network *network = list(n, layers);
+  if (nke_network_shape(network, shape) != NKE_OK) fail_msg("%s", nke_error_text());
+  return network;
+}
+
+static double *rows(int64_t n, nke_shape shape)
+{
+  const int64_t d = nke_shape_length(shape);
+  double *x = malloc((size_t)(n * d) * sizeof *x);
+  for (int64_t i = 0; i < n * d; i++) x[i] = nke_random_normal(7, nke_stream(NKE_STREAM_TEST, 1), (uint64_t)i);
+  return x;
+}
+
+static double *norms_of(const nke_exact *exact, int64_t n, const double *x)
+{
+  double *norms = malloc((size_t)(n * nke_exact_norms_length(exact) + 1) * sizeof *norms);
+  if (nke_exact_norms(exact, n, x, norms) != NKE_OK) fail_msg("%s", nke_error_text());
+  return norms;
+}
+
+static void close_to(double value, double expected, double tolerance, const char *what)
+{
+  if (!(fabs(value - expected) <= tolerance * fabs(expected) + 1e-300))
+    fail_msg("%s: %.17g, expected %.17g (relative %.3g)", what, value, expected, value / expected - 1);
+}
+
+/* Blocks, triangle and diagonal of a few rows against the plain recursion, in both precisions. */
+static void agrees(const char *what, const nke_network *network, nke_shape shape, double mirror_check)
+{
+  enum { N = 5 };
+  double *x = rows(N, shape);
+  (void)mirror_check;
+  for (int precision = NKE_SINGLE; precision <= NKE_DOUBLE; precision++) {
+    const double tolerance = precision == NKE_SINGLE ? 1e-5 : 1e-11;
+    nke_exact *exact = NULL;
+    double nngp[N * N], ntk[N * N], tri[2][N * N];
+    if (nke_exact_create(network, (nke_precision)precision, 0, &exact) != NKE_OK) fail_msg("%s", nke_error_text());
+    double *norms = norms_of(exact, N, x);
+    if (nke_exact_block(exact, N, x, norms, N, x, norms, nngp, ntk, N) != NKE_OK ||
+        nke_exact_triangle(exact, N, x, norms, tri[0], tri[1], N) != NKE_OK)
+      fail_msg("%s: %s", what, nke_error_text());
+    for (int i = 0; i < N; i++)
+      for (int j = 0; j <= i; j++) {
+        double s, t;
+        reference_kernel(network, x + i * nke_shape_length(shape), x + j * nke_shape_length(shape), &s, &t);
+        if (i != j) close_to(nngp[i * N + j], s, tolerance, what);
+        if (i != j) close_to(ntk[i * N + j], t, tolerance, what);
+        close_to(tri[0][i * N + j], s, i == j ? 1e-11 : tolerance, what);
+        close_to(tri[1][j * N + i], t, i == j ? 1e-7 : tolerance, what);
+      }
+    free(norms);
+    nke_exact_destroy(&exact);
+    assert_null(exact);
+  }
+  free(x);
+}
+
+typedef struct case_list {
+  const char *name;
+  nke_shape shape;
+  int n;
+  nke_layer layers[MAX_LAYERS];
+} case_list;
+
+static nke_layer simple(nke_layer_kind kind) { return nke_layer_simple(kind); }
+
+static void run_cases(size_t count, const case_list *cases)
+{
+  for (size_t k = 0; k < count; k++) {
+    nke_network *network = shaped(cases[k].n, cases[k].layers, cases[k].shape);
+    agrees(cases[k].name, network, cases[k].shape, 0);
+    nke_network_destroy(&network);
+  }
+}
+
+#define IMAGE(h, w, c) {.axes = 2, .height = h, .width = w, .channels = c}
+#define SIGNAL(w, c) {.axes = 1, .height = 1, .width = w, .channels = c}
+#define TABLE(c) {.axes = 0, .height = 1, .width = 1, .channels = c}
+
+static void plain_and_pooled(void **state)
+{
+  (void)state;
+  const nke_padding same = NKE_PAD_SAME, valid = NKE_PAD_VALID;
+  const nke_layer flatten = simple(NKE_LAYER_FLATTEN), global = simple(NKE_LAYER_GLOBAL_AVGPOOL);
+  const nke_layer dense = nke_layer_dense(1.3, 0.2);
+  const case_list cases[] = {
+      {"dense", TABLE(7), 5, {nke_layer_dense(1.4, 0), relu(), nke_layer_dense(1, 0.5), relu(), dense}},
+      {"linear", TABLE(3), 1, {nke_layer_dense(0.7, 0.1)}},
+      {"conv flatten", IMAGE(4, 5, 3), 4, {conv(3, 1, same, 1.4, 0), relu(), flatten, dense}},
+      {"two convs", IMAGE(5, 4, 2), 6, {conv(3, 1, same, 1.4, 0), relu(), conv(3, 1, same, 1.4, 0), relu(), flatten, dense}},
+      {"biases", IMAGE(5, 4, 2), 6, {conv(3, 1, same, 1.4, 0.3), relu(), conv(3, 1, same, 1, 0.1), relu(), flatten, dense}},
+      {"global pool", IMAGE(4, 5, 1), 4, {conv(3, 1, same, 1.4, 0), relu(), global, dense}},
+      {"pool 2", IMAGE(6, 4, 3), 7, {conv(3, 1, same, 1.4, 0), relu(), pool(2, 2), conv(3, 1, same, 1.4, 0), relu(), global, dense}},
+      {"pool 3 of 7", IMAGE(7, 8, 2), 5, {conv(3, 1, same, 1, 0), relu(), pool(3, 3), flatten, dense}},
+      {"pool 3 by 1", IMAGE(5, 6, 2), 7, {conv(3, 1, same, 1, 0), relu(), pool(3, 1), conv(2, 1, same, 1, 0.2), relu(), flatten, dense}},
+      {"pool 2 by 3", IMAGE(8, 7, 2), 5, {conv(3, 1, same, 1, 0), relu(), pool(2, 3), global, dense}},
+      {"pool first", IMAGE(6, 6, 2), 5, {pool(2, 2), conv(3, 1, same, 1, 0), relu(), flatten, dense}},
+      {"valid", IMAGE(6, 7, 2), 6, {conv(3, 1, valid, 1, 0.1), relu(), conv(2, 2, valid, 1, 0), relu(), global, dense}},
+      {"even filter", IMAGE(5, 5, 2), 4, {conv(4, 1, same, 1, 0), relu(), global, dense}},
+      {"large filter", IMAGE(3, 4, 2), 4, {conv(7, 1, same, 1, 0), relu(), global, dense}},
+      {"stride 2 even", IMAGE(6, 8, 2), 6, {conv(3, 2, same, 1, 0), relu(), conv(3, 1, same, 1, 0), relu(), global, dense}},
+      {"stride 2 odd", IMAGE(7, 5, 2), 6, {conv(3, 2, same, 1, 0.2), relu(), conv(3, 2, same, 1, 0), relu(), flatten, dense}},
+      {"pixelwise dense", IMAGE(4, 4, 3), 6, {nke_layer_dense(1, 0.1), relu(), conv(3, 1, same, 1, 0), relu(), flatten, dense}},
+      {"conv conv", IMAGE(4, 4, 3), 6, {conv(3, 1, same, 1, 0), conv(3, 1, same, 1, 0.3), relu(), conv(3, 1, same, 1, 0), flatten, dense}},
+      {"signal", SIGNAL(9, 2), 6, {conv(3, 1, same, 1.4, 0), relu(), pool(2, 2), conv(3, 2, same, 1, 0), global, dense}},
+      {"no last dense", IMAGE(4, 4, 3), 3, {conv(3, 1, same, 1, 0), relu(), global}},
+  };
+  run_cases(sizeof cases / sizeof *cases, cases);
+}
+
+static void circular(void **state)
+{
+  (void)state;
+  const nke_padding same = NKE_PAD_SAME, ring = NKE_PAD_CIRCULAR;
+  const nke_layer flatten = simple(NKE_LAYER_FLATTEN), global = simple(NKE_LAYER_GLOBAL_AVGPOOL);
+  const nke_layer dense = nke_layer_dense(1.3, 0.2);
+  const case_list cases[] = {
+      {"circular flatten", IMAGE(4, 5, 2), 6, {conv(3, 1, ring, 1.4, 0), relu(), conv(3, 1, ring, 1.4, 0), relu(), flatten, dense}},
+      {"circular global", IMAGE(4, 5, 2), 6, {conv(3, 1, ring, 1.4, 0.1), relu(), conv(3, 1, ring, 1.4, 0), relu(), global, dense}},
+      {"circular strided", IMAGE(6, 8, 2), 6, {conv(3, 2, ring, 1.4, 0), relu(), conv(3, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular even", IMAGE(6, 4, 2), 6, {conv(2, 2, ring, 1.4, 0), relu(), conv(2, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular pooled", IMAGE(6, 8, 2), 7, {conv(3, 1, ring, 1, 0), relu(), pool(2, 2), conv(3, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular pooled, rest", IMAGE(7, 8, 1), 7, {conv(3, 1, ring, 1, 0), relu(), pool(3, 2), conv(2, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular then same", IMAGE(5, 4, 2), 6, {conv(3, 1, ring, 1, 0), relu(), conv(3, 1, same, 1, 0), relu(), global, dense}},
+      {"same then circular", IMAGE(5, 4, 2), 6, {conv(3, 1, same, 1, 0), relu(), conv(3, 1, ring, 1, 0.2), relu(), global, dense}},
+      {"circular signal", SIGNAL(8, 2), 6, {conv(3, 2, ring, 1, 0), relu(), conv(3, 1, ring, 1, 0), relu(), global, dense}},
+  };
+  run_cases(sizeof cases / sizeof *cases, cases);
+}
+
+static nke_layer residual(int nb, const nke_layer *branch, int ns, const nke_layer *shortcut)
+{
+  nke_layer layer = simple(NKE_LAYER_RESIDUAL);
+  layer.branch = list(nb, branch);
+  layer.shortcut = list(ns, shortcut);
+  return layer;
+}
+
+static void residuals_and_layer_norms(void **state)
+{
+  (void)state;
+  const nke_padding same = NKE_PAD_SAME, ring = NKE_PAD_CIRCULAR;
+  const nke_layer flatten = simple(NKE_LAYER_FLATTEN), global = simple(NKE_LAYER_GLOBAL_AVGPOOL), norm = simple(NKE_LAYER_LAYERNORM);
+  const nke_layer dense = nke_layer_dense(1.3, 0.2), first = conv(3, 1, same, 1, 0), bent = relu();
+  const nke_layer block[] = {bent, conv(3, 1, same, 1.2, 0.1), bent, conv(3, 1, same, 1, 0)};
+  const nke_layer down[] = {bent, conv(3, 2, same, 1.2, 0)}, skip[] = {conv(1, 2, same, 1, 0.1)};
+  const nke_layer pooled[] = {bent, conv(3, 1, same, 1, 0), pool(2, 2)}, pool_only[] = {pool(2, 2)};
+  const nke_layer turned[] = {bent, conv(3, 1, ring, 1, 0)}, normed[] = {norm, bent, conv(3, 1, same, 1, 0)};
+  const nke_layer flat[] = {bent, nke_layer_dense(1, 0.1)};
+  const nke_layer nested[] = {residual(2, down, 1, skip), bent, conv(3, 1, same, 1, 0)};
+  const case_list cases[] = {
+      {"residual", IMAGE(4, 5, 2), 5, {first, residual(4, block, 0, NULL), bent, global, dense}},
+      {"residual twice", IMAGE(4, 4, 2), 5, {first, residual(4, block, 0, NULL), residual(4, block, 0, NULL), flatten, dense}},
+      {"residual down", IMAGE(5, 6, 2), 5, {first, residual(2, down, 1, skip), bent, global, dense}},
+      {"residual pooled", IMAGE(4, 6, 2), 5, {first, residual(3, pooled, 1, pool_only), bent, global, dense}},
+      {"residual circular", IMAGE(4, 5, 2), 5, {first, residual(2, turned, 0, NULL), bent, global, dense}},
+      {"residual nested", IMAGE(6, 6, 2), 5, {first, residual(3, nested, 1, skip), bent, global, dense}},
+      {"residual of vectors", TABLE(6), 4, {dense, residual(2, flat, 0, NULL), bent, dense}},
+      {"layer norm", IMAGE(4, 5, 2), 7, {first, norm, bent, conv(3, 1, same, 1, 0.3), norm, global, dense}},
+      {"layer norm in a branch", IMAGE(4, 5, 2), 4, {first, residual(3, normed, 0, NULL), flatten, dense}},
+      {"layer norm of vectors", TABLE(6), 5, {dense, norm, bent, dense, norm}},
+  };
+  run_cases(sizeof cases / sizeof *cases, cases);
+}
+
+static void other_activations(void **state)
+{
+  (void)state;
+  const nke_padding same = NKE_PAD_SAME;
+  const nke_layer global = simple(NKE_LAYER_GLOBAL_AVGPOOL), dense = nke_layer_dense(1.3, 0.2);
+  const nke_layer acts[] = {act_of(NKE_ACT_ABRELU, 0.1, 1),  act_of(NKE_ACT_ABRELU, -1, 1), act_of(NKE_ACT_ABRELU, 2, -0.5),
+                            act_of(NKE_ACT_ABRELU, 0.5, 0.5), act_of(NKE_ACT_ERF, 1.5, 0.7)};
+  for (size_t k = 0; k < sizeof acts / sizeof *acts; k++) {
+    const nke_layer a = acts[k];
+    const case_list cases[] = {
+        {"dense", TABLE(7), 5, {nke_layer_dense(1.4, 0), a, nke_layer_dense(1, 0.5), a, dense}},
+        {"conv", IMAGE(6, 4, 3), 7, {conv(3, 1, same, 1.4, 0), a, pool(2, 2), conv(3, 1, same, 1.4, 0.1), a, global, dense}},
+    };
+    run_cases(2, cases);
+  }
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(plain_and_pooled),
+    cmocka_unit_test(circular),
+    cmocka_unit_test(residuals_and_layer_norms),
+    cmocka_unit_test(other_activations),
+};
+
+NKE_TEST_MAIN(tests)
