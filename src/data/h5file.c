@@ -232,10 +232,19 @@ done:
   return st;
 }
 
+/* On a full disk HDF5 could not write what it still holds, and it crashes at exit after a failed close: cutting the
+ * part file to nothing makes the room. */
+static void give_up_part(nke_h5file *f)
+{
+  if (f->rank == 0 && truncate(f->part, 0) != 0) unlink(f->part);
+  MPI_Barrier(f->comm);
+}
+
 void nke_h5file_close(nke_h5file **file)
 {
   nke_h5file *f = *file;
   if (!f) return;
+  if (f->part && f->file >= 0) give_up_part(f);
   nke_h5file_close_datasets(f);
   if (f->file >= 0) H5Fclose(f->file);
   if (f->part && f->rank == 0) unlink(f->part);
