@@ -38,7 +38,7 @@ void PASTE(nke_dual_erf, NKE_ISA)(const double *p, int64_t n, const double *rest
   for (int64_t i = 0; i < n; i++) {
     const double root = sqrt(1 + t * (qx[i] + qy[i]) + t * t * nke_det(qx[i], qy[i], s[i]));
     const double ts = t * s[i];
-    const double large = fmax(fabs(ts), root), small = fmin(fabs(ts), root);
+    const double large = nke_larger(fabs(ts), root), small = nke_smaller(fabs(ts), root);
     const double angle = nke_atan01(small / large);
     const double from_zero = fabs(ts) > root ? 0.5 * NKE_PI - angle : angle;
     const double from_end = fabs(ts) > root ? angle : 0.5 * NKE_PI - angle;

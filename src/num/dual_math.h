@@ -6,6 +6,10 @@
 
 #define NKE_PI 3.14159265358979323846
 
+/* fmax and fmin would have to treat NaN, for which no vector instruction exists. */
+static inline double nke_larger(double a, double b) { return a > b ? a : b; }
+static inline double nke_smaller(double a, double b) { return a > b ? b : a; }
+
 /* qx qy - s^2 to about one unit in the last place whatever cancels (Kahan), 0 where rounding made it negative. */
 static inline double nke_det(double qx, double qy, double s)
 {
@@ -36,8 +40,8 @@ static inline double nke_atan01(double t)
 static inline void nke_angles(double s, double w, double *theta, double *opposite)
 {
   const double a = fabs(s);
-  const double large = fmax(a, w), small = fmin(a, w);
-  const double p = nke_atan01(small / fmax(large, 1e-300));
+  const double large = nke_larger(a, w), small = nke_smaller(a, w);
+  const double p = nke_atan01(small / nke_larger(large, 1e-300));
   const double acute = a > w ? p : 0.5 * NKE_PI - p;
   *theta = s >= 0 ? acute : NKE_PI - acute;
   *opposite = s >= 0 ? NKE_PI - acute : acute;
