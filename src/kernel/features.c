@@ -17,7 +17,8 @@ struct nke_features {
   void *second;     /* its features */
 };
 
-static const nke_features_method *const methods[] = {&nke_features_random};
+static const nke_features_method *const methods[] = {&nke_features_random, &nke_features_tensorsketch,
+                                                    &nke_features_polysketch};
 
 static const nke_features_method *find_method(const char *name)
 {

@@ -17,6 +17,8 @@ typedef struct nke_features_method {
   nke_status (*apply)(void *plan, const double *x, void *z);
 } nke_features_method;
 
-extern const nke_features_method nke_features_random; /* gated random features, gated.c */
+extern const nke_features_method nke_features_random;       /* gated random features, gated.c */
+extern const nke_features_method nke_features_tensorsketch; /* polynomial.c */
+extern const nke_features_method nke_features_polysketch;   /* polynomial.c */
 
 #endif

@@ -40,12 +40,20 @@ static void scale(int64_t n, double factor, const void *in, void *out)
   for (int64_t i = 0; i < n; i++) y[i] = c * x[i];
 }
 
-static void add_multiplied(int64_t n, double factor, const void *table, const void *in, void *out)
+static void add_shifted(int64_t n, double factor, double shift, const void *table, const void *in, void *out)
 {
-  const real *const w = table, *const x = in, c = (real)factor;
+  const real *const w = table, *const x = in, c = (real)factor, b = (real)shift;
   real *const y = out;
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++) y[i] += c * (w[i] * x[i]);
+  for (int64_t i = 0; i < n; i++) y[i] += c * w[i] * (b + x[i]);
+}
+
+static void horner(int64_t n, double constant, const void *in, void *out)
+{
+  const real *const x = in, c = (real)constant;
+  real *const y = out;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] = (y[i] + c) * x[i];
 }
 
 static void multiply_complex(int64_t n, const void *a, const void *b, void *out)
@@ -111,6 +119,6 @@ static double dot(int64_t n, const void *a, const void *b)
 }
 
 const nke_sketch_kernels JOIN(nke_sketch_kernels_, NKE_SUFFIX) = {
-  multiply_pad, multiply, multiply_scaled, scale, add_multiplied, multiply_complex, gather,
+  multiply_pad, multiply, multiply_scaled, scale, add_shifted, horner, multiply_complex, gather,
   gather_multiply, scatter, scatter_sparse, dot,
 };

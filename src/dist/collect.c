@@ -1,0 +1,42 @@
+#include "dist/collect.h"
+
+#include "base/checked.h"
+#include "base/memory.h"
+
+int64_t nke_rows_before(MPI_Comm comm, int64_t n_loc)
+{
+  int64_t before = 0;
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Exscan(&n_loc, &before, 1, MPI_INT64_T, MPI_SUM, comm);
+  return rank == 0 ? 0 : before; /* rank 0's result of a scan is undefined */
+}
+
+nke_status nke_gather_rows(MPI_Comm comm, int64_t n_loc, int64_t k, const double *mine, double *all)
+{
+  nke_status st = NKE_OK;
+  int size, count = 0, *counts = NULL, *starts = NULL, total;
+  MPI_Comm_size(comm, &size);
+  int64_t sum = n_loc * k;
+  MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_INT64_T, MPI_SUM, comm);
+  NKE_TRY(nke_to_int(sum, "gathered rows", &total));
+  NKE_TRY(nke_to_int(n_loc * k, "gathered rows", &count));
+  st = nke_alloc(size, sizeof *counts, "counts of gathered rows", &counts);
+  if (st == NKE_OK) st = nke_alloc(size, sizeof *starts, "counts of gathered rows", &starts);
+  NKE_TRY(nke_agree(comm, st));
+  MPI_Allgather(&count, 1, MPI_INT, counts, 1, MPI_INT, comm);
+  starts[0] = 0;
+  for (int r = 1; r < size; r++) starts[r] = starts[r - 1] + counts[r - 1];
+  MPI_Allgatherv(mine, count, MPI_DOUBLE, all, counts, starts, MPI_DOUBLE, comm);
+done:
+  nke_free(counts);
+  nke_free(starts);
+  return st;
+}
+
+void nke_sum_over_ranks(MPI_Comm comm, int64_t n, double *x)
+{
+  enum { CHUNK = 1 << 24 }; /* entries a message: MPI counts by int */
+  for (int64_t first = 0; first < n; first += CHUNK)
+    MPI_Allreduce(MPI_IN_PLACE, x + first, (int)nke_min(CHUNK, n - first), MPI_DOUBLE, MPI_SUM, comm);
+}

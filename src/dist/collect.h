@@ -1,0 +1,19 @@
+/* Small collective helpers for rows that are spread over the ranks in rank order. */
+#ifndef NKE_DIST_COLLECT_H
+#define NKE_DIST_COLLECT_H
+
+#include "base/status.h"
+
+#include <stdint.h>
+
+/* Rows of all lower ranks: the position of this rank's first row. Collective. */
+int64_t nke_rows_before(MPI_Comm comm, int64_t n_loc);
+
+/* all [sum of n_loc, k] <- the ranks' mine [n_loc, k] in rank order, on every rank. Collective. NKE_ERR_USAGE where a rank's
+ * or the whole count passes 32 bits, the same on all ranks. */
+nke_status nke_gather_rows(MPI_Comm comm, int64_t n_loc, int64_t k, const double *mine, double *all);
+
+/* x [n] <- the sum over ranks, on every rank. Collective. */
+void nke_sum_over_ranks(MPI_Comm comm, int64_t n, double *x);
+
+#endif
