@@ -45,7 +45,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* set = set united with labels[n], which gets sorted. */
-static nke_status unite(label_set *set, int64_t n, int64_t *labels)
+static nke_status unite(label_set *set, int64_t n, int64_t *labels, const char *path)
 {
   int64_t *all = NULL, count = 0, i = 0, j = 0;
   qsort(labels, (size_t)n, sizeof *labels, compare);
@@ -59,7 +59,7 @@ static nke_status unite(label_set *set, int64_t n, int64_t *labels)
   nke_free(set->labels);
   *set = (label_set){count, all};
   if (count > NKE_MAX_CLASSES)
-    return nke_fail(NKE_ERR_DATA, "more than %d classes: is this regression?", NKE_MAX_CLASSES);
+    return nke_fail(NKE_ERR_DATA, "%s: y: more than %d classes: is this regression?", path, NKE_MAX_CLASSES);
   return NKE_OK;
 }
 
@@ -80,7 +80,7 @@ static nke_status collect(nke_dataset *train, nke_range rows, label_set *set)
                          (long long)(nke_dataset_first_row(train) + first + i), y[i]));
       labels[i] = (int64_t)y[i];
     }
-    NKE_TRY(unite(set, n, labels));
+    NKE_TRY(unite(set, n, labels, nke_dataset_path(train)));
   }
 done:
   nke_free(labels);
@@ -89,7 +89,7 @@ done:
 }
 
 /* Make the set the union over the ranks: gathered on rank 0, broadcast. */
-static nke_status unite_ranks(MPI_Comm comm, label_set *set)
+static nke_status unite_ranks(MPI_Comm comm, label_set *set, const char *path)
 {
   nke_status st = NKE_OK;
   int rank, size, total = 0, count = (int)set->count, *counts = NULL, *offsets = NULL;
@@ -108,7 +108,7 @@ static nke_status unite_ranks(MPI_Comm comm, label_set *set)
   if (rank == 0) st = nke_alloc(total, sizeof *all, "classes", &all);
   NKE_TRY(nke_agree(comm, st));
   NKE_TRY_MPI(MPI_Gatherv(set->labels, count, MPI_INT64_T, all, counts, offsets, MPI_INT64_T, 0, comm));
-  if (rank == 0) st = unite(set, total, all);
+  if (rank == 0) st = unite(set, total, all, path);
   NKE_TRY(nke_agree(comm, st));
   NKE_TRY_MPI(MPI_Bcast(&set->count, 1, MPI_INT64_T, 0, comm));
   if (rank != 0) {
@@ -133,7 +133,7 @@ static nke_status fit_classes(MPI_Comm comm, nke_dataset *train, nke_range rows,
     return nke_fail(NKE_ERR_DATA, "%s: y: expected one class number a row, got %lld columns", nke_dataset_path(train),
                     (long long)t->columns);
   NKE_TRY(nke_agree(comm, collect(train, rows, &set)));
-  NKE_TRY(unite_ranks(comm, &set));
+  NKE_TRY(unite_ranks(comm, &set, nke_dataset_path(train)));
   if (set.count < 2)
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: y: expected at least two classes, got %lld", nke_dataset_path(train),
                      (long long)set.count));

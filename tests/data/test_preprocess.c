@@ -207,6 +207,40 @@ static void test_rows_do_not_depend_on_the_call(void **state)
   drop(&p);
 }
 
+/* Through a file: the same bits; another shape and damaged numbers are refused. */
+static void test_save_and_load(void **state)
+{
+  (void)state;
+  char path[512];
+  problem p = make("save.h5", 4, (hsize_t[]){70, 2, 3, 2});
+  nke_preprocess *fitted = fit(MPI_COMM_WORLD, &p, 3, all_steps), *loaded = NULL;
+  nke_h5file *f = NULL;
+  sample_path("save-model.h5", path);
+  assert_int_equal(nke_h5file_create(MPI_COMM_WORLD, path, false, &f), NKE_OK);
+  assert_int_equal(nke_preprocess_save(fitted, f), NKE_OK);
+  assert_int_equal(nke_h5file_commit(&f), NKE_OK);
+  assert_int_equal(nke_h5file_open(MPI_COMM_WORLD, path, &f), NKE_OK);
+  assert_int_equal(nke_preprocess_load(f, fitted->shape, &loaded), NKE_OK);
+  assert_same_bits(fitted, loaded);
+  assert_true(loaded->steps[2].step.eps == 0.1);
+  assert_int_equal(nke_preprocess_bytes(loaded), nke_preprocess_bytes(fitted));
+  nke_preprocess_destroy(&loaded);
+  assert_int_equal(nke_preprocess_load(f, (nke_shape){2, 3, 2, 2}, &loaded), NKE_ERR_DATA);
+  assert_non_null(strstr(nke_error_text(), "trained on rows of 2 x 3 x 2, got 3 x 2 x 2"));
+  nke_h5file_close(&f);
+
+  fitted->steps[2].matrix[3] = NAN;
+  assert_int_equal(nke_h5file_create(MPI_COMM_WORLD, path, false, &f), NKE_OK);
+  assert_int_equal(nke_preprocess_save(fitted, f), NKE_OK);
+  assert_int_equal(nke_h5file_commit(&f), NKE_OK);
+  assert_int_equal(nke_h5file_open(MPI_COMM_WORLD, path, &f), NKE_OK);
+  assert_int_equal(nke_preprocess_load(f, fitted->shape, &loaded), NKE_ERR_DATA);
+  assert_non_null(strstr(nke_error_text(), "corrupt"));
+  nke_h5file_close(&f);
+  nke_preprocess_destroy(&fitted);
+  drop(&p);
+}
+
 static void test_fewer_rows_than_ranks(void **state)
 {
   (void)state;
@@ -277,6 +311,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(test_zca_whitens),
   cmocka_unit_test(test_bits_do_not_depend_on_ranks),
   cmocka_unit_test(test_rows_do_not_depend_on_the_call),
+  cmocka_unit_test(test_save_and_load),
   cmocka_unit_test(test_fewer_rows_than_ranks),
   cmocka_unit_test(test_refusals),
   cmocka_unit_test_teardown(test_bad_values, remove_samples),
