@@ -47,6 +47,18 @@ void nke_exact_destroy(nke_exact **exact)
 int64_t nke_exact_norms_length(const nke_exact *exact) { return exact->plan->norm_length; }
 const char *nke_exact_variant_name(const nke_exact *exact) { return exact->variant->name; }
 
+
+nke_status nke_exact_choose_variant(nke_exact *exact, int index)
+{
+  const nke_plane_variant *const *variants = nke_plane_variants(exact->variant->precision);
+  for (int k = 0; variants[k]; k++)
+    if (k == index) {
+      exact->variant = variants[k];
+      return NKE_OK;
+    }
+  return nke_fail(NKE_ERR_USAGE, "exact kernel: no variant %d on this CPU", index);
+}
+
 static int64_t row_length(const nke_exact *exact) { return nke_shape_length(exact->plan->input); }
 
 /* ---- each row with itself ---- */

@@ -49,7 +49,9 @@ nke_status nke_exact_diagonal(const nke_exact *exact, int64_t n, const double *x
 double nke_exact_flops_per_pair(const nke_exact *exact);
 int64_t nke_exact_block_bytes(const nke_exact *exact, int64_t nx, int64_t ny);
 
-/* The vector instructions in use, e.g. "f32_avx512". */
+/* The vector instructions in use, e.g. "f32_avx512", and a change to others that this CPU runs (tests and benchmarks):
+ * the best (0), second best, ... of the precision; NKE_ERR_USAGE where there is none. Local. */
 const char *nke_exact_variant_name(const nke_exact *exact);
+nke_status nke_exact_choose_variant(nke_exact *exact, int index);
 
 #endif
