@@ -142,8 +142,12 @@ static nke_status resolve(builder *b, double lo, double hi, int depth)
   NKE_TRY(fit(b, lo, hi, coef, &misfit));
   const double size = fmax(1, fmax(fabs(lo), fabs(hi)));
   const int noise = hi - lo < 1e-2 * size && misfit < 1e-11;
-  if (resolved(misfit) || noise || hi - lo < 1e-13 * size || depth >= MAX_DEPTH) {
+  if (resolved(misfit) || noise) {
     st = append(b, lo, hi, coef);
+    goto done;
+  }
+  if (hi - lo < 1e-13 * size || depth >= MAX_DEPTH) { /* jumps and kinks end in two resolved pieces; this does not */
+    st = nke_fail(NKE_ERR_NUMERIC, "activation: value or slope unbounded, or too rough, near x = %.9g", lo);
     goto done;
   }
   NKE_TRY(descend(b, lo, hi, &levels, &t));

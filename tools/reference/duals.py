@@ -5,7 +5,7 @@
     /tmp/v/bin/python tools/reference/duals.py > tests/num/data/duals.txt
 
 Each line: kind, number of parameters, parameters, qx, qy, s, k, kdot, every number a double that is read back exactly.
-Kinds with a closed form are evaluated from the textbook formula with 60 digits; every such formula is first checked
+Kinds with a closed form are evaluated from the textbook formula with 150 digits; every such formula is first checked
 against quadrature at random points. The others come from that quadrature: Gauss-Legendre panels, graded towards the kinks
 and the sharp places of phi, over u and then v given u, in 80-bit floating point (19 digits). It shares neither the
 coordinates nor the rule with the library's own quadrature.
@@ -17,7 +17,7 @@ import sys
 import mpmath as mp
 import numpy as np
 
-mp.mp.dps = 60
+mp.mp.dps = 150
 L = np.longdouble
 PI = mp.pi
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -172,7 +172,7 @@ NUMERIC = [
 
 erf = np.vectorize(lambda x: L(math.erf(float(x))), otypes=[L])
 
-# ---- closed forms with 60 digits -----------------------------------------------------------------------------------
+# ---- closed forms with 150 digits -----------------------------------------------------------------------------------
 
 
 def angle(qx, qy, s):
