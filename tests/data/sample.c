@@ -59,6 +59,7 @@ void sample_write(const char *name, const char *dataset, hid_t type, int rank, c
 {
   char path[512];
   sample_path(name, path);
+  MPI_Barrier(MPI_COMM_WORLD); /* no rank still holds the file open: HDF5 locks it */
   if (my_rank() == 0) write_dataset(path, dataset, type, rank, dims, chunk, level, values);
   MPI_Barrier(MPI_COMM_WORLD);
 }
