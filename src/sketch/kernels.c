@@ -82,9 +82,10 @@ static void gather_multiply(int64_t n, const int32_t *index, double factor, cons
   for (int64_t i = 0; i < n; i++) y[i] *= c * x[index[i]];
 }
 
+/* Without a branch: random signs cannot be predicted. */
 static inline void add_signed(real *y, int32_t code, real value)
 {
-  y[code >> 1] += (code & 1) ? -value : value;
+  y[code >> 1] += value * (real)(1 - 2 * (code & 1));
 }
 
 static void scatter(int64_t n, int copies, const int32_t *code, double factor, const void *in, void *out)
