@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 /* An ascending list of row numbers. Every rank holds the whole list (8 bytes a row: 40 MB at five million rows), so that
- * panels can be cut from it without communication. index NULL: the rows 0 .. n-1. */
+ * slabs can be cut from it without communication. index NULL: the rows 0 .. n-1. */
 typedef struct nke_rows {
   int64_t n;
   int64_t *index; /* owned */

@@ -1,8 +1,8 @@
-#include "run/panel.h"
+#include "run/slab.h"
 
 #include "base/memory.h"
 
-int64_t nke_panel_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank)
+int64_t nke_slab_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank)
 {
   int64_t rows = 2048;
   const int64_t row_bytes = 8 * d + 2 * m * nke_precision_bytes(precision);
@@ -11,79 +11,79 @@ int64_t nke_panel_rows(int64_t d, int64_t m, nke_precision precision, int64_t me
 }
 
 /* Buffers for n rows; they only ever grow. */
-static nke_status reserve(const nke_embedder *e, const nke_dataset *dataset, int64_t n, nke_panel *panel)
+static nke_status reserve(const nke_embedder *e, const nke_dataset *dataset, int64_t n, nke_slab *slab)
 {
   nke_status st = NKE_OK;
-  if (n <= panel->capacity) return st;
-  nke_panel_clear(panel);
+  if (n <= slab->capacity) return st;
+  nke_slab_clear(slab);
   const int64_t d = nke_dataset_length(dataset), m = nke_features_length(e->features);
-  NKE_TRY(nke_alloc(n, sizeof *panel->row_buffer, "row numbers of a panel", &panel->row_buffer));
-  NKE_TRY(nke_alloc(n * d, sizeof *panel->x, "rows of a panel", &panel->x));
-  NKE_TRY(nke_alloc(n * m, (size_t)nke_precision_bytes(e->precision), "features of a panel", &panel->z));
+  NKE_TRY(nke_alloc(n, sizeof *slab->row_buffer, "row numbers of a slab", &slab->row_buffer));
+  NKE_TRY(nke_alloc(n * d, sizeof *slab->x, "rows of a slab", &slab->x));
+  NKE_TRY(nke_alloc(n * m, (size_t)nke_precision_bytes(e->precision), "features of a slab", &slab->z));
   if (e->targets) {
-    NKE_TRY(nke_alloc(n * nke_targets_columns(e->targets), sizeof *panel->raw_y, "targets of a panel", &panel->raw_y));
-    NKE_TRY(nke_alloc(n * nke_targets_count(e->targets), sizeof *panel->y, "targets of a panel", &panel->y));
+    NKE_TRY(nke_alloc(n * nke_targets_columns(e->targets), sizeof *slab->raw_y, "targets of a slab", &slab->raw_y));
+    NKE_TRY(nke_alloc(n * nke_targets_count(e->targets), sizeof *slab->y, "targets of a slab", &slab->y));
   }
-  panel->capacity = n;
+  slab->capacity = n;
 done:
   return st;
 }
 
-nke_status nke_panel_read(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
-                          nke_panel *panel)
+nke_status nke_slab_read(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
+                          nke_slab *slab)
 {
   nke_status st = NKE_OK;
   const int64_t n = range.end - range.begin;
-  NKE_TRY(reserve(e, dataset, n, panel));
+  NKE_TRY(reserve(e, dataset, n, slab));
   for (int64_t i = 0; i < n; i++)
-    panel->row_buffer[i] = rows->index ? rows->index[range.begin + i] : range.begin + i;
-  panel->rows = panel->row_buffer;
-  panel->first = range.begin;
-  panel->n = n;
+    slab->row_buffer[i] = rows->index ? rows->index[range.begin + i] : range.begin + i;
+  slab->rows = slab->row_buffer;
+  slab->first = range.begin;
+  slab->n = n;
   nke_stage_begin(e->stats, NKE_STAGE_READ);
-  st = nke_dataset_read(dataset, n, panel->rows, panel->x, panel->raw_y);
+  st = nke_dataset_read(dataset, n, slab->rows, slab->x, slab->raw_y);
   nke_stage_end(e->stats, NKE_STAGE_READ);
   if (st != NKE_OK) goto done;
-  if (e->targets) NKE_TRY(nke_targets_encode(e->targets, dataset, n, panel->rows, panel->raw_y, panel->y));
+  if (e->targets) NKE_TRY(nke_targets_encode(e->targets, dataset, n, slab->rows, slab->raw_y, slab->y));
   nke_stage_begin(e->stats, NKE_STAGE_PREPROCESS);
-  st = nke_preprocess_apply(e->preprocess, n, panel->x);
+  st = nke_preprocess_apply(e->preprocess, n, slab->x);
   nke_stage_end(e->stats, NKE_STAGE_PREPROCESS);
 done:
   return st;
 }
 
-static nke_status make_local(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
-                             nke_panel *panel)
+nke_status nke_slab_embed(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
+                          nke_slab *slab)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(nke_panel_read(e, dataset, rows, range, panel));
+  NKE_TRY(nke_slab_read(e, dataset, rows, range, slab));
   nke_stage_begin(e->stats, NKE_STAGE_EMBED);
-  st = nke_features_apply(e->features, panel->n, panel->x, panel->z);
+  st = nke_features_apply(e->features, slab->n, slab->x, slab->z);
   nke_stage_end(e->stats, NKE_STAGE_EMBED);
-  if (e->stats) e->stats->flops[NKE_STAGE_EMBED] += nke_features_flops_per_row(e->features) * (double)panel->n;
+  if (e->stats) e->stats->flops[NKE_STAGE_EMBED] += nke_features_flops_per_row(e->features) * (double)slab->n;
 done:
   return st;
 }
 
-nke_status nke_panel_make(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
-                          nke_panel *panel)
+nke_status nke_slab_make(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
+                          nke_slab *slab)
 {
   int rank, size;
   MPI_Comm_rank(e->comm, &rank);
   MPI_Comm_size(e->comm, &size);
-  panel->begin = begin;
-  panel->end = nke_min(rows->n, begin + e->panel_rows);
-  const nke_range mine = nke_split_blocks(panel->end - begin, size, rank);
+  slab->begin = begin;
+  slab->end = nke_min(rows->n, begin + e->slab_rows);
+  const nke_range mine = nke_split_blocks(slab->end - begin, size, rank);
   const nke_range range = {begin + mine.begin, begin + mine.end};
-  return nke_agree(e->comm, make_local(e, dataset, rows, range, panel));
+  return nke_agree(e->comm, nke_slab_embed(e, dataset, rows, range, slab));
 }
 
-void nke_panel_clear(nke_panel *panel)
+void nke_slab_clear(nke_slab *slab)
 {
-  nke_free(panel->row_buffer);
-  nke_free(panel->x);
-  nke_free(panel->raw_y);
-  nke_free(panel->y);
-  nke_free(panel->z);
-  *panel = (nke_panel){.begin = panel->begin, .end = panel->end};
+  nke_free(slab->row_buffer);
+  nke_free(slab->x);
+  nke_free(slab->raw_y);
+  nke_free(slab->y);
+  nke_free(slab->z);
+  *slab = (nke_slab){.begin = slab->begin, .end = slab->end};
 }

@@ -1,7 +1,7 @@
-/* A panel: a few thousand rows in a row list, read, preprocessed and embedded by all ranks together. The unit of memory,
+/* A slab: a few thousand rows in a row list, read, preprocessed and embedded by all ranks together. The unit of memory,
  * progress, checkpoint and error agreement. Its rows depend on the list alone, never on the number of ranks. */
-#ifndef NKE_RUN_PANEL_H
-#define NKE_RUN_PANEL_H
+#ifndef NKE_RUN_SLAB_H
+#define NKE_RUN_SLAB_H
 
 #include "base/timer.h"
 #include "data/dataset.h"
@@ -17,13 +17,13 @@ typedef struct nke_embedder {
   const nke_targets *targets;
   nke_features *features;
   nke_precision precision;
-  int64_t panel_rows; /* multiple of NKE_BLOCK_ROWS */
+  int64_t slab_rows; /* multiple of NKE_BLOCK_ROWS */
   nke_stats *stats;
 } nke_embedder;
 
-/* This rank's part of the panel; buffers are reused from panel to panel. */
-typedef struct nke_panel {
-  int64_t begin, end;   /* positions of the whole panel in the row list */
+/* This rank's part of the slab; buffers are reused from slab to slab. */
+typedef struct nke_slab {
+  int64_t begin, end;   /* positions of the whole slab in the row list */
   int64_t first;        /* position of this rank's first row */
   int64_t n;            /* this rank's rows */
   const int64_t *rows;  /* [n] row numbers in the data set */
@@ -33,21 +33,25 @@ typedef struct nke_panel {
   void *z;              /* [n, m] features in the embedder's precision */
   int64_t *row_buffer;
   int64_t capacity;
-} nke_panel;
+} nke_slab;
 
-/* Rows per panel: 2048, or as many (a power of two, at least NKE_BLOCK_ROWS) as keep a whole panel's features, rows and
+/* Rows per slab: 2048, or as many (a power of two, at least NKE_BLOCK_ROWS) as keep a whole slab's features, rows and
  * their copies under an eighth of the memory. Depends on the sizes alone. Local. */
-int64_t nke_panel_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank);
+int64_t nke_slab_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank);
 
-/* Make the panel that begins at position `begin` of the list. Collective; same status on all ranks.
+/* Make the slab that begins at position `begin` of the list. Collective; same status on all ranks.
  * Each rank takes whole blocks of NKE_BLOCK_ROWS rows. Statuses of reading, encoding and embedding. */
-nke_status nke_panel_make(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
-                          nke_panel *panel);
+nke_status nke_slab_make(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
+                          nke_slab *slab);
 
-/* Read, preprocess and encode the list positions [range.begin, range.end) into the panel, without embedding; local. */
-nke_status nke_panel_read(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
-                          nke_panel *panel);
+/* Read, preprocess, encode and embed the list positions [range.begin, range.end) on this rank alone. Local. */
+nke_status nke_slab_embed(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
+                          nke_slab *slab);
 
-void nke_panel_clear(nke_panel *panel);
+/* Read, preprocess and encode the list positions [range.begin, range.end) into the slab, without embedding; local. */
+nke_status nke_slab_read(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
+                          nke_slab *slab);
+
+void nke_slab_clear(nke_slab *slab);
 
 #endif

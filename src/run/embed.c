@@ -1,0 +1,110 @@
+/* `nke embed`: the features of every row of data.train and data.test, as float32, in <out>/features.h5. */
+#include "base/memory.h"
+#include "data/h5file.h"
+#include "run/progress.h"
+#include "run/session.h"
+
+#include <stdio.h>
+
+/* Rows of a chunk: about a mebibyte, so that a reader of a few rows does not fetch the file. */
+static int64_t chunk_rows(int64_t n, int64_t m)
+{
+  return nke_max(1, nke_min(n, ((int64_t)1 << 18) / m));
+}
+
+static nke_status create_group(nke_h5file *file, const char *features, const char *labels, int64_t n, int64_t m,
+                               int64_t columns)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_h5file_create_dataset(file, features, NKE_H5_F32, 2, (const int64_t[]){n, m},
+                                    (const int64_t[]){chunk_rows(n, m), m}));
+  if (columns > 0)
+    NKE_TRY(nke_h5file_create_dataset(file, labels, NKE_H5_F64, 2, (const int64_t[]){n, columns}, NULL));
+done:
+  return st;
+}
+
+static nke_status write_slab(const nke_session *s, nke_h5file *file, const char *features, const char *labels,
+                             const nke_slab *slab)
+{
+  nke_status st = NKE_OK;
+  const int64_t start[2] = {slab->first, 0}, count[2] = {slab->n, s->m};
+  const nke_h5type type = s->embedder.precision == NKE_SINGLE ? NKE_H5_F32 : NKE_H5_F64;
+  NKE_TRY(nke_h5file_write(file, features, type, 2, start, count, slab->z));
+  if (s->targets) {
+    const int64_t label_count[2] = {slab->n, nke_targets_columns(s->targets)};
+    NKE_TRY(nke_h5file_write(file, labels, NKE_H5_F64, 2, start, label_count, slab->raw_y));
+  }
+done:
+  return st;
+}
+
+static nke_status embed_dataset(nke_session *s, nke_h5file *file, nke_dataset *dataset, const char *features,
+                                const char *labels)
+{
+  nke_status st = NKE_OK;
+  nke_slab slab = {0};
+  nke_progress progress;
+  const nke_rows all = nke_rows_all(nke_dataset_rows(dataset));
+  nke_progress_begin(&progress, s->comm, "embed", "rows", all.n);
+  NKE_TRY(create_group(file, features, labels, all.n, s->m, s->targets ? nke_targets_columns(s->targets) : 0));
+  for (int64_t begin = 0; begin < all.n; begin += s->embedder.slab_rows) {
+    NKE_TRY(nke_slab_make(&s->embedder, dataset, &all, begin, &slab));
+    NKE_TRY(nke_agree(s->comm, write_slab(s, file, features, labels, &slab)));
+    nke_progress_update(&progress, slab.end);
+  }
+done:
+  nke_progress_end(&progress);
+  nke_slab_clear(&slab);
+  return st;
+}
+
+static nke_status write_features(nke_session *s)
+{
+  nke_status st = NKE_OK;
+  nke_h5file *file = NULL;
+  char path[4096], *config = NULL;
+  int rank;
+  MPI_Comm_rank(s->comm, &rank);
+  if (snprintf(path, sizeof path, "%s/features.h5", s->config->run.out) >= (int)sizeof path)
+    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+  NKE_TRY(nke_h5file_create(s->comm, path, s->invocation->force, &file));
+  NKE_TRY(nke_session_fit(s));
+  NKE_TRY(nke_agree(s->comm, nke_config_print(s->config, &config)));
+  NKE_TRY(nke_h5file_put_string(file, "/", "kind", "features"));
+  NKE_TRY(nke_h5file_put_string(file, "/", "config", config));
+  NKE_TRY(embed_dataset(s, file, s->train, "/train/features", "/train/y"));
+  if (s->test) NKE_TRY(embed_dataset(s, file, s->test, "/test/features", "/test/y"));
+  NKE_TRY(nke_h5file_commit(&file));
+  if (rank == 0) printf("%s: %lld features a row\n", path, (long long)s->m);
+  fflush(stdout);
+done:
+  nke_free(config);
+  nke_h5file_close(&file);
+  return st;
+}
+
+static void print_dry_run(const nke_session *s)
+{
+  const double rows = (double)(nke_dataset_rows(s->train) + (s->test ? nke_dataset_rows(s->test) : 0));
+  printf("rows %.0f, features %lld, file %.0f MiB, embedding %.0f GFlop\n", rows, (long long)s->m,
+         rows * (double)s->m * 4 / 1048576, rows * nke_features_flops_per_row(s->features) * 1e-9);
+  fflush(stdout);
+}
+
+nke_status nke_embed_run(const nke_invocation *invocation)
+{
+  nke_status st = NKE_OK;
+  nke_session s;
+  int rank;
+  MPI_Comm_rank(invocation->comm, &rank);
+  NKE_TRY(nke_session_open(invocation, &s));
+  if (invocation->dry_run) {
+    if (rank == 0) print_dry_run(&s);
+  } else {
+    st = write_features(&s);
+  }
+done:
+  nke_session_close(&s);
+  return st;
+}

@@ -1,0 +1,182 @@
+/* `nke fit`: the spine. Data -> features -> Gram -> ridge path -> validation -> final weights -> model and report. */
+#include "run/fit.h"
+
+#include "base/memory.h"
+#include "run/fit_output.h"
+#include "run/plan.h"
+#include "run/score.h"
+#include "solve/library.h"
+
+#include <math.h>
+#include <string.h>
+
+void nke_fit_place(int64_t m, int64_t k, int set, int n_sets, const double *x, double *out)
+{
+  for (int64_t i = 0; i < m; i++)
+    memcpy(out + (i * n_sets + set) * k, x + i * k, (size_t)k * sizeof *out);
+}
+
+/* Which training rows are held out: none where there is nothing to choose or a validation set of its own. */
+static nke_status split_rows(nke_fit *fit)
+{
+  const nke_config *const config = fit->session.config;
+  const int64_t n = nke_dataset_rows(fit->session.train);
+  fit->kept = nke_rows_all(n);
+  if (fit->n_path == 1 || fit->session.validation) return NKE_OK;
+  return nke_rows_split(n, config->data.validation_fraction, config->run.seed, &fit->kept, &fit->held_out);
+}
+
+static nke_status create_path(nke_fit *fit)
+{
+  const nke_reals *const lambda = &fit->session.config->solver.lambda;
+  fit->n_path = lambda->n;
+  const nke_status st = nke_calloc(lambda->n, sizeof *fit->path, "the lambda path", &fit->path);
+  for (int i = 0; st == NKE_OK && i < lambda->n; i++) fit->path[i].lambda = lambda->at[i];
+  return st;
+}
+
+/* Solve for the whole path. A lambda that is too small for the precision is passed over; one at least must do. */
+static nke_status solve_path(nke_fit *fit, void *state, double *weights)
+{
+  nke_status st = NKE_OK;
+  int solved = 0;
+  const int64_t length = fit->session.m * fit->session.k * fit->n_path;
+  memset(weights, 0, (size_t)length * sizeof *weights);
+  for (int i = 0; i < fit->n_path; i++) {
+    st = fit->trainer->solve(fit, state, &fit->path[i], i, fit->n_path, weights);
+    if (st != NKE_OK && st != NKE_ERR_NUMERIC) return st;
+    solved += st == NKE_OK;
+  }
+  return solved ? NKE_OK : st;
+}
+
+static nke_status validate(nke_fit *fit, void *state, const double *weights)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  nke_metrics *metrics = NULL;
+  NKE_TRY(nke_agree(s->comm, nke_calloc(fit->n_path, sizeof *metrics, "metrics", &metrics)));
+  if (s->validation) {
+    const nke_rows all = nke_rows_all(nke_dataset_rows(s->validation));
+    st = nke_score_dataset(&s->embedder, s->validation, &all, "fit: validation rows", s->m, s->k, fit->n_path, weights,
+                           NULL, NULL, metrics);
+  } else {
+    st = fit->trainer->validate(fit, state, fit->n_path, weights, metrics);
+  }
+  for (int i = 0; st == NKE_OK && i < fit->n_path; i++) fit->path[i].validation = metrics[i];
+done:
+  nke_free(metrics);
+  return st;
+}
+
+/* The smallest mean squared error of the scores; ties to the larger lambda. */
+static void choose(nke_fit *fit)
+{
+  fit->best = -1;
+  for (int i = 0; i < fit->n_path; i++) {
+    const nke_path_point *const p = &fit->path[i];
+    if (p->solved && (fit->best < 0 || p->validation.mse <= fit->path[fit->best].validation.mse)) fit->best = i;
+  }
+  if (fit->best < 0) fit->best = fit->n_path - 1;
+  fit->validation = fit->path[fit->best].validation;
+}
+
+/* The final solve with every training row; a failing factor moves to ten times the lambda, at most 1, and says so. */
+static nke_status solve_final(nke_fit *fit, void *state)
+{
+  nke_status st;
+  fit->final = (nke_path_point){.lambda = fit->path[fit->best].lambda};
+  do {
+    st = fit->trainer->solve(fit, state, &fit->final, 0, 1, fit->weights);
+    if (st != NKE_ERR_NUMERIC || fit->final.lambda >= 1) return st;
+    fit->failed_lambda = fit->path[fit->best].lambda;
+    fit->final.lambda = fmax(10 * fit->final.lambda, 1e-12);
+  } while (1);
+}
+
+static nke_status train(nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  const int selects = fit->n_path > 1;
+  void *state = NULL;
+  double *weights = NULL;
+  NKE_TRY(fit->trainer->create(fit, &state));
+  NKE_TRY(fit->trainer->add(fit, state, &fit->kept));
+  if (selects) {
+    NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k * fit->n_path, sizeof *weights, "weights of the path", &weights)));
+    NKE_TRY(solve_path(fit, state, weights));
+    NKE_TRY(validate(fit, state, weights));
+    choose(fit);
+  }
+  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *fit->weights, "weights", &fit->weights)));
+  NKE_TRY(solve_final(fit, state));
+  if (!selects) fit->path[0] = fit->final;
+  st = fit->trainer->training_metrics(fit, state, fit->weights, &fit->train);
+done:
+  if (state) fit->trainer->destroy(state);
+  nke_free(weights);
+  return st;
+}
+
+static nke_status test(nke_fit *fit)
+{
+  nke_session *const s = &fit->session;
+  if (!s->test || nke_dataset_targets(s->test) == 0) return NKE_OK;
+  const nke_rows all = nke_rows_all(nke_dataset_rows(s->test));
+  return nke_score_dataset(&s->embedder, s->test, &all, "fit: test rows", s->m, s->k, 1, fit->weights, NULL, NULL,
+                           &fit->test);
+}
+
+static nke_status choose_trainer(nke_fit *fit)
+{
+  const nke_config_solver *const solver = &fit->session.config->solver;
+  const int more_features = nke_dataset_rows(fit->session.train) < fit->session.m;
+  switch (solver->type) {
+    case NKE_SOLVER_AUTO: fit->trainer = more_features ? &nke_trainer_dual : &nke_trainer_primal; return NKE_OK;
+    case NKE_SOLVER_CHOLESKY: fit->trainer = &nke_trainer_primal; return NKE_OK;
+    case NKE_SOLVER_DUAL: fit->trainer = &nke_trainer_dual; return NKE_OK;
+    default: return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky or dual for `fit`");
+  }
+}
+
+static nke_status run(nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  NKE_TRY(nke_agree(s->comm, create_path(fit)));
+  NKE_TRY(nke_agree(s->comm, split_rows(fit)));
+  NKE_TRY(choose_trainer(fit));
+  NKE_TRY(nke_plan_check(fit));
+  if (s->invocation->dry_run) return nke_plan_print(fit);
+  NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));
+  NKE_TRY(nke_fit_output_check(fit));
+  NKE_TRY(nke_session_fit(s));
+  NKE_TRY(train(fit));
+  NKE_TRY(test(fit));
+  st = nke_fit_output_write(fit);
+done:
+  return st;
+}
+
+nke_status nke_fit_run(const nke_invocation *invocation)
+{
+  nke_status st = NKE_OK;
+  nke_fit *fit = NULL;
+  NKE_TRY(nke_agree(invocation->comm, nke_calloc(1, sizeof *fit, "the fit", &fit)));
+  const nke_metrics unknown = {.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
+  fit->train = fit->validation = fit->test = unknown;
+  NKE_TRY(nke_session_open(invocation, &fit->session));
+  st = run(fit);
+done:
+  if (fit) {
+    nke_session_close(&fit->session);
+    nke_rows_clear(&fit->kept);
+    nke_rows_clear(&fit->held_out);
+    nke_free(fit->path);
+    nke_free(fit->weights);
+  }
+  nke_free(fit);
+  nke_solve_finalize();
+  return st;
+}

@@ -1,0 +1,52 @@
+/* The parts of `fit`: a session, the rows it trains on, and how the weights are found. */
+#ifndef NKE_RUN_FIT_H
+#define NKE_RUN_FIT_H
+
+#include "data/metrics.h"
+#include "run/session.h"
+
+/* One regularisation of the path. */
+typedef struct nke_path_point {
+  double lambda;    /* relative to the mean diagonal of the kernel */
+  double shift;     /* absolute */
+  int solved;       /* 0: the matrix plus shift was not positive definite */
+  double residual;  /* |(A + shift I) X - B| / |B| */
+  double condition; /* estimate, 0 if not known */
+  nke_metrics validation;
+} nke_path_point;
+
+typedef struct nke_fit nke_fit;
+
+/* How weights are found: one file each. All collective, same status on all ranks. */
+typedef struct nke_trainer {
+  const char *name;
+  nke_status (*create)(nke_fit *fit, void **state);
+  void (*destroy)(void *state);
+  /* Take in the rows to fit; then weights [m, k] for a relative lambda into column block `set` of fit->weights. */
+  nke_status (*add)(nke_fit *fit, void *state, const nke_rows *rows);
+  nke_status (*solve)(nke_fit *fit, void *state, nke_path_point *point, int set, int n_sets, double *weights);
+  /* Scores of the validation rows of the training set for all solutions; afterwards these rows are fitted too. */
+  nke_status (*validate)(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics);
+  /* Metrics on all fitted rows; what is not known without another pass stays NaN. */
+  nke_status (*training_metrics)(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics);
+} nke_trainer;
+
+extern const nke_trainer nke_trainer_primal, nke_trainer_dual;
+
+struct nke_fit {
+  nke_session session;
+  const nke_trainer *trainer;
+  nke_rows kept, held_out;
+  int n_path;
+  nke_path_point *path;
+  int best;
+  nke_path_point final;
+  double *weights; /* [m, k], the same on every rank */
+  nke_metrics train, validation, test;
+  double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else 0 */
+};
+
+/* Weights times n_sets side by side: copy x [m, k] into columns [set k, (set + 1) k) of out [m, n_sets k]. */
+void nke_fit_place(int64_t m, int64_t k, int set, int n_sets, const double *x, double *out);
+
+#endif

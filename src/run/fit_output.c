@@ -1,0 +1,167 @@
+#include "run/fit_output.h"
+
+#include "base/memory.h"
+#include "data/h5file.h"
+#include "run/model.h"
+#include "run/report.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static nke_status model_path(const nke_fit *fit, char *path, size_t size)
+{
+  const char *const out = fit->session.config->run.out;
+  if (snprintf(path, size, "%s/model.h5", out) >= (int)size)
+    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+  return NKE_OK;
+}
+
+nke_status nke_fit_output_check(const nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  nke_h5file *file = NULL;
+  char path[4096];
+  NKE_TRY(model_path(fit, path, sizeof path));
+  /* Begun and dropped: finds out now, not after hours, what would stop the model from being written. */
+  st = nke_h5file_create(s->comm, path, s->invocation->force, &file);
+done:
+  nke_h5file_close(&file);
+  return st;
+}
+
+static nke_status write_model(const nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  char path[4096];
+  nke_model model = {.shape = s->shape, .preprocess = s->preprocess, .targets = s->targets, .m = s->m, .k = s->k,
+                     .weights = fit->weights, .lambda_relative = fit->final.lambda, .lambda_absolute = fit->final.shift};
+  NKE_TRY(nke_agree(s->comm, nke_config_print(s->config, &model.config)));
+  NKE_TRY(model_path(fit, path, sizeof path));
+  st = nke_model_save(s->comm, path, s->invocation->force, &model);
+done:
+  nke_free(model.config);
+  return st;
+}
+
+static json_t *path_json(const nke_fit *fit)
+{
+  json_t *const list = json_array();
+  for (int i = 0; i < fit->n_path; i++) {
+    const nke_path_point *const p = &fit->path[i];
+    json_t *const row = json_object();
+    json_object_set_new(row, "lambda", json_real(p->lambda));
+    json_object_set_new(row, "lambda_absolute", json_real(p->shift));
+    json_object_set_new(row, "solved", json_boolean(p->solved));
+    json_object_set_new(row, "residual", nke_report_number(p->residual));
+    json_object_set_new(row, "condition", nke_report_number(p->condition));
+    json_object_set_new(row, "validation", nke_report_metrics(&p->validation));
+    json_array_append_new(list, row);
+  }
+  return list;
+}
+
+static json_t *warnings_json(const nke_fit *fit)
+{
+  json_t *const list = json_array();
+  char line[256];
+  if (fit->failed_lambda > 0) {
+    snprintf(line, sizeof line, "lambda %g was too small for a Cholesky factor; %g was taken", fit->failed_lambda,
+             fit->final.lambda);
+    json_array_append_new(list, json_string(line));
+  }
+  /* Beyond this the solution has fewer than about six digits; a factor in double loses log10(condition) of its 16. */
+  if (fit->final.condition > 1e10) {
+    snprintf(line, sizeof line, "condition estimate %.1e: lambda %g is small for the precision", fit->final.condition,
+             fit->final.lambda);
+    json_array_append_new(list, json_string(line));
+  }
+  if (fit->n_path > 1 && fit->best == 0)
+    json_array_append_new(list, json_string("the smallest lambda of the path validates best; try smaller ones"));
+  if (fit->n_path > 1 && fit->best == fit->n_path - 1)
+    json_array_append_new(list, json_string("the largest lambda of the path validates best; try larger ones"));
+  return list;
+}
+
+static void fill_report(const nke_fit *fit, json_t *json)
+{
+  const nke_session *const s = &fit->session;
+  json_object_set_new(json, "n_train", json_integer(nke_dataset_rows(s->train)));
+  json_object_set_new(json, "n_test", json_integer(s->test ? nke_dataset_rows(s->test) : 0));
+  json_object_set_new(json, "d", json_integer(nke_shape_length(s->shape)));
+  json_object_set_new(json, "features", json_integer(s->m));
+  json_object_set_new(json, "solver", json_string(fit->trainer->name));
+  json_object_set_new(json, "lambda", json_real(fit->final.lambda));
+  json_object_set_new(json, "lambda_absolute", json_real(fit->final.shift));
+  json_object_set_new(json, "residual", nke_report_number(fit->final.residual));
+  json_object_set_new(json, "condition", nke_report_number(fit->final.condition));
+  json_t *const metrics = json_object(), *const widths = json_array();
+  json_object_set_new(metrics, "train", nke_report_metrics(&fit->train));
+  json_object_set_new(metrics, "validation", nke_report_metrics(&fit->validation));
+  json_object_set_new(metrics, "test", nke_report_metrics(&fit->test));
+  json_object_set_new(json, "metrics", metrics);
+  json_object_set_new(json, "path", path_json(fit));
+  int64_t width[NKE_MAX_WIDTHS];
+  for (int i = 0, n = nke_features_widths(s->features, width); i < n; i++)
+    json_array_append_new(widths, json_integer(width[i]));
+  json_object_set_new(json, "widths", widths);
+  json_object_set_new(json, "warnings", warnings_json(fit));
+}
+
+static void print_metrics(const char *name, const nke_metrics *m)
+{
+  if (m->n == 0) return;
+  printf("  %-11s %9lld rows", name, (long long)m->n);
+  if (!isnan(m->accuracy)) printf("   accuracy %7.3f %%", 100 * m->accuracy);
+  printf("   mse %.6g", m->mse);
+  if (!isnan(m->r2)) printf("   rmse %.6g   r2 %.5f", m->rmse, m->r2);
+  printf("\n");
+}
+
+static void print_table(const nke_fit *fit, const json_t *json)
+{
+  printf("%s: %lld features, %s\n", fit->session.config->run.out, (long long)fit->session.m, fit->trainer->name);
+  if (fit->n_path > 1) printf("  lambda        validation mse   accuracy\n");
+  for (int i = 0; i < fit->n_path && fit->n_path > 1; i++) {
+    const nke_path_point *const p = &fit->path[i];
+    if (!p->solved) {
+      printf("  %-12g  not positive definite\n", p->lambda);
+      continue;
+    }
+    printf("  %-12g  %-14.8g", p->lambda, p->validation.mse);
+    if (!isnan(p->validation.accuracy)) printf("   %7.3f %%", 100 * p->validation.accuracy);
+    printf("%s\n", i == fit->best ? "   chosen" : "");
+  }
+  print_metrics("train", &fit->train);
+  print_metrics("validation", &fit->validation);
+  print_metrics("test", &fit->test);
+  printf("  seconds    ");
+  const char *name;
+  json_t *value;
+  json_object_foreach(json_object_get(json, "seconds"), name, value)
+    printf(" %s %.1f", name, json_real_value(value));
+  printf("\n");
+  size_t index;
+  json_array_foreach(json_object_get(json, "warnings"), index, value) printf("  warning: %s\n", json_string_value(value));
+}
+
+nke_status nke_fit_output_write(nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  json_t *json = NULL;
+  nke_stage_begin(&s->stats, NKE_STAGE_WRITE);
+  st = write_model(fit);
+  nke_stage_end(&s->stats, NKE_STAGE_WRITE);
+  if (st != NKE_OK) goto done;
+  nke_stage_end(&s->stats, NKE_STAGE_TOTAL);
+  NKE_TRY(nke_report_create(s->comm, "fit", s->config, &s->stats, &json));
+  if (json) fill_report(fit, json);
+  NKE_TRY(nke_report_write(s->comm, s->config->run.out, "report.json", json));
+  if (json) print_table(fit, json);
+  fflush(stdout);
+done:
+  json_decref(json);
+  return st;
+}

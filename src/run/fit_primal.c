@@ -1,0 +1,143 @@
+/* Weights from the normal equations: (Z'Z + shift I) W = Z'Y, for more rows than features. Features are never kept. */
+#include "run/fit.h"
+
+#include "base/memory.h"
+#include "gram/gram.h"
+#include "run/progress.h"
+#include "run/score.h"
+#include "solve/ridge.h"
+
+#include <math.h>
+
+typedef struct primal {
+  nke_gram *gram;
+  double *cross; /* [m, k] */
+} primal;
+
+static void primal_destroy(void *state)
+{
+  primal *const p = state;
+  if (!p) return;
+  nke_gram_destroy(&p->gram);
+  nke_free(p->cross);
+  nke_free(p);
+}
+
+static nke_status primal_create(nke_fit *fit, void **state)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  primal *p = NULL;
+  NKE_TRY(nke_calloc(1, sizeof *p, "the solver", &p));
+  NKE_TRY(nke_gram_create(s->comm, s->m, (int)s->k, s->config->run.precision, &s->stats, &p->gram));
+  NKE_TRY(nke_alloc(s->m * s->k, sizeof *p->cross, "the cross products", &p->cross));
+done:
+  st = nke_agree(s->comm, st);
+  if (st != NKE_OK) {
+    primal_destroy(p);
+    p = NULL;
+  }
+  *state = p;
+  return st;
+}
+
+static nke_status add_slab(nke_session *s, nke_gram *gram, const nke_slab *slab)
+{
+  nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
+  const nke_status st = nke_gram_add(gram, slab->n, slab->z, slab->y);
+  nke_stage_end(&s->stats, NKE_STAGE_GRAM);
+  return st;
+}
+
+static nke_status primal_add(nke_fit *fit, void *state, const nke_rows *rows)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  primal *const p = state;
+  nke_slab slab = {0};
+  nke_progress progress;
+  nke_progress_begin(&progress, s->comm, "fit: embedding and Gram matrix", "rows", rows->n);
+  for (int64_t begin = 0; begin < rows->n; begin += s->embedder.slab_rows) {
+    NKE_TRY(nke_slab_make(&s->embedder, s->train, rows, begin, &slab));
+    NKE_TRY(add_slab(s, p->gram, &slab));
+    nke_progress_update(&progress, slab.end);
+  }
+done:
+  nke_progress_end(&progress);
+  nke_slab_clear(&slab);
+  return st;
+}
+
+static nke_status primal_solve(nke_fit *fit, void *state, nke_path_point *point, int set, int n_sets, double *weights)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  primal *const p = state;
+  nke_ridge_info info = {0};
+  double trace, *x = NULL;
+  NKE_TRY(nke_gram_trace(p->gram, &trace));
+  NKE_TRY(nke_gram_cross(p->gram, p->cross));
+  point->shift = point->lambda * trace / (double)nke_gram_rows(p->gram);
+  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *x, "weights", &x)));
+  nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
+  st = nke_ridge_solve(nke_gram_matrix(p->gram), point->shift, (int)s->k, p->cross, &s->stats, x, &info);
+  nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
+  if (st != NKE_OK) goto done;
+  nke_fit_place(s->m, s->k, set, n_sets, x, weights);
+done:
+  point->solved = st == NKE_OK;
+  point->residual = info.residual;
+  point->condition = info.condition;
+  nke_free(x);
+  return st;
+}
+
+typedef struct adding {
+  nke_session *session;
+  nke_gram *gram;
+} adding;
+
+static nke_status add_scored(void *context, const nke_slab *slab, const double *scores)
+{
+  (void)scores;
+  const adding *const a = context;
+  return add_slab(a->session, a->gram, slab);
+}
+
+static nke_status primal_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
+{
+  nke_session *const s = &fit->session;
+  adding context = {.session = s, .gram = ((primal *)state)->gram};
+  /* One embedding serves both: the held-out rows are scored, then join the Gram matrix for the final solve. */
+  return nke_score_dataset(&s->embedder, s->train, &fit->held_out, "fit: validation rows", s->m, s->k, n_sets, weights, add_scored, &context,
+                           metrics);
+}
+
+/* With (G + shift I) W = C: |Z W - Y|^2 = W'G W - 2 W'C + y'y = y'y - W'C - shift |W|^2. Accuracy would need another pass
+ * over the rows. */
+static nke_status primal_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
+{
+  const nke_session *const s = &fit->session;
+  const primal *const p = state;
+  double squares = 0, error;
+  for (int64_t j = 0; j < s->k; j++) squares += nke_gram_squares(p->gram)[j];
+  error = squares;
+  for (int64_t i = 0; i < s->m * s->k; i++) error -= weights[i] * (p->cross[i] + fit->final.shift * weights[i]);
+  const int64_t n = nke_gram_rows(p->gram);
+  error = fmax(error, 0);
+  *metrics = (nke_metrics){.n = n, .accuracy = NAN, .r2 = NAN};
+  metrics->mse = error / ((double)n * (double)s->k);
+  metrics->rmse = sqrt(metrics->mse);
+  if (nke_targets_task(s->targets) == NKE_TASK_REGRESSION && squares > 0) metrics->r2 = 1 - error / squares;
+  return NKE_OK;
+}
+
+const nke_trainer nke_trainer_primal = {
+  .name = "cholesky",
+  .create = primal_create,
+  .destroy = primal_destroy,
+  .add = primal_add,
+  .solve = primal_solve,
+  .validate = primal_validate,
+  .training_metrics = primal_training_metrics,
+};

@@ -1,0 +1,119 @@
+#include "run/plan.h"
+
+#include "base/memory.h"
+#include "gram/gram.h"
+#include "solve/ridge.h"
+
+#include <stdio.h>
+
+static const double mib = 1048576.0;
+
+/* Slabs: rows in double, their targets, features; a block of features in double to score; and in the exchange. */
+static double slab_bytes(const nke_session *s, int ranks, int n_sets)
+{
+  const nke_precision precision = s->config->run.precision;
+  const int64_t d = nke_shape_length(s->shape);
+  const int64_t slab = nke_slab_rows(d, s->m, precision, s->config->run.memory_per_rank);
+  const int64_t mine = nke_ceil_div(nke_ceil_div(slab, NKE_BLOCK_ROWS), ranks) * NKE_BLOCK_ROWS;
+  const double row = 8.0 * (double)d + 16 + (double)(s->m * nke_precision_bytes(precision));
+  return (double)mine * row + 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(slab * s->k * n_sets);
+}
+
+static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const nke_precision precision = s->config->run.precision;
+  const double m = (double)s->m, n = (double)nke_dataset_rows(s->train);
+  const int64_t slab = nke_slab_rows(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank);
+  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
+  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
+  plan->solve = (double)nke_ridge_bytes(grid, s->m, (int)s->k);
+  plan->slab += (double)nke_gram_panel_bytes(grid, s->m, slab, precision);
+  plan->flops_gram = n * m * m;
+  plan->flops_solve = solves * m * m * m / 3;
+}
+
+static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const int64_t rows = nke_dataset_rows(s->train);
+  const double m = (double)s->m, n = (double)rows;
+  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
+  const double kept = (double)nke_ceil_div(rows, grid->size) * m * (double)nke_precision_bytes(s->config->run.precision);
+  plan->matrix = (double)nke_gram_matrix_bytes(rows, grid->size) + kept * (fit->n_path > 1 ? 2 : 1);
+  plan->solve = (double)nke_ridge_bytes(grid, rows, (int)s->k);
+  plan->flops_gram = n * n * m * (fit->n_path > 1 ? 2 : 1);
+  plan->flops_solve = solves * n * n * n / 3;
+}
+
+nke_plan nke_plan_of(const nke_fit *fit)
+{
+  const nke_session *const s = &fit->session;
+  const nke_config_data *const data = &s->config->data;
+  const nke_grid grid = nke_grid_of(s->comm);
+  nke_plan plan = {0};
+  plan.program = (double)nke_peak_rss();
+  plan.preprocess_peak =
+    (double)nke_preprocess_fit_bytes(data->n_preprocess, data->preprocess, s->shape);
+  for (int i = 0; i < data->n_preprocess; i++)
+    if (data->preprocess[i].kind == NKE_PREPROCESS_ZCA)
+      plan.preprocess += 8.0 * (double)(nke_shape_length(s->shape) * nke_shape_length(s->shape));
+  plan.weights = 8.0 * (double)(s->m * s->k) * (fit->n_path + 3);
+  plan.slab = slab_bytes(s, grid.size, fit->n_path);
+  if (fit->trainer == &nke_trainer_dual)
+    plan_dual(fit, &grid, &plan);
+  else
+    plan_primal(fit, &grid, &plan);
+  double rows = (double)nke_dataset_rows(s->train);
+  if (s->test) rows += (double)nke_dataset_rows(s->test);
+  plan.flops_embed = rows * nke_features_flops_per_row(s->features);
+  /* The embedding's tables were made before this point and are part of the program's resident size. */
+  const double later = plan.preprocess + plan.slab + plan.matrix + plan.solve + plan.weights;
+  plan.embedding = (double)nke_features_bytes(s->features);
+  plan.peak = plan.program + (later > plan.preprocess_peak ? later : plan.preprocess_peak);
+  return plan;
+}
+
+nke_status nke_plan_check(const nke_fit *fit)
+{
+  const nke_plan plan = nke_plan_of(fit);
+  const nke_session *const s = &fit->session;
+  const double limit = (double)s->config->run.memory_per_rank;
+  int fits = plan.peak <= limit;
+  MPI_Allreduce(MPI_IN_PLACE, &fits, 1, MPI_INT, MPI_MIN, s->comm);
+  if (fits || s->invocation->dry_run) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE,
+                  "run.memory_per_rank: a rank needs about %.0f MiB (matrix %.0f, factor %.0f, rows in flight %.0f), got "
+                  "%.0f MiB; use more ranks, fewer features, or a larger limit",
+                  plan.peak / mib, plan.matrix / mib, plan.solve / mib, plan.slab / mib, limit / mib);
+}
+
+static void print_plan(const nke_fit *fit, const nke_plan *plan, const char *config)
+{
+  const nke_session *const s = &fit->session;
+  printf("%s\n", config);
+  printf("# rows %lld, entries a row %lld, features %lld, targets from %s, solver %s\n",
+         (long long)nke_dataset_rows(s->train), (long long)nke_shape_length(s->shape), (long long)s->m,
+         nke_dataset_path(s->train), fit->trainer->name);
+  printf("# memory of a rank, MiB: peak %.0f of %.0f allowed\n", plan->peak / mib,
+         (double)s->config->run.memory_per_rank / mib);
+  printf("#   program and embedding %.0f (embedding %.0f), preprocessing %.0f (its fit %.0f), rows in flight %.0f\n",
+         plan->program / mib, plan->embedding / mib, plan->preprocess / mib, plan->preprocess_peak / mib,
+         plan->slab / mib);
+  printf("#   matrix %.0f, factor and right-hand sides %.0f, weights %.0f\n", plan->matrix / mib, plan->solve / mib,
+         plan->weights / mib);
+  printf("# work, GFlop in all: embedding %.0f, Gram matrix %.0f, solves %.0f\n", plan->flops_embed * 1e-9,
+         plan->flops_gram * 1e-9, plan->flops_solve * 1e-9);
+}
+
+nke_status nke_plan_print(const nke_fit *fit)
+{
+  const nke_plan plan = nke_plan_of(fit);
+  char *config = NULL;
+  nke_status st = nke_config_print(fit->session.config, &config);
+  int rank;
+  MPI_Comm_rank(fit->session.comm, &rank);
+  if (st == NKE_OK && rank == 0) print_plan(fit, &plan, config);
+  nke_free(config);
+  return nke_agree(fit->session.comm, st);
+}

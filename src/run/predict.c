@@ -1,0 +1,135 @@
+/* `nke predict MODEL.h5 DATA.h5 --out FILE.h5`: scores, and classes or values, for new rows; metrics where labels exist. */
+#include "base/memory.h"
+#include "data/h5file.h"
+#include "run/model.h"
+#include "run/report.h"
+#include "run/score.h"
+#include "run/session.h"
+
+#include <math.h>
+#include <stdio.h>
+
+typedef struct predict {
+  nke_session session;
+  nke_model model;
+  nke_h5file *out;
+  nke_metrics metrics;
+} predict;
+
+static nke_status create_outputs(predict *p, int64_t n)
+{
+  nke_status st = NKE_OK;
+  const int64_t scores[2] = {n, p->model.k}, classes[1] = {n};
+  NKE_TRY(nke_h5file_put_string(p->out, "/", "kind", "predictions"));
+  NKE_TRY(nke_h5file_create_dataset(p->out, "/scores", NKE_H5_F64, 2, scores, NULL));
+  if (nke_targets_task(p->model.targets) == NKE_TASK_CLASSIFICATION)
+    NKE_TRY(nke_h5file_create_dataset(p->out, "/class", NKE_H5_I64, 1, classes, NULL));
+done:
+  return st;
+}
+
+/* Classification: scores as they are and the class; regression: /scores in the file's units. */
+static nke_status write_rows(const predict *p, const nke_slab *slab, const double *scores)
+{
+  nke_status st = NKE_OK;
+  double *decoded = NULL;
+  const int64_t start[2] = {slab->first, 0}, count[2] = {slab->n, p->model.k};
+  const int classifies = nke_targets_task(p->model.targets) == NKE_TASK_CLASSIFICATION;
+  NKE_TRY(nke_alloc(slab->n * p->model.k, sizeof *decoded, "predictions", &decoded));
+  nke_targets_decode(p->model.targets, slab->n, scores, decoded);
+  NKE_TRY(nke_h5file_write(p->out, "/scores", NKE_H5_F64, 2, start, count, classifies ? scores : decoded));
+  if (classifies) NKE_TRY(nke_h5file_write(p->out, "/class", NKE_H5_F64, 1, start, count, decoded));
+done:
+  nke_free(decoded);
+  return st;
+}
+
+static nke_status sink(void *context, const nke_slab *slab, const double *scores)
+{
+  const predict *const p = context;
+  return nke_agree(p->session.comm, write_rows(p, slab, scores));
+}
+
+/* The config, network and embedding come from the model; the rows from the command line. */
+static nke_status open_all(const nke_invocation *inv, predict *p)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &p->session;
+  NKE_TRY(nke_model_load(inv->comm, inv->files[0], &p->model));
+  NKE_TRY(nke_agree(inv->comm, nke_config_parse(inv->files[0], p->model.config, 0, NULL, &s->config)));
+  const nke_data_spec *const test = &s->config->data.test, *const train = &s->config->data.train;
+  const nke_data_spec names = test->file ? *test : *train;
+  const nke_data_spec spec = {.file = inv->files[1], .x = inv->x ? inv->x : names.x, .y = inv->y ? inv->y : names.y,
+                              .row_begin = inv->rows.begin, .row_end = inv->rows.end};
+  NKE_TRY(nke_dataset_open(inv->comm, &spec, &s->test));
+  s->shape = nke_dataset_shape(s->test);
+  if (nke_shape_length(s->shape) != nke_shape_length(p->model.shape) || s->shape.axes != p->model.shape.axes ||
+      s->shape.height != p->model.shape.height || s->shape.width != p->model.shape.width) {
+    st = nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld, but %s was trained on %lld x %lld x %lld",
+                  nke_dataset_path(s->test), (long long)s->shape.height, (long long)s->shape.width,
+                  (long long)s->shape.channels, inv->files[0], (long long)p->model.shape.height,
+                  (long long)p->model.shape.width, (long long)p->model.shape.channels);
+    goto done;
+  }
+  NKE_TRY(nke_session_shape(s->config, s->shape));
+  NKE_TRY(nke_agree(s->comm, nke_features_create(s->config->network, &s->config->embedding, &s->features)));
+  s->m = nke_features_length(s->features);
+  if (s->m != p->model.m)
+    st = nke_fail(NKE_ERR_DATA, "%s: corrupt model: %lld rows of weights for %lld features", inv->files[0],
+                  (long long)p->model.m, (long long)s->m);
+done:
+  return st;
+}
+
+static void print_result(const predict *p)
+{
+  const nke_metrics *const m = &p->metrics;
+  printf("%s: %lld rows", nke_h5file_path(p->out), (long long)nke_dataset_rows(p->session.test));
+  if (p->session.targets) {
+    if (!isnan(m->accuracy)) printf(", accuracy %.3f %%", 100 * m->accuracy);
+    printf(", mse %.10g", m->mse);
+    if (!isnan(m->r2)) printf(", rmse %.10g, r2 %.8f", m->rmse, m->r2);
+  }
+  printf("\n");
+  fflush(stdout);
+}
+
+static nke_status run(const nke_invocation *inv, predict *p)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &p->session;
+  int rank;
+  MPI_Comm_rank(inv->comm, &rank);
+  NKE_TRY(open_all(inv, p));
+  s->preprocess = p->model.preprocess;
+  s->targets = nke_dataset_targets(s->test) > 0 ? p->model.targets : NULL;
+  nke_session_ready(s);
+  if (inv->dry_run) {
+    if (rank == 0)
+      printf("rows %lld, features %lld, targets %lld, embedding %.0f GFlop\n", (long long)nke_dataset_rows(s->test),
+             (long long)s->m, (long long)p->model.k,
+             nke_features_flops_per_row(s->features) * (double)nke_dataset_rows(s->test) * 1e-9);
+    goto done;
+  }
+  NKE_TRY(nke_h5file_create(inv->comm, inv->out ? inv->out : "predictions.h5", inv->force, &p->out));
+  const nke_rows all = nke_rows_all(nke_dataset_rows(s->test));
+  NKE_TRY(create_outputs(p, all.n));
+  NKE_TRY(nke_score_dataset(&s->embedder, s->test, &all, "predict", s->m, p->model.k, 1, p->model.weights, sink, p,
+                            &p->metrics));
+  if (rank == 0) print_result(p);
+  st = nke_h5file_commit(&p->out);
+done:
+  return st;
+}
+
+nke_status nke_predict_run(const nke_invocation *invocation)
+{
+  predict p = {.session = {.comm = invocation->comm, .invocation = invocation}};
+  const nke_status st = run(invocation, &p);
+  nke_h5file_close(&p.out);
+  nke_dataset_close(&p.session.test);
+  nke_features_destroy(&p.session.features);
+  nke_config_destroy(&p.session.config);
+  nke_model_clear(&p.model);
+  return st;
+}

@@ -1,0 +1,90 @@
+#include "run/session.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+nke_status nke_session_shape(nke_config *config, nke_shape shape)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_network_shape(config->network, shape));
+  if (config->embedding.flip) NKE_TRY(nke_network_check_flip(config->network));
+done:
+  return st;
+}
+
+static nke_status check_same_shape(const nke_dataset *a, const nke_dataset *b)
+{
+  const nke_shape s = nke_dataset_shape(a), t = nke_dataset_shape(b);
+  if (s.axes == t.axes && s.height == t.height && s.width == t.width && s.channels == t.channels) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld expected as in %s, got %lld x %lld x %lld",
+                  nke_dataset_path(b), (long long)s.height, (long long)s.width, (long long)s.channels,
+                  nke_dataset_path(a), (long long)t.height, (long long)t.width, (long long)t.channels);
+}
+
+static nke_status open_data(nke_session *s, const nke_data_spec *spec, nke_dataset **out)
+{
+  nke_status st = NKE_OK;
+  if (!spec->file) return st;
+  NKE_TRY(nke_dataset_open(s->comm, spec, out));
+  if (s->train && *out != s->train) st = check_same_shape(s->train, *out);
+done:
+  return st;
+}
+
+nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
+{
+  nke_status st = NKE_OK;
+  *s = (nke_session){.comm = invocation->comm, .invocation = invocation, .config = invocation->config};
+  s->started = nke_seconds();
+  nke_stage_begin(&s->stats, NKE_STAGE_TOTAL);
+  NKE_TRY(nke_config_require(s->config, NKE_NEEDS_TRAIN | NKE_NEEDS_NETWORK));
+  NKE_TRY(open_data(s, &s->config->data.train, &s->train));
+  NKE_TRY(open_data(s, &s->config->data.validation, &s->validation));
+  NKE_TRY(open_data(s, &s->config->data.test, &s->test));
+  s->shape = nke_dataset_shape(s->train);
+  NKE_TRY(nke_session_shape(s->config, s->shape));
+  NKE_TRY(nke_agree(s->comm, nke_features_create(s->config->network, &s->config->embedding, &s->features)));
+  s->m = nke_features_length(s->features);
+done:
+  return st;
+}
+
+nke_status nke_session_fit(nke_session *s)
+{
+  nke_status st = NKE_OK;
+  const nke_config_data *const data = &s->config->data;
+  nke_stage_begin(&s->stats, NKE_STAGE_PREPROCESS);
+  st = nke_preprocess_fit(s->comm, s->train, data->n_preprocess, data->preprocess, s->config->run.memory_per_rank,
+                          &s->preprocess);
+  if (st == NKE_OK && nke_dataset_targets(s->train) > 0)
+    st = nke_targets_fit(s->comm, s->train, data->task, &s->targets);
+  nke_stage_end(&s->stats, NKE_STAGE_PREPROCESS);
+  if (st == NKE_OK) nke_session_ready(s);
+  return st;
+}
+
+void nke_session_ready(nke_session *s)
+{
+  s->k = s->targets ? nke_targets_count(s->targets) : 0;
+  s->embedder = (nke_embedder){
+    .comm = s->comm,
+    .preprocess = s->preprocess,
+    .targets = s->targets,
+    .features = s->features,
+    .precision = s->config->run.precision,
+    .slab_rows = nke_slab_rows(nke_shape_length(s->shape), s->m, s->config->run.precision,
+                               s->config->run.memory_per_rank),
+    .stats = &s->stats,
+  };
+}
+
+void nke_session_close(nke_session *s)
+{
+  nke_dataset_close(&s->train);
+  nke_dataset_close(&s->validation);
+  nke_dataset_close(&s->test);
+  nke_preprocess_destroy(&s->preprocess);
+  nke_targets_destroy(&s->targets);
+  nke_features_destroy(&s->features);
+}

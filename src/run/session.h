@@ -1,0 +1,38 @@
+/* What `fit`, `embed` and `predict` set up alike: open data sets, the shaped network, fitted preprocessing and targets,
+ * the embedding. */
+#ifndef NKE_RUN_SESSION_H
+#define NKE_RUN_SESSION_H
+
+#include "run/commands.h"
+#include "run/slab.h"
+
+typedef struct nke_session {
+  MPI_Comm comm;
+  const nke_invocation *invocation;
+  nke_config *config;
+  nke_dataset *train, *validation, *test; /* NULL where the config has none */
+  nke_shape shape;
+  nke_preprocess *preprocess;
+  nke_targets *targets;
+  nke_features *features;
+  int64_t m, k;
+  nke_embedder embedder;
+  nke_stats stats;
+  double started;
+} nke_session;
+
+/* Open the config's data sets, check that their rows have one shape, shape the network, plan the embedding. Collective. */
+nke_status nke_session_open(const nke_invocation *invocation, nke_session *session);
+
+/* Fit preprocessing and targets on the training rows. Collective. */
+nke_status nke_session_fit(nke_session *session);
+
+/* Fill session->embedder from the parts above. Local. */
+void nke_session_ready(nke_session *session);
+
+void nke_session_close(nke_session *session);
+
+/* Shape a network for data rows and check what the embedding asks of it (flips). Local. */
+nke_status nke_session_shape(nke_config *config, nke_shape shape);
+
+#endif
