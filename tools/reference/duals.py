@@ -396,7 +396,7 @@ def main():
             emit(kind, params, qx, qy, s, mp.re(k), mp.re(kd))
         print(kind, params, file=sys.stderr)
     for kind, params, f, kinks, sharp in NUMERIC:
-        points = random_points(rng, 3, -2, 1.2)
+        points = random_points(rng, 4, -2, 1.2)
         points += corners([(1.0, 1.0)], RHOS) + corners([(4.0, 1.0), (1e-8, 1e-8), (400.0, 100.0)], [-1, mp.mpf(0.75), 1])
         for qx, qy, s in points:
             emit(kind, params, qx, qy, s, *quadrature(f, kinks, sharp, qx, qy, s))
