@@ -1,0 +1,265 @@
+#include "dist/exchange.h"
+
+#include "base/memory.h"
+
+struct nke_exchange {
+  nke_grid grid;
+  int64_t n, nb;
+  nke_precision precision;
+  nke_stats *stats;
+  int64_t *offset;      /* [blocks] of this rank's panel */
+  int64_t *rows;        /* [ranks] of the current call */
+  int *counts, *starts; /* [ranks], for gathers */
+  MPI_Datatype *column; /* [ranks] one row's entries for that rank; the next row starts n entries later */
+  MPI_Request *request; /* [2 ranks] */
+  void *buffer;
+  int64_t capacity; /* of buffer, in entries */
+};
+
+static int64_t block_count(const nke_exchange *x)
+{
+  return nke_ceil_div(x->n, x->nb);
+}
+
+static int64_t block_end(int64_t b, int64_t n, int64_t nb)
+{
+  return nke_min(n, (b + 1) * nb);
+}
+
+/* Does `rank` own a tile in block row or block column b? */
+static int needs(const nke_grid *g, int rank, int64_t b)
+{
+  return b % g->nprow == rank / g->npcol || b % g->npcol == rank % g->npcol;
+}
+
+int64_t nke_exchange_length(const nke_grid *grid, int rank, int64_t n, int64_t nb)
+{
+  int64_t length = 0;
+  for (int64_t b = 0; b * nb < n; b++)
+    if (needs(grid, rank, b)) length += block_end(b, n, nb) - b * nb;
+  return length;
+}
+
+static MPI_Datatype entry_type(const nke_exchange *x)
+{
+  return x->precision == NKE_SINGLE ? MPI_FLOAT : MPI_DOUBLE;
+}
+
+/* Pieces of [begin, end) that `rank` needs, adjacent blocks joined, relative to begin. lens and at have a place for every
+ * block; returns how many are used. */
+static int pieces(const nke_exchange *x, int rank, int64_t begin, int64_t end, int *lens, int *at)
+{
+  int count = 0, joined = 0;
+  for (int64_t b = begin / x->nb; b * x->nb < end; b++) {
+    const int64_t from = nke_max(begin, b * x->nb), to = nke_min(end, block_end(b, x->n, x->nb));
+    const int wanted = needs(&x->grid, rank, b) && to > from;
+    if (wanted && joined) lens[count - 1] += (int)(to - from);
+    if (wanted && !joined) {
+      lens[count] = (int)(to - from);
+      at[count++] = (int)(from - begin);
+    }
+    joined = wanted;
+  }
+  return count;
+}
+
+/* A committed type of the pieces of [begin, end) for `rank`, in units of `unit`; *extent bytes from one such to the next. */
+static nke_status piece_type(const nke_exchange *x, int rank, int64_t begin, int64_t end, MPI_Datatype unit,
+                             int64_t extent, MPI_Datatype *out)
+{
+  nke_status st = NKE_OK;
+  int *lens = NULL, *at = NULL;
+  MPI_Datatype packed = MPI_DATATYPE_NULL;
+  NKE_TRY(nke_alloc(block_count(x), sizeof *lens, "message type", &lens));
+  NKE_TRY(nke_alloc(block_count(x), sizeof *at, "message type", &at));
+  const int count = pieces(x, rank, begin, end, lens, at);
+  NKE_TRY_MPI(MPI_Type_indexed(count, lens, at, unit, &packed));
+  NKE_TRY_MPI(MPI_Type_create_resized(packed, 0, (MPI_Aint)extent, out));
+  NKE_TRY_MPI(MPI_Type_commit(out));
+done:
+  if (packed != MPI_DATATYPE_NULL) MPI_Type_free(&packed);
+  nke_free(at);
+  nke_free(lens);
+  return st;
+}
+
+nke_status nke_exchange_create(const nke_bcmat *a, nke_precision precision, nke_stats *stats, nke_exchange **out)
+{
+  nke_status st = NKE_OK;
+  nke_exchange *x = NULL;
+  const int size = a->grid.size;
+  int narrow;
+  *out = NULL;
+  NKE_TRY(nke_calloc(1, sizeof *x, "exchange", &x));
+  *x = (nke_exchange){.grid = a->grid, .n = a->rows, .nb = a->nb, .precision = precision, .stats = stats};
+  NKE_TRY(nke_to_int(x->n, "order of a distributed matrix", &narrow));
+  NKE_TRY(nke_alloc(block_count(x), sizeof *x->offset, "exchange", &x->offset));
+  NKE_TRY(nke_alloc(size, sizeof *x->rows, "exchange", &x->rows));
+  NKE_TRY(nke_alloc(size, sizeof *x->counts, "exchange", &x->counts));
+  NKE_TRY(nke_alloc(size, sizeof *x->starts, "exchange", &x->starts));
+  NKE_TRY(nke_alloc(2 * size, sizeof(MPI_Request), "exchange", &x->request));
+  NKE_TRY(nke_alloc(size, sizeof(MPI_Datatype), "exchange", &x->column));
+  for (int q = 0; q < size; q++) x->column[q] = MPI_DATATYPE_NULL;
+  int64_t at = 0;
+  for (int64_t b = 0; b < block_count(x); b++) {
+    const int wanted = needs(&x->grid, x->grid.rank, b);
+    x->offset[b] = wanted ? at : -1;
+    if (wanted) at += block_end(b, x->n, x->nb) - b * x->nb;
+  }
+  const int64_t row_bytes = x->n * nke_precision_bytes(precision);
+  for (int q = 0; q < size; q++) NKE_TRY(piece_type(x, q, 0, x->n, entry_type(x), row_bytes, &x->column[q]));
+
+done:
+  st = nke_agree(a->grid.comm, st);
+  if (st != NKE_OK) nke_exchange_destroy(&x);
+  *out = x;
+  return st;
+}
+
+void nke_exchange_destroy(nke_exchange **x)
+{
+  if (!*x) return;
+  for (int q = 0; (*x)->column && q < (*x)->grid.size; q++)
+    if ((*x)->column[q] != MPI_DATATYPE_NULL) MPI_Type_free(&(*x)->column[q]);
+  nke_free((*x)->column);
+  nke_free((*x)->request);
+  nke_free((*x)->starts);
+  nke_free((*x)->counts);
+  nke_free((*x)->rows);
+  nke_free((*x)->offset);
+  nke_free((*x)->buffer);
+  nke_free(*x);
+  *x = NULL;
+}
+
+/* Room for `entries` in the panel buffer. Local. */
+static nke_status reserve(nke_exchange *x, int64_t entries)
+{
+  if (entries <= x->capacity) return NKE_OK;
+  nke_free(x->buffer);
+  x->capacity = 0;
+  const nke_status st = nke_alloc(entries, (size_t)nke_precision_bytes(x->precision), "panel of features", &x->buffer);
+  if (st == NKE_OK) x->capacity = entries;
+  return st;
+}
+
+/* x->rows <- everyone's rows; *total their sum. Collective. */
+static nke_status gather_rows(nke_exchange *x, int64_t rows_loc, int64_t *total)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY_MPI(MPI_Allgather(&rows_loc, 1, MPI_INT64_T, x->rows, 1, MPI_INT64_T, x->grid.comm));
+  *total = 0;
+  for (int q = 0; q < x->grid.size; q++) *total += x->rows[q];
+done:
+  return st;
+}
+
+static void count_message(nke_exchange *x, int to, int64_t bytes)
+{
+  if (!x->stats || to == x->grid.rank || bytes == 0) return;
+  x->stats->bytes_sent += bytes;
+  x->stats->messages_sent++;
+}
+
+nke_status nke_exchange_columns(nke_exchange *x, int64_t rows_loc, const void *z_loc, nke_panel *panel)
+{
+  nke_status st = NKE_OK;
+  const nke_grid *g = &x->grid;
+  const int64_t bytes = nke_precision_bytes(x->precision), mine = nke_exchange_length(g, g->rank, x->n, x->nb);
+  int64_t total, first = 0;
+  int narrow;
+  NKE_TRY(gather_rows(x, rows_loc, &total));
+  st = nke_to_int(nke_max(total, 1) * x->n, "entries of a panel of features", &narrow);
+  if (st == NKE_OK) st = reserve(x, total * mine);
+  NKE_TRY(nke_agree(g->comm, st));
+  for (int q = 0; q < g->size; q++) {
+    char *to = (char *)x->buffer + first * mine * bytes;
+    NKE_TRY_MPI(MPI_Irecv(to, (int)(x->rows[q] * mine), entry_type(x), q, 0, g->comm, &x->request[q]));
+    first += x->rows[q];
+  }
+  for (int q = 0; q < g->size; q++) {
+    NKE_TRY_MPI(MPI_Isend(z_loc, (int)rows_loc, x->column[q], q, 0, g->comm, &x->request[g->size + q]));
+    count_message(x, q, rows_loc * bytes * nke_exchange_length(g, q, x->n, x->nb));
+  }
+  NKE_TRY_MPI(MPI_Waitall(2 * g->size, x->request, MPI_STATUSES_IGNORE));
+  *panel = (nke_panel){.data = x->buffer, .ld = mine, .step = 1, .depth = total, .offset = x->offset};
+done:
+  return st;
+}
+
+/* How many of rows [begin, end) rank q needs. */
+static int64_t needed_of(const nke_exchange *x, int q, int64_t begin, int64_t end)
+{
+  int64_t count = 0;
+  for (int64_t b = begin / x->nb; b * x->nb < end; b++)
+    if (needs(&x->grid, q, b)) count += nke_min(end, block_end(b, x->n, x->nb)) - nke_max(begin, b * x->nb);
+  return count;
+}
+
+/* Send this rank's rows [begin, begin + rows_loc), columns [first, first + width), to rank q. */
+static nke_status send_rows(nke_exchange *x, int q, int64_t begin, int64_t rows_loc, int64_t ld, int64_t width,
+                            const void *from)
+{
+  nke_status st = NKE_OK;
+  MPI_Datatype row = MPI_DATATYPE_NULL, long_row = MPI_DATATYPE_NULL, type = MPI_DATATYPE_NULL;
+  const int64_t bytes = nke_precision_bytes(x->precision);
+  NKE_TRY_MPI(MPI_Type_contiguous((int)width, entry_type(x), &row));
+  NKE_TRY_MPI(MPI_Type_create_resized(row, 0, (MPI_Aint)(ld * bytes), &long_row));
+  NKE_TRY(piece_type(x, q, begin, begin + rows_loc, long_row, ld * bytes, &type));
+  NKE_TRY_MPI(MPI_Isend(from, 1, type, q, 0, x->grid.comm, &x->request[x->grid.size + q]));
+  count_message(x, q, bytes * width * needed_of(x, q, begin, begin + rows_loc));
+done:
+  if (type != MPI_DATATYPE_NULL) MPI_Type_free(&type); /* MPI keeps it until the message is out */
+  if (long_row != MPI_DATATYPE_NULL) MPI_Type_free(&long_row);
+  if (row != MPI_DATATYPE_NULL) MPI_Type_free(&row);
+  return st;
+}
+
+nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int64_t first, int64_t width,
+                             const void *z_loc, nke_panel *panel)
+{
+  nke_status st = NKE_OK;
+  const nke_grid *g = &x->grid;
+  const int64_t bytes = nke_precision_bytes(x->precision), mine = nke_exchange_length(g, g->rank, x->n, x->nb);
+  int64_t total, begin = 0, row = 0, own = 0;
+  int narrow;
+  NKE_TRY(gather_rows(x, rows_loc, &total));
+  st = nke_to_int(x->n * width, "entries of a chunk of features", &narrow);
+  if (st == NKE_OK) st = reserve(x, mine * width);
+  if (st == NKE_OK && total != x->n)
+    st = nke_fail(NKE_ERR_INTERNAL, "the ranks hold %lld rows, the matrix has %lld", (long long)total, (long long)x->n);
+  NKE_TRY(nke_agree(g->comm, st));
+  for (int q = 0; q < g->size; q++) {
+    const int64_t count = needed_of(x, g->rank, begin, begin + x->rows[q]);
+    char *to = (char *)x->buffer + row * width * bytes;
+    NKE_TRY_MPI(MPI_Irecv(to, (int)(count * width), entry_type(x), q, 0, g->comm, &x->request[q]));
+    if (q == g->rank) own = begin;
+    begin += x->rows[q];
+    row += count;
+  }
+  for (int q = 0; q < g->size; q++)
+    NKE_TRY(send_rows(x, q, own, rows_loc, ld, width, (const char *)z_loc + first * bytes));
+  NKE_TRY_MPI(MPI_Waitall(2 * g->size, x->request, MPI_STATUSES_IGNORE));
+  *panel = (nke_panel){.data = x->buffer, .ld = width, .step = width, .depth = width, .offset = x->offset};
+done:
+  return st;
+}
+
+nke_status nke_exchange_gather(nke_exchange *x, int64_t count, const double *mine, double *all)
+{
+  nke_status st = NKE_OK;
+  const nke_grid *g = &x->grid;
+  int64_t total;
+  int narrow, at = 0;
+  NKE_TRY(gather_rows(x, count, &total));
+  NKE_TRY(nke_to_int(total, "entries to gather", &narrow));
+  for (int q = 0; q < g->size; q++) {
+    x->counts[q] = (int)x->rows[q];
+    x->starts[q] = at;
+    at += x->counts[q];
+    count_message(x, q, count * 8);
+  }
+  NKE_TRY_MPI(MPI_Allgatherv(mine, (int)count, MPI_DOUBLE, all, x->counts, x->starts, MPI_DOUBLE, g->comm));
+done:
+  return st;
+}
