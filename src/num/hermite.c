@@ -69,7 +69,7 @@ static double rest_of(double second, int degree, const double *c)
 {
   double sum = 0;
   for (int l = 0; l <= degree; l++) sum += c[l] * c[l];
-  return fmax(second - sum, 4e-16 * second);
+  return fmax(second - sum, 0) + 1e-15 * second; /* the difference is not known better */
 }
 
 static void set_moments(const totals *t, int degree, const double *c, const double *cdot, nke_hermite_moments *m)

@@ -17,7 +17,7 @@ enum { NKE_HERMITE_MAX_DEGREE = 511 };
 /* What one scale gives beside the coefficients. */
 typedef struct nke_hermite_moments {
   double second, second_dot; /* E[phi(sigma z)^2], E[phi'(sigma z)^2] */
-  double rest, rest_dot;     /* what the coefficients leave of them, at least rounding */
+  double rest, rest_dot;     /* upper bounds of what the coefficients leave of them */
   double span;               /* z beyond which phi^2 and phi'^2 no longer count */
 } nke_hermite_moments;
 
