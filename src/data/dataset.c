@@ -5,8 +5,6 @@
 #include "data/source.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -16,7 +14,7 @@ struct nke_dataset {
   nke_range rows;     /* of the file */
 };
 
-static const nke_source_class *const classes[] = {&nke_source_hdf5};
+static const nke_source_class *const classes[] = {&nke_source_hdf5, &nke_source_npy, &nke_source_csv, &nke_source_libsvm};
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -36,19 +34,6 @@ static nke_status find_class(const char *path, const nke_source_class **out)
                   "%s: unknown file type: expected .h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)", path);
 }
 
-static nke_status resolve(const char *file, char **out)
-{
-  const char *folder = getenv("NKE_DATA");
-  if (file[0] == '/' || !folder || !folder[0]) return nke_strdup(file, out);
-  const size_t size = strlen(folder) + strlen(file) + 2;
-  char *path = NULL;
-  const nke_status st = nke_alloc((int64_t)size, 1, "path", &path);
-  if (st != NKE_OK) return st;
-  snprintf(path, size, "%s/%s", folder, file);
-  *out = path;
-  return NKE_OK;
-}
-
 static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
 {
   const int64_t end = spec->row_end == -1 ? d->source.rows : spec->row_end;
@@ -62,7 +47,7 @@ static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
 static nke_status prepare(nke_dataset *d, const nke_data_spec *spec)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(resolve(spec->file, &d->path));
+  NKE_TRY(nke_source_path(spec->file, &d->path));
   NKE_TRY(nke_strdup(spec->x ? spec->x : "x", &d->x));
   NKE_TRY(nke_strdup(spec->y ? spec->y : "y", &d->y));
   NKE_TRY(find_class(d->path, &d->source.class));
@@ -134,47 +119,56 @@ static int64_t span_count(int64_t n, const int64_t *rows, int64_t width)
   return best;
 }
 
-static nke_status read_part(nke_dataset *d, nke_part part, int64_t width, int64_t n, const int64_t *rows, double *out)
+/* Read the span of rows[count] into side buffers and pick the rows out; x or y may be NULL. */
+static nke_status read_gaps(nke_dataset *d, int64_t count, const int64_t *rows, double *x, double *y)
 {
   nke_status st = NKE_OK;
-  double *side = NULL;
-  int64_t side_rows = 0;
-  for (int64_t i = 0; i < n;) {
-    const int64_t count = span_count(n - i, rows + i, width), first = d->rows.begin + rows[i];
-    const int64_t span = rows[i + count - 1] - rows[i] + 1;
-    double *into = out + i * width;
-    if (span > count) {
-      if (span > side_rows) {
-        nke_free(side);
-        side = NULL;
-        side_rows = span;
-        NKE_TRY(nke_alloc(side_rows * width, sizeof *side, "rows with gaps", &side));
-      }
-      into = side;
-    }
-    NKE_TRY(d->source.class->read(&d->source, part, first, span, into));
-    for (int64_t j = 0; j < count; j++) {
-      double *row = out + (i + j) * width;
-      if (into == side) memcpy(row, side + (rows[i + j] - rows[i]) * width, (size_t)width * sizeof *row);
-      NKE_TRY(check_finite(d, part, d->rows.begin + rows[i + j], width, row));
-    }
-    i += count;
+  double *side_x = NULL, *side_y = NULL;
+  const int64_t span = rows[count - 1] - rows[0] + 1, length = nke_dataset_length(d), k = d->source.targets;
+  if (x) NKE_TRY(nke_alloc(span * length, sizeof *x, "rows with gaps", &side_x));
+  if (y) NKE_TRY(nke_alloc(span * k, sizeof *y, "targets with gaps", &side_y));
+  NKE_TRY(d->source.class->read(&d->source, d->rows.begin + rows[0], span, side_x, side_y));
+  for (int64_t j = 0; j < count; j++) {
+    const int64_t from = rows[j] - rows[0];
+    if (x) memcpy(x + j * length, side_x + from * length, (size_t)length * sizeof *x);
+    if (y) memcpy(y + j * k, side_y + from * k, (size_t)k * sizeof *y);
   }
 done:
-  nke_free(side);
+  nke_free(side_y);
+  nke_free(side_x);
+  return st;
+}
+
+static nke_status read_span(nke_dataset *d, int64_t count, const int64_t *rows, double *x, double *y)
+{
+  nke_status st = NKE_OK;
+  const int64_t length = nke_dataset_length(d), k = d->source.targets;
+  if (rows[count - 1] - rows[0] + 1 == count)
+    NKE_TRY(d->source.class->read(&d->source, d->rows.begin + rows[0], count, x, y));
+  else
+    NKE_TRY(read_gaps(d, count, rows, x, y));
+  for (int64_t j = 0; j < count; j++) {
+    const int64_t row = d->rows.begin + rows[j];
+    if (x) NKE_TRY(check_finite(d, NKE_PART_X, row, length, x + j * length));
+    if (y) NKE_TRY(check_finite(d, NKE_PART_Y, row, k, y + j * k));
+  }
+done:
   return st;
 }
 
 nke_status nke_dataset_read(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
 {
   nke_status st = NKE_OK;
+  const int64_t length = nke_dataset_length(d), k = d->source.targets;
   for (int64_t i = 0; i < n; i++)
     if (rows[i] < 0 || rows[i] >= nke_dataset_rows(d) || (i > 0 && rows[i] <= rows[i - 1]))
       return nke_fail(NKE_ERR_INTERNAL, "%s: rows to read must ascend inside 0:%lld, got %lld", d->path,
                       (long long)nke_dataset_rows(d), (long long)rows[i]);
-  if (y && d->source.targets == 0) return nke_fail(NKE_ERR_DATA, "%s: no targets: y is not given", d->path);
-  if (x) NKE_TRY(read_part(d, NKE_PART_X, nke_dataset_length(d), n, rows, x));
-  if (y) NKE_TRY(read_part(d, NKE_PART_Y, d->source.targets, n, rows, y));
+  if (y && k == 0) return nke_fail(NKE_ERR_DATA, "%s: no targets: y is not given", d->path);
+  for (int64_t i = 0, count; i < n; i += count) {
+    count = span_count(n - i, rows + i, (x ? length : 0) + (y ? k : 0) + 1);
+    NKE_TRY(read_span(d, count, rows + i, x ? x + i * length : NULL, y ? y + i * k : NULL));
+  }
 done:
   return st;
 }

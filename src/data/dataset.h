@@ -1,6 +1,6 @@
 /* Data sets: rows x [n, d] and targets y [n, k] of a file, read by any rank as double.
  *
- * Formats by extension: .h5 .hdf5 (HDF5), .npy, .csv, .libsvm .svm .txt (libsvm text; also .gz). Rows are counted from
+ * Formats by extension: .h5 .hdf5 (HDF5), .npy, .csv, .libsvm .svm .txt (libsvm); text also with .gz after it. Rows are counted from
  * the first row of the data set's row range; error lines name the row of the file. */
 #ifndef NKE_DATA_DATASET_H
 #define NKE_DATA_DATASET_H
@@ -13,12 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the config's `data` entries say. HDF5: x and y are names of data sets in the file. npy: `file` holds x, y is the
- * name of a second file. csv: x is not used; y is a column by name (header) or by number from 0; NULL: the last column
- * is the target when `x` is NULL too, and there is no target when `x` is "*". libsvm: x and y are not used. */
+/* What the config's `data` entries say.
+ * HDF5    x and y name data sets in the file.
+ * npy     the file is x; y is the path of a second file.
+ * csv     y is a column, by its name in the header line or by number from 0; without y the last column is the target,
+ *         or there is none if x is "*". All other columns are x.
+ * libsvm  the label is y, also without y; x may be a number of columns (else the largest index of the file). */
 typedef struct nke_data_spec {
   const char *file;
-  const char *x, *y;          /* y NULL: no targets (HDF5, npy) */
+  const char *x, *y;          /* NULL: not given; without y HDF5 and npy have no targets */
   int64_t row_begin, row_end; /* rows [begin, end); row_end -1: to the end */
 } nke_data_spec;
 
@@ -27,7 +30,7 @@ typedef struct nke_dataset nke_dataset;
 /* Open a data set and check it against the spec. Collective over comm: rank 0 looks first and its outcome is shared
  * before anyone else opens. A relative path is taken from $NKE_DATA if that is set, else from the current directory.
  * NKE_ERR_DATA: missing file or data set, wrong type or rank, x and y of different length, row range past the end.
- * Cost: metadata only (HDF5, npy); one pass over the text, shared out over the ranks (csv, libsvm). */
+ * Cost: metadata only (HDF5, npy); one pass over the text by rank 0 (csv, libsvm). */
 nke_status nke_dataset_open(MPI_Comm comm, const nke_data_spec *spec, nke_dataset **out);
 
 /* Close; NULL is allowed. Local. */

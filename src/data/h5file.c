@@ -72,7 +72,7 @@ static nke_status check_replaceable(const char *path, bool force)
   if (stat(path, &info) != 0) return NKE_OK; /* nothing there; what else is wrong shows when the new file is made */
   if (!S_ISREG(info.st_mode)) return nke_fail(NKE_ERR_USAGE, "%s: expected a file to write, got a folder or device", path);
   if (force) return NKE_OK;
-  const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  const hid_t file = nke_hdf5_open_read(path);
   const bool ours = has_mark(file);
   if (file >= 0) H5Fclose(file);
   if (ours) return NKE_OK;
@@ -136,15 +136,19 @@ done:
   return st;
 }
 
-/* Open on this rank: alone for reading, or by MPI-IO for update. */
-static nke_status open_here(nke_h5file *f, unsigned flags, hid_t list)
+/* What both ways of opening check on every rank. */
+static nke_status check_opened(const nke_h5file *f)
 {
-  const int need = flags == H5F_ACC_RDONLY ? R_OK : R_OK | W_OK;
-  if (access(f->path, need) != 0) return nke_fail(NKE_ERR_DATA, "%s: %s", f->path, strerror(errno));
-  f->file = H5Fopen(f->path, flags, list);
   if (f->file < 0) return nke_fail(NKE_ERR_DATA, "%s: corrupt: not an HDF5 file, or truncated", f->path);
   if (!has_mark(f->file)) return nke_fail(NKE_ERR_DATA, "%s: expected a file written by nke", f->path);
   return NKE_OK;
+}
+
+static nke_status open_here(nke_h5file *f)
+{
+  if (access(f->path, R_OK) != 0) return nke_fail(NKE_ERR_DATA, "%s: %s", f->path, strerror(errno));
+  f->file = nke_hdf5_open_read(f->path);
+  return check_opened(f);
 }
 
 nke_status nke_h5file_open(MPI_Comm comm, const char *path, nke_h5file **out)
@@ -152,9 +156,9 @@ nke_status nke_h5file_open(MPI_Comm comm, const char *path, nke_h5file **out)
   nke_h5file *f = NULL;
   *out = NULL;
   nke_status st = h5file_alloc(comm, path, &f);
-  if (st == NKE_OK && f->rank == 0) st = open_here(f, H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (st == NKE_OK && f->rank == 0) st = open_here(f);
   NKE_TRY(nke_agree(comm, st));
-  if (f->rank != 0) st = open_here(f, H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (f->rank != 0) st = open_here(f);
   NKE_TRY(nke_agree(comm, st));
   *out = f;
   f = NULL;
@@ -171,9 +175,12 @@ nke_status nke_h5file_update(MPI_Comm comm, const char *path, nke_h5file **out)
   nke_status st = nke_h5file_open(comm, path, &look); /* a bad file must not reach the collective open */
   if (st != NKE_OK) return st;
   nke_h5file_close(&look);
-  NKE_TRY(nke_agree(comm, h5file_alloc(comm, path, &f)));
+  st = h5file_alloc(comm, path, &f);
+  if (st == NKE_OK && access(path, W_OK) != 0) st = nke_fail(NKE_ERR_OUTPUT, "%s: %s", path, strerror(errno));
+  NKE_TRY(nke_agree(comm, st));
   list = parallel_access(comm);
-  NKE_TRY(nke_agree(comm, open_here(f, H5F_ACC_RDWR, list)));
+  f->file = H5Fopen(path, H5F_ACC_RDWR, list);
+  NKE_TRY(nke_agree(comm, check_opened(f)));
   *out = f;
   f = NULL;
 done:

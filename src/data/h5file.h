@@ -27,7 +27,8 @@ nke_status nke_h5file_create(MPI_Comm comm, const char *path, bool force, nke_h5
  * temporary file is removed and what was at `path` is untouched. NKE_ERR_OUTPUT. */
 nke_status nke_h5file_commit(nke_h5file **file);
 
-/* Open one of our files for reading, or for reading and writing in place. NKE_ERR_DATA: missing, not ours, truncated. */
+/* Open one of our files for reading, or for reading and writing in place. NKE_ERR_DATA: missing, not ours, truncated;
+ * NKE_ERR_OUTPUT: it may not be written. */
 nke_status nke_h5file_open(MPI_Comm comm, const char *path, nke_h5file **out);
 nke_status nke_h5file_update(MPI_Comm comm, const char *path, nke_h5file **out);
 

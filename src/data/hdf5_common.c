@@ -7,6 +7,15 @@ void nke_hdf5_quiet(void)
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
+hid_t nke_hdf5_open_read(const char *path)
+{
+  const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
+  H5Pset_file_locking(list, false, true);
+  const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, list);
+  nke_hdf5_close(list);
+  return file;
+}
+
 bool nke_hdf5_exists(hid_t file, const char *name)
 {
   /* H5Lexists fails, rather than says no, where a group on the way is missing. */

@@ -11,6 +11,10 @@
 /* Stop HDF5 from printing its error stack. */
 void nke_hdf5_quiet(void);
 
+/* Open a file on this process alone for reading, without file locks: parallel file systems often have none, and whoever
+ * writes our files renames them when they are whole. Negative on failure. */
+hid_t nke_hdf5_open_read(const char *path);
+
 /* Whether the link `name` and every group on the way exist. */
 bool nke_hdf5_exists(hid_t file, const char *name);
 

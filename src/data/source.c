@@ -1,5 +1,11 @@
 #include "data/source.h"
 
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
 nke_status nke_source_open_each(MPI_Comm comm, nke_source_open_local *open, const nke_data_spec *spec, const char *path,
                                 nke_source *source)
 {
@@ -46,5 +52,18 @@ nke_status nke_source_set_y(nke_source *source, int rank, const int64_t *dims, c
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected %lld rows as in x, got %lld", path, name, (long long)source->rows,
                     (long long)dims[0]);
   source->targets = rank == 2 ? dims[1] : 1;
+  return NKE_OK;
+}
+
+nke_status nke_source_path(const char *file, char **out)
+{
+  const char *folder = getenv("NKE_DATA");
+  if (file[0] == '/' || !folder || !folder[0]) return nke_strdup(file, out);
+  const size_t size = strlen(folder) + strlen(file) + 2;
+  char *path = NULL;
+  const nke_status st = nke_alloc((int64_t)size, 1, "path", &path);
+  if (st != NKE_OK) return st;
+  snprintf(path, size, "%s/%s", folder, file);
+  *out = path;
   return NKE_OK;
 }

@@ -22,7 +22,7 @@ typedef struct nke_source {
   int64_t bytes; /* chunk cache and index */
 } nke_source;
 
-/* The name of a column block for error lines: x or y. */
+/* The two arrays of a data set. */
 typedef enum nke_part { NKE_PART_X, NKE_PART_Y } nke_part;
 
 struct nke_source_class {
@@ -31,8 +31,8 @@ struct nke_source_class {
   /* Open: fill every field but class. On a failure state may be partly built; close is called on it. */
   nke_status (*open)(MPI_Comm comm, const nke_data_spec *spec, const char *path, nke_source *source);
 
-  /* Rows [first, first + n) of the file, packed row-major. Local. */
-  nke_status (*read)(nke_source *source, nke_part part, int64_t first, int64_t n, double *out);
+  /* Rows [first, first + n) of the file, packed row-major; x or y may be NULL. Local. */
+  nke_status (*read)(nke_source *source, int64_t first, int64_t n, double *x, double *y);
 
   /* state may be NULL. Local. */
   void (*close)(nke_source *source);
@@ -47,6 +47,9 @@ extern const nke_source_class nke_source_libsvm;
 typedef nke_status nke_source_open_local(const nke_data_spec *spec, const char *path, nke_source *source);
 nke_status nke_source_open_each(MPI_Comm comm, nke_source_open_local *open, const nke_data_spec *spec, const char *path,
                                 nke_source *source);
+
+/* The path of a file of the config: relative ones from $NKE_DATA if set. Allocated. */
+nke_status nke_source_path(const char *file, char **out);
 
 /* The shape of rows from the dimensions [n, d], [n, L, C] or [n, H, W, C] of `name` in `path`, or of y [n] or [n, k]. */
 nke_status nke_source_set_x(nke_source *source, int rank, const int64_t *dims, const char *path, const char *name);

@@ -89,7 +89,7 @@ done:
 static nke_status open_file(hdf5_state *s)
 {
   if (access(s->path, R_OK) != 0) return nke_fail(NKE_ERR_DATA, "%s: %s", s->path, strerror(errno));
-  s->file = H5Fopen(s->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  s->file = nke_hdf5_open_read(s->path);
   if (s->file < 0) return nke_fail(NKE_ERR_DATA, "%s: not an HDF5 file, or truncated", s->path);
   return NKE_OK;
 }
@@ -122,10 +122,8 @@ static nke_status open_hdf5(MPI_Comm comm, const nke_data_spec *spec, const char
   return nke_source_open_each(comm, open_local, spec, path, source);
 }
 
-static nke_status read_hdf5(nke_source *source, nke_part part, int64_t first, int64_t n, double *out)
+static nke_status read_array(const hdf5_state *s, const array *a, int64_t first, int64_t n, double *out)
 {
-  const hdf5_state *s = source->state;
-  const array *a = &s->part[part];
   int64_t start[MAX_RANK] = {first}, count[MAX_RANK] = {n};
   for (int i = 1; i < a->rank; i++) count[i] = a->dims[i];
   const hid_t space = H5Dget_space(a->dataset);
@@ -136,6 +134,16 @@ static nke_status read_hdf5(nke_source *source, nke_part part, int64_t first, in
   if (ok) return NKE_OK;
   return nke_fail(NKE_ERR_DATA, "%s: %s: rows %lld:%lld cannot be read: truncated or damaged", s->path, a->name,
                   (long long)first, (long long)(first + n));
+}
+
+static nke_status read_hdf5(nke_source *source, int64_t first, int64_t n, double *x, double *y)
+{
+  nke_status st = NKE_OK;
+  const hdf5_state *s = source->state;
+  if (x) NKE_TRY(read_array(s, &s->part[NKE_PART_X], first, n, x));
+  if (y) NKE_TRY(read_array(s, &s->part[NKE_PART_Y], first, n, y));
+done:
+  return st;
 }
 
 static void close_hdf5(nke_source *source)

@@ -1,0 +1,182 @@
+/* The two text formats as sources. */
+#include "base/checked.h"
+#include "base/memory.h"
+#include "data/source.h"
+#include "data/text_file.h"
+#include "data/text_parse.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct text_state {
+  nke_text text;
+  int64_t columns; /* csv: fields; libsvm: largest index */
+  int64_t target;  /* csv: the field that is y; -1: none */
+  double *row;     /* [columns] */
+  const char *y;   /* csv, while opening: the wanted column */
+  char *header;    /* csv, while opening: the header line */
+} text_state;
+
+static nke_status state_alloc(MPI_Comm comm, nke_source *source)
+{
+  return nke_agree(comm, nke_calloc(1, sizeof(text_state), "text source", &source->state));
+}
+
+static nke_status state_finish(MPI_Comm comm, nke_source *source)
+{
+  text_state *s = source->state;
+  source->rows = s->text.rows;
+  source->bytes = nke_text_bytes(&s->text) + 8 * s->columns;
+  return nke_agree(comm, nke_alloc(s->columns, sizeof *s->row, "row of text", &s->row));
+}
+
+static void close_text(nke_source *source)
+{
+  text_state *s = source->state;
+  if (!s) return;
+  nke_text_close(&s->text);
+  nke_free(s->row);
+  nke_free(s->header);
+  nke_free(s);
+  source->state = NULL;
+}
+
+/* Put the file and row before what a parser of one line said. */
+static nke_status at_row(const text_state *s, int64_t row, nke_status st)
+{
+  return st == NKE_OK ? st : nke_fail(st, "%s: row %lld: %s", s->text.path, (long long)row, nke_error_text());
+}
+
+static int take_header(void *context, char *line)
+{
+  text_state *s = context;
+  return nke_csv_is_header(line) && nke_strdup(line, &s->header) == NKE_OK;
+}
+
+static nke_status visit_csv(void *context, char *line, int64_t row)
+{
+  text_state *s = context;
+  if (row == 0) s->columns = nke_csv_fields(line);
+  return NKE_OK;
+}
+
+/* The column that `y` names, by the header or by number. On rank 0. */
+static nke_status find_target(text_state *s)
+{
+  for (int64_t j = 0; s->header && j < s->columns; j++) {
+    const char *begin, *end;
+    nke_csv_field(s->header, j, &begin, &end);
+    if ((size_t)(end - begin) == strlen(s->y) && strncmp(begin, s->y, strlen(s->y)) == 0) {
+      s->target = j;
+      return NKE_OK;
+    }
+  }
+  char *stop;
+  const long long number = strtoll(s->y, &stop, 10);
+  if (*s->y && *stop == '\0' && number >= 0 && number < s->columns) {
+    s->target = number;
+    return NKE_OK;
+  }
+  return nke_fail(NKE_ERR_DATA, "%s: no column %s among %lld", s->text.path, s->y, (long long)s->columns);
+}
+
+static nke_status open_csv(MPI_Comm comm, const nke_data_spec *spec, const char *path, nke_source *source)
+{
+  nke_status st = NKE_OK;
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  NKE_TRY(state_alloc(comm, source));
+  text_state *s = source->state;
+  s->y = spec->y;
+  NKE_TRY(nke_text_open(comm, path, take_header, visit_csv, s, &s->text));
+  if (rank == 0) {
+    s->target = spec->x && strcmp(spec->x, "*") == 0 ? -1 : s->columns - 1;
+    if (s->y) st = find_target(s);
+    if (st == NKE_OK && s->columns < 1 + (s->target >= 0))
+      st = nke_fail(NKE_ERR_DATA, "%s: expected at least two columns, x and the target", path);
+  }
+  NKE_TRY(nke_agree(comm, st));
+  int64_t sizes[2] = {s->columns, s->target};
+  NKE_TRY_MPI(MPI_Bcast(sizes, 2, MPI_INT64_T, 0, comm));
+  s->columns = sizes[0];
+  s->target = sizes[1];
+  source->targets = s->target >= 0;
+  source->shape = (nke_shape){0, 1, 1, s->columns - source->targets};
+  NKE_TRY(state_finish(comm, source));
+done:
+  return st;
+}
+
+static nke_status read_csv(nke_source *source, int64_t first, int64_t n, double *x, double *y)
+{
+  nke_status st = NKE_OK;
+  text_state *s = source->state;
+  const int64_t d = source->shape.channels;
+  NKE_TRY(nke_text_seek(&s->text, first));
+  for (int64_t i = 0; i < n; i++) {
+    NKE_TRY(nke_text_row(&s->text));
+    NKE_TRY(at_row(s, first + i, nke_csv_parse(s->text.line, s->columns, s->row)));
+    if (y) y[i] = s->row[s->target];
+    for (int64_t j = 0; x && j < d; j++) x[i * d + j] = s->row[j + (s->target >= 0 && j >= s->target)];
+  }
+done:
+  return st;
+}
+
+static nke_status visit_libsvm(void *context, char *line, int64_t row)
+{
+  text_state *s = context;
+  double label;
+  int64_t largest;
+  const nke_status st = at_row(s, row, nke_libsvm_parse(line, 0, &label, &largest, NULL));
+  s->columns = nke_max(s->columns, largest);
+  return st;
+}
+
+static nke_status open_libsvm(MPI_Comm comm, const nke_data_spec *spec, const char *path, nke_source *source)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(state_alloc(comm, source));
+  text_state *s = source->state;
+  NKE_TRY(nke_text_open(comm, path, NULL, visit_libsvm, s, &s->text));
+  NKE_TRY_MPI(MPI_Bcast(&s->columns, 1, MPI_INT64_T, 0, comm));
+  char *stop;
+  const long long wanted = spec->x ? strtoll(spec->x, &stop, 10) : 0;
+  if (wanted > 0 && *stop == '\0') {
+    if (wanted < s->columns)
+      NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: index %lld: expected at most %lld columns", path, (long long)s->columns, wanted));
+    s->columns = wanted;
+  }
+  if (s->columns < 1) NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: no index:value in any row", path));
+  source->targets = 1;
+  source->shape = (nke_shape){0, 1, 1, s->columns};
+  NKE_TRY(state_finish(comm, source));
+done:
+  return st;
+}
+
+static nke_status read_libsvm(nke_source *source, int64_t first, int64_t n, double *x, double *y)
+{
+  nke_status st = NKE_OK;
+  text_state *s = source->state;
+  NKE_TRY(nke_text_seek(&s->text, first));
+  for (int64_t i = 0; i < n; i++) {
+    double label;
+    int64_t largest;
+    NKE_TRY(nke_text_row(&s->text));
+    double *row = x ? x + i * s->columns : NULL;
+    NKE_TRY(at_row(s, first + i, nke_libsvm_parse(s->text.line, s->columns, &label, &largest, row)));
+    if (y) y[i] = label;
+  }
+done:
+  return st;
+}
+
+static const char *const csv_extensions[] = {".csv", ".csv.gz", NULL};
+static const char *const libsvm_extensions[] = {".libsvm", ".svm",        ".txt", ".libsvm.gz",
+                                                ".svm.gz", ".txt.gz", NULL};
+
+const nke_source_class nke_source_csv = {csv_extensions, open_csv, read_csv, close_text};
+const nke_source_class nke_source_libsvm = {libsvm_extensions, open_libsvm, read_libsvm, close_text};
