@@ -1,0 +1,52 @@
+"""Run the program as a user would, and make the small data sets that the tests here read."""
+import os
+import pathlib
+import subprocess
+
+import h5py
+import numpy as np
+
+ENVIRONMENT = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_hwloc_base_binding_policy": "none",
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none", "OPENBLAS_NUM_THREADS": "1", "PMIX_MCA_gds": "hash",
+}
+
+
+class Program:
+    """The program at `path`, run in `folder`."""
+
+    def __init__(self, path, folder):
+        self.path = pathlib.Path(path).resolve()
+        self.folder = pathlib.Path(folder)
+
+    def run(self, *args, ranks=1, launcher=True, timeout=120, **environment):
+        """The finished process (exit code, stdout, stderr); a hang is an error."""
+        command = [str(self.path), *map(str, args)]
+        if launcher:
+            command = ["mpirun", "-n", str(ranks), *command]
+        inherited = {key: value for key, value in os.environ.items() if key != "NKE_DATA"}
+        return subprocess.run(command, cwd=self.folder, env={**inherited, **ENVIRONMENT, **environment}, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
+
+    def must(self, *args, **options):
+        """The same, for runs that have to succeed; returns stdout."""
+        done = self.run(*args, **options)
+        assert done.returncode == 0, f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def write_h5(path, **arrays):
+    """An HDF5 file; names with __ for /: train__x -> /train/x."""
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            file[name.replace("__", "/")] = array
+
+
+def images(n, classes=3, size=6, seed=0):
+    """n images [n, size, size, 1] of uint8 whose class shows as a bright row; and their labels."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % classes
+    x = rng.integers(0, 100, (n, size, size, 1))
+    x[np.arange(n), y] += 120
+    return x.astype(np.uint8), y.astype(np.uint8)

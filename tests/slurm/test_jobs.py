@@ -1,0 +1,89 @@
+"""The job scripts under a real Slurm. Run by tools/with-slurm: test_jobs.py PROGRAM
+
+Each test works in a folder of its own that has the program and the scripts, as a clone would.
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+
+from slurm import Job
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SMALL = ["--ntasks-per-node=2", "--mem-per-cpu=256M"]
+CONFIG = """\
+run: {seed: 1, out: out}
+data:
+  train: {file: data.h5, x: /train/x, y: /train/y}
+  test: {file: data.h5, x: /test/x, y: /test/y}
+network: {preset: fc2, activation: relu}
+embedding: {features: 512}
+solver: {lambda: [1e-2, 1e-1]}
+checkpoint: {seconds: 5}
+"""
+
+
+def make_folder(path):
+    """Scripts, program, a config and 4000 rows in 3 classes: the sign pattern of a random projection."""
+    shutil.copytree(ROOT / "jobs", path / "jobs")
+    (path / "build" / "release").mkdir(parents=True)
+    (path / "build" / "release" / "nke").symlink_to(PROGRAM)
+    (path / "fit.yaml").write_text(CONFIG)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4500, 20)).astype(np.float32)
+    y = (x @ rng.standard_normal((20, 3))).argmax(axis=1).astype(np.uint8)
+    with h5py.File(path / "data.h5", "w") as file:
+        for name, rows in (("train", slice(0, 4000)), ("test", slice(4000, None))):
+            file[f"{name}/x"], file[f"{name}/y"] = x[rows], y[rows]
+
+
+class Jobs(unittest.TestCase):
+    def setUp(self):
+        self.temporary = tempfile.TemporaryDirectory()
+        self.folder = pathlib.Path(self.temporary.name)
+        make_folder(self.folder)
+
+    def tearDown(self):
+        self.temporary.cleanup()
+
+    def job(self, script, *args, options=(), **environment):
+        return Job(self.folder, script, *args, options=[*SMALL, *options], **environment)
+
+    def report(self, out="out"):
+        return json.loads((self.folder / out / "report.json").read_text())
+
+    def test_fit_and_predict_by_both_launchers_on_two_nodes(self):
+        for launcher in ("srun", "mpirun"):
+            with self.subTest(launcher):
+                out = "out-" + launcher
+                fit = self.job("fit", "fit.yaml", "--set", f"run.out={out}", options=["--nodes=2"], NKE_LAUNCHER=launcher)
+                self.assertEqual(fit.must(), 0)
+                self.assertEqual(self.report(out)["ranks"], 4)
+                self.assertGreater(self.report(out)["metrics"]["test"]["accuracy"], 0.8)
+                predict = self.job("predict", f"{out}/model.h5", "data.h5", "--out", f"{out}.h5", NKE_LAUNCHER=launcher)
+                predict.must()
+                with h5py.File(self.folder / f"{out}.h5") as file, h5py.File(self.folder / "data.h5") as data:
+                    accuracy = (file["class"][:] == data["test/y"][:]).mean()
+                self.assertEqual(accuracy, self.report(out)["metrics"]["test"]["accuracy"])
+
+    def test_a_failing_job_keeps_its_exit_code(self):
+        for name, args, code in (("config", ["none.yaml"], 2), ("data", ["fit.yaml", "--set", "data.train.file=none.h5"], 3)):
+            with self.subTest(name):
+                state, exit_code, restarts = self.job("fit", *args).wait()
+                self.assertEqual((state, exit_code, restarts), ("FAILED", code, 0))
+
+    def test_without_the_program(self):
+        state, code, _ = self.job("fit", "fit.yaml", NKE_PROGRAM="none").wait()
+        self.assertEqual((state, code), ("FAILED", 2))
+
+
+if __name__ == "__main__":
+    PROGRAM = pathlib.Path(sys.argv[1]).resolve()
+    unittest.main(argv=sys.argv[:1])
