@@ -89,7 +89,7 @@ typedef struct nke_plane_step {
 } nke_plane_step;
 
 typedef struct nke_plane_schedule {
-  int n_steps, n_pushes;
+  int n_steps, n_pushes, most_pushes; /* most_pushes: of one step */
   nke_plane_step *steps;
   nke_plane_push *pushes;
   int *slots; /* per node: slots of its input planes alive at once */

@@ -52,20 +52,21 @@ INLINE vec v_poly(vec y, const real *c, int terms)
   return p;
 }
 
-/* k and kdot of a min(x, 0) + b max(x, 0) up to the factor (a - b)^2 / 2, beta = 2 a b / (a - b)^2 [Cho and Saul 2009]:
- *   k = w (sqrt(1 - c^2) + (pi - acos c) c) / pi + beta s,  kdot = 1 - acos(c) / pi + beta,  w = sqrt(q q'), c = s / w.
- * With c' = |c|, y = 1 - c':  k = max(s, 0) + w (sqrt(1 - c'^2) - c' acos c') / pi + beta s, without cancellation.
+/* k and kdot of max(x, 0) up to the factor 1/2 [Cho and Saul 2009]:
+ *   k = w (sqrt(1 - c^2) + (pi - acos c) c) / pi,  kdot = 1 - acos(c) / pi,  w = sqrt(q q'), c = s / w.
+ * With c' = |c|, y = 1 - c':  k = max(s, 0) + w (sqrt(1 - c'^2) - c' acos c') / pi, without cancellation.
+ * a min(x, 0) + b max(x, 0), up to (a - b)^2 / 2, adds beta s and beta to them, beta = 2 a b / (a - b)^2.
  * Table entries: sqrt q, 1 / sqrt q. */
-INLINE void abrelu(vec s, vec r1, vec u1, vec r2, vec u2, real beta, int nonnegative, vec *k, vec *kdot)
+INLINE void abrelu(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative, vec *k, vec *kdot)
 {
   const vec size = nonnegative ? s : v_abs(s);
   const vec gap = r1 * r2 - size; /* w y */
   const vec y = v_max(gap * u2 * u1, v_zero());
   const vec root = v_sqrt(y);
   const vec bend = root * v_poly(y, bend_poly, BEND_TERMS);
-  const vec acos = root * v_poly(y, acos_poly, ACOS_TERMS);
-  *k = bend * gap + (nonnegative ? s : v_max(s, v_zero())) + beta * s;
-  *kdot = (nonnegative ? 1 - acos : (real)0.5 + v_copysign((real)0.5 - acos, s)) + beta;
+  const vec acos = v_poly(y, acos_poly, ACOS_TERMS);
+  *k = bend * gap + (nonnegative ? s : v_max(s, v_zero()));
+  *kdot = nonnegative ? 1 - root * acos : (real)0.5 + v_copysign((real)0.5 - root * acos, s);
 }
 
 INLINE void abrelu_loop(ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, real beta, int nonnegative,
@@ -74,9 +75,9 @@ INLINE void abrelu_loop(ptrdiff_t n, const vec *s, const vec *t, const row_table
   for (ptrdiff_t p = 0; p < n; p++) {
     vec k, kdot;
     abrelu(s[p], first_entry(tables, p, 0, paired), first_entry(tables, p, 1, paired), tables->second[2 * p],
-           tables->second[2 * p + 1], beta, nonnegative, &k, &kdot);
-    out_s[p] = k;
-    if (t) out_t[p] = t[p] * kdot;
+           tables->second[2 * p + 1], nonnegative, &k, &kdot);
+    out_s[p] = k + beta * s[p];
+    if (t) out_t[p] = t[p] * (kdot + beta);
   }
 }
 
@@ -85,10 +86,8 @@ static void abrelu_row(ptrdiff_t n, const vec *s, const vec *t, const row_tables
 {
   if (paired)
     abrelu_loop(n, s, t, tables, beta, nonnegative, 1, out_s, out_t);
-  else if (nonnegative)
-    abrelu_loop(n, s, t, tables, beta, 1, 0, out_s, out_t);
   else
-    abrelu_loop(n, s, t, tables, beta, 0, 0, out_s, out_t);
+    abrelu_loop(n, s, t, tables, beta, nonnegative, 0, out_s, out_t);
 }
 
 /* The same where c = 1: k = (1 + beta) s, kdot = 1 + beta. */

@@ -26,6 +26,19 @@ static void input_row_paired(ptrdiff_t n, int channels, const vec *a, const vec 
   }
 }
 
+/* The input kernel of three-channel images, summed horizontally over three columns (out[-1] is overwritten). */
+static void input_box_row(ptrdiff_t n, const real *a, const vec *b, vec *out)
+{
+  vec k0 = v_zero(), k1 = v_zero();
+  for (ptrdiff_t p = 0; p < n; p++) {
+    const vec k = a[3 * p] * b[3 * p] + a[3 * p + 1] * b[3 * p + 1] + a[3 * p + 2] * b[3 * p + 2];
+    out[p - 1] = k0 + k1 + k;
+    k0 = k1;
+    k1 = k;
+  }
+  out[n - 1] = k0 + k1;
+}
+
 /* Horizontal part of a box filter of S and of S + T (t NULL: of S only) along the row's columns [x0, x1), for output
  * columns [o0, o1); columns outside count as zero, or are taken modulo `period` (0: none). */
 typedef struct box {
@@ -105,15 +118,35 @@ static void linear_row(ptrdiff_t n, real factor, real offset, const vec *s, cons
   }
 }
 
-/* out[i] += factor * sum of in[stride i + a], a in [a0, a1), for i in [0, n); `in` is the row's entry at column
- * stride * (first pooled column). */
-static void pool_row(ptrdiff_t n, int stride, int a0, int a1, real factor, const vec *in, vec *out)
+/* out[i] += factor * sum of in[stride i + a], a in [a0, a1), for i in [0, n). */
+static void pool_row_any(ptrdiff_t n, int stride, int a0, int a1, real factor, const vec *in, vec *out)
 {
   for (ptrdiff_t i = 0; i < n; i++) {
     vec sum = in[i * stride + a0];
     for (int a = a0 + 1; a < a1; a++) sum += in[i * stride + a];
     out[i] += factor * sum;
   }
+}
+
+/* The same for stride 2, factor 1, and one or two entries. */
+static void pool_row_single(ptrdiff_t n, const vec *in, vec *out)
+{
+  for (ptrdiff_t i = 0; i < n; i++) out[i] += in[2 * i];
+}
+
+static void pool_row_pairs(ptrdiff_t n, const vec *in, vec *out)
+{
+  for (ptrdiff_t i = 0; i < n; i++) out[i] += in[2 * i] + in[2 * i + 1];
+}
+
+static void pool_row(ptrdiff_t n, int stride, int a0, int a1, real factor, const vec *in, vec *out)
+{
+  if (stride == 2 && factor == 1 && a1 - a0 == 1)
+    pool_row_single(n, in + a0, out);
+  else if (stride == 2 && factor == 1 && a1 - a0 == 2)
+    pool_row_pairs(n, in + a0, out);
+  else
+    pool_row_any(n, stride, a0, a1, factor, in, out);
 }
 
 static vec sum_row(ptrdiff_t n, const vec *in)

@@ -4,6 +4,7 @@
 #include "kernel/plane_run.h"
 
 #include "kernel/plane_dual.h"
+#include "kernel/plane_fused.h"
 #include "kernel/plane_rows.h"
 
 #define NKE_PASTE2(a, b) a##b
@@ -21,17 +22,32 @@ typedef struct stage {
   const nke_plane_op *op;
   rect in, out;
   vec *row_s, *row_t;   /* output row */
-  vec *ring_s, *ring_u; /* conv: rows of box sums of S and S + T */
+  vec *ring_s, *ring_u; /* conv: rows of box sums of S and S + T, each after one vector of margin */
   int ring_rows, next;  /* next output row */
+  int box3;             /* conv: 3 x 3, stride 1, same */
+  int fused;            /* conv: done together with the activation after it, by this set of fused_loops, or -1 */
 } stage;
+
+/* Where one push of the step in hand adds to. */
+typedef struct sink {
+  int diagonal, y0, y1;           /* rows of the output that it takes */
+  int i0, i1, stride, a0, a1;     /* pooling: rows i of the next plane, their window's first and last row */
+  int column_stride, b0, b1;      /* the same for columns */
+  ptrdiff_t n, from;              /* columns of the next plane; first column of the row that they need */
+  real factor;
+  vec *s, *t;                     /* row i0 of the next plane */
+  int64_t pitch;
+} sink;
 
 typedef struct run {
   const nke_plane_job *job;
   const nke_plane_node *node;
   const nke_plane_step *step;
   stage *stages; /* one an operation of the node in hand */
+  sink *sinks;   /* one a push of the step in hand */
   vec **slots;   /* per node: its planes */
   vec *arena;    /* rows of the node in hand */
+  vec *zeros;    /* a row of zeros */
   double *scratch;
 } run;
 
@@ -51,9 +67,16 @@ static int64_t node_vectors(const nke_plane_plan *plan, const nke_plane_node *no
   for (int k = node->op_begin; k < node->op_end; k++) {
     const nke_plane_op *op = &plan->ops[k];
     n += 2 * (int64_t)op->out_w * groups;
-    if (op->kind == NKE_OP_CONV) n += 2 * (int64_t)op->out_w * ring_rows(op);
+    if (op->kind == NKE_OP_CONV) n += 2 * ((int64_t)op->out_w + 1) * ring_rows(op);
   }
   return n;
+}
+
+static int64_t zero_vectors(const nke_plane_plan *plan)
+{
+  int64_t widest = 0;
+  for (int k = 0; k < plan->n_ops; k++) widest = nke_max(widest, plan->ops[k].out_w);
+  return widest;
 }
 
 static int64_t slot_vectors(const nke_plane_node *node, int groups)
@@ -87,12 +110,17 @@ static int64_t stages_bytes(const nke_plane_plan *plan)
   return nke_ceil_div(plan->n_ops * (int64_t)sizeof(stage), 64) * 64;
 }
 
+static int64_t sinks_bytes(const nke_plane_schedule *schedule)
+{
+  return nke_ceil_div(schedule->most_pushes * (int64_t)sizeof(sink), 64) * 64;
+}
+
 /* The work space: pointers to the nodes' slots, stages, rows of the node in hand, scratch of generic duals, slots. */
 static int64_t work_bytes(const nke_plane_plan *plan, const nke_plane_schedule *schedule, int groups)
 {
-  int64_t vectors = arena_vectors(plan, groups);
+  int64_t vectors = arena_vectors(plan, groups) + zero_vectors(plan);
   for (int n = 0; n < plan->n_nodes; n++) vectors += schedule->slots[n] * slot_vectors(&plan->nodes[n], groups);
-  return slots_bytes(plan) + stages_bytes(plan) + vectors * (int64_t)sizeof(vec) +
+  return slots_bytes(plan) + stages_bytes(plan) + sinks_bytes(schedule) + vectors * (int64_t)sizeof(vec) +
          scratch_doubles(plan, groups) * (int64_t)sizeof(double);
 }
 
@@ -104,14 +132,37 @@ static void lay_out_work(run *r)
   at += slots_bytes(plan);
   r->stages = (stage *)(void *)at;
   at += stages_bytes(plan);
+  r->sinks = (sink *)(void *)at;
+  at += sinks_bytes(r->job->schedule);
   r->arena = (vec *)(void *)at;
   at += arena_vectors(plan, r->job->groups) * (int64_t)sizeof(vec);
+  r->zeros = (vec *)(void *)at;
+  memset(at, 0, (size_t)zero_vectors(plan) * sizeof(vec));
+  at += zero_vectors(plan) * (int64_t)sizeof(vec);
   r->scratch = (double *)(void *)at;
   at += scratch_doubles(plan, r->job->groups) * (int64_t)sizeof(double);
   for (int n = 0; n < plan->n_nodes; n++) {
     r->slots[n] = (vec *)(void *)at;
     at += r->job->schedule->slots[n] * slot_vectors(&plan->nodes[n], r->job->groups) * (int64_t)sizeof(vec);
   }
+}
+
+static int is_box3(const nke_plane_op *op)
+{
+  return op->kind == NKE_OP_CONV && op->filter_h == 3 && op->filter_w == 3 && op->stride_h == 1 && op->stride_w == 1 &&
+         op->pad_h == 1 && op->pad_w == 1 && op->in_h == op->out_h && op->in_w == op->out_w && !op->circular;
+}
+
+/* Which of fused_loops does convolution k of the node and the operation after it, or -1. */
+static int fused_set(const run *r, int k)
+{
+  const nke_plane_op *conv = &r->job->plan->ops[r->node->op_begin + k], *dual = conv + 1;
+  if (r->job->paired || r->node->op_begin + k + 1 >= r->node->op_end || !is_box3(conv) || dual->kind != NKE_OP_DUAL ||
+      dual->dual_kind != NKE_DUAL_ABRELU)
+    return -1;
+  if (conv->factor != 1 || conv->offset != 0 || dual->dual_param[0] != 0) return 2;
+  if (conv->ntk_out == NKE_NTK_SAME) return 0;
+  return dual->nonnegative ? 1 : 2;
 }
 
 /* Rectangles and row space of the node's operations for the step in hand. */
@@ -129,10 +180,12 @@ static void set_stages(run *r)
       dy /= g->op->stride_h;
       dx /= g->op->stride_w;
       g->ring_rows = ring_rows(g->op);
-      g->ring_s = at;
-      at += (int64_t)g->ring_rows * g->op->out_w;
-      g->ring_u = at;
-      at += (int64_t)g->ring_rows * g->op->out_w;
+      g->ring_s = at + 1;
+      at += (int64_t)g->ring_rows * (g->op->out_w + 1);
+      g->ring_u = at + 1;
+      at += (int64_t)g->ring_rows * (g->op->out_w + 1);
+      g->box3 = is_box3(g->op);
+      g->fused = fused_set(r, k);
     }
     g->out = rect_of(r->node->wrapped, g->op->out_h, g->op->out_w, dy, dx);
     g->next = g->out.y0;
@@ -150,14 +203,18 @@ static const vec *ntk_row(nke_plane_ntk ntk, const vec *s, const vec *t)
   return ntk == NKE_NTK_OWN ? t : ntk == NKE_NTK_SAME ? s : NULL;
 }
 
+static nke_status emit(run *r, int k);
+
 /* ---- convolution ---- */
+
+/* Where row y of a convolution's input is kept, relative to ring_s and ring_u. */
+static int64_t ring_at(const stage *g, int y) { return (int64_t)(y % g->ring_rows) * (g->op->out_w + 1); }
 
 static void conv_take(stage *g, int y, const vec *s, const vec *t)
 {
-  const int64_t at = (int64_t)(y % g->ring_rows) * g->op->out_w;
   const box b = {.x0 = g->in.x0, .x1 = g->in.x1, .o0 = g->out.x0, .o1 = g->out.x1, .filter = g->op->filter_w,
                  .stride = g->op->stride_w, .pad = g->op->pad_w, .period = g->op->circular ? g->op->in_w : 0};
-  box_row(&b, s, t, g->ring_s + at, g->ring_u + at);
+  box_row(&b, s, t, g->ring_s + ring_at(g, y), g->ring_u + ring_at(g, y));
 }
 
 /* Pass on output row g->next: the sum of its window's rows. */
@@ -173,24 +230,29 @@ static nke_status conv_emit(run *r, int k)
     int in = y * op->stride_h - op->pad_h + a;
     if (op->circular) in = ((in % op->in_h) + op->in_h) % op->in_h;
     if (in < g->in.y0 || in >= g->in.y1) continue;
-    const int64_t at = (int64_t)(in % g->ring_rows) * op->out_w;
-    add_row(n, g->ring_s + at, g->row_s);
-    if (own) add_row(n, g->ring_u + at, g->row_t);
+    add_row(n, g->ring_s + ring_at(g, in), g->row_s);
+    if (own) add_row(n, g->ring_u + ring_at(g, in), g->row_t);
   }
   affine_row(n, (real)op->factor, (real)op->offset, g->row_s);
   if (own) affine_row(n, (real)op->factor, (real)op->offset, g->row_t);
   return feed(r, k + 1, y, g->row_s, ntk_row(op->ntk_out, g->row_s, g->row_t));
 }
 
-static nke_status conv_feed(run *r, int k, int y, const vec *s, const vec *t)
+/* Pass on the rows that are complete once input row y is in the ring. */
+static nke_status conv_ready(run *r, int k, int y)
 {
   stage *g = &r->stages[k];
   nke_status st = NKE_OK;
-  conv_take(g, y, s, t);
   if (g->op->circular) return NKE_OK;
   while (st == NKE_OK && g->next < g->out.y1 && g->next * g->op->stride_h - g->op->pad_h + g->op->filter_h - 1 <= y)
-    st = conv_emit(r, k);
+    st = emit(r, k);
   return st;
+}
+
+static nke_status conv_feed(run *r, int k, int y, const vec *s, const vec *t)
+{
+  conv_take(&r->stages[k], y, s, t);
+  return conv_ready(r, k, y);
 }
 
 /* ---- pointwise operations ---- */
@@ -260,6 +322,27 @@ static nke_status pointwise_feed(run *r, int k, int y, const vec *s, const vec *
   return st == NKE_OK ? feed(r, k + 1, y, g->row_s, ntk_row(op->ntk_out, g->row_s, g->row_t)) : st;
 }
 
+/* The next output row of a convolution and its activation in one pass. */
+static nke_status fused_emit(run *r, int k)
+{
+  stage *g = &r->stages[k], *dual = g + 1, *next = g + 2;
+  const int y = g->next++, summed = k + 2 < r->node->op_end - r->node->op_begin && next->op->kind == NKE_OP_CONV && next->box3;
+  fused_row f = {.n = g->out.x1 - g->out.x0, .factor = (real)g->op->factor, .offset = (real)g->op->offset,
+                 .beta = (real)dual->op->dual_param[0],
+                 .tables = tables_at(r, dual->op, y, g->out.x0, y + g->out.dy, g->out.x0 + g->out.dx)};
+  for (int a = 0; a < 3; a++) {
+    const int in = y - 1 + a, inside = in >= g->in.y0 && in < g->in.y1;
+    f.s[a] = inside ? g->ring_s + ring_at(g, in) : r->zeros;
+    f.u[a] = inside && g->op->ntk_out == NKE_NTK_OWN ? g->ring_u + ring_at(g, in) : f.s[a];
+  }
+  f.out_s = summed ? next->ring_s + ring_at(next, y) : dual->row_s;
+  f.out_u = summed ? next->ring_u + ring_at(next, y) : dual->row_t;
+  fused_loops[g->fused][summed](&f);
+  return summed ? conv_ready(r, k + 2, y) : feed(r, k + 2, y, dual->row_s, dual->row_t);
+}
+
+static nke_status emit(run *r, int k) { return r->stages[k].fused >= 0 ? fused_emit(r, k) : conv_emit(r, k); }
+
 static nke_status linear_feed(run *r, int k, int y, const vec *s, const vec *t)
 {
   stage *g = &r->stages[k];
@@ -288,38 +371,54 @@ static view view_slot(const run *r, int n, int slot, int dy, int dx)
                 .stride = (int64_t)(c.x1 - c.x0) * groups};
 }
 
-/* Add row y of the node's output (its columns from column x0 on) to the planes that gather from it. */
-static void pool_push(const run *r, const nke_plane_edge *edge, const nke_plane_push *push, int y, int x0, const vec *s,
-                      const vec *t)
-{
-  const nke_plane_node *to = &r->job->plan->nodes[edge->to];
-  const view v = view_slot(r, edge->to, push->slot, push->to_dy, push->to_dx);
-  const rect c = rect_of(0, to->in_h, to->in_w, push->to_dy, push->to_dx);
-  const int ey = push->dy - edge->stride_h * push->to_dy, ex = push->dx - edge->stride_w * push->to_dx;
-  const int a0 = nke_plane_begin(ex), a1 = nke_plane_end(edge->window_w, ex);
-  const ptrdiff_t n = (ptrdiff_t)(c.x1 - c.x0) * r->job->groups, from = (ptrdiff_t)edge->stride_w * c.x0 - x0;
-  for (int i = c.y0; i < c.y1; i++) {
-    const int a = y - edge->stride_h * i;
-    if (a < nke_plane_begin(ey) || a >= nke_plane_end(edge->window_h, ey)) continue;
-    const int64_t at = (i - v.y0) * v.stride + (c.x0 - v.x0) * r->job->groups;
-    pool_row(n, edge->stride_w, a0, a1, (real)edge->factor, s + from, v.s + at);
-    if (t) pool_row(n, edge->stride_w, a0, a1, (real)edge->factor, t + from, v.t + at);
-  }
-}
-
-static void push_row(const run *r, const nke_plane_push *push, int y, const vec *s, const vec *t)
+/* What push p of the step adds to, given the slot's view. */
+static sink make_sink(const run *r, const nke_plane_push *push)
 {
   const nke_plane_edge *edge = &r->node->edge[push->edge];
+  const nke_plane_node *to = &r->job->plan->nodes[edge->to];
+  const int groups = r->job->groups;
+  const view v = view_slot(r, edge->to, push->slot, push->to_dy, push->to_dx);
+  const rect in = rect_of(0, r->node->out_h, r->node->out_w, push->dy, push->dx);
   const rect all = rect_of(r->node->wrapped, r->node->out_h, r->node->out_w, push->dy, push->dx);
-  const rect c = rect_of(0, r->node->out_h, r->node->out_w, push->dy, push->dx);
-  if (y < c.y0 || y >= c.y1) return;
-  if (edge->kind == NKE_EDGE_POOL) {
-    pool_push(r, edge, push, y, all.x0, s, t);
+  sink k = {.y0 = in.y0, .y1 = in.y1, .factor = (real)edge->factor, .s = v.s, .t = v.t, .pitch = v.stride};
+  if (edge->kind == NKE_EDGE_DIAGONAL) {
+    k.diagonal = 1;
+    k.n = in.x1 - in.x0;
+    return k;
+  }
+  const rect c = rect_of(0, to->in_h, to->in_w, push->to_dy, push->to_dx);
+  const int ey = push->dy - edge->stride_h * push->to_dy, ex = push->dx - edge->stride_w * push->to_dx;
+  k.i0 = c.y0;
+  k.i1 = c.y1;
+  k.stride = edge->stride_h;
+  k.a0 = nke_plane_begin(ey);
+  k.a1 = nke_plane_end(edge->window_h, ey);
+  k.column_stride = edge->stride_w;
+  k.b0 = nke_plane_begin(ex);
+  k.b1 = nke_plane_end(edge->window_w, ex);
+  k.n = (ptrdiff_t)(c.x1 - c.x0) * groups;
+  k.from = (ptrdiff_t)edge->stride_w * c.x0 - all.x0;
+  const int64_t at = (c.y0 - v.y0) * v.stride + (c.x0 - v.x0) * groups;
+  k.s += at;
+  k.t += at;
+  return k;
+}
+
+/* Row y of the node's output into the rows i of the next plane with y = stride i + a, a in [a0, a1). */
+static void push_row(const sink *k, int y, const vec *s, const vec *t)
+{
+  if (y < k->y0 || y >= k->y1) return;
+  if (k->diagonal) {
+    *k->s += sum_row(k->n, s);
+    if (t) *k->t += sum_row(k->n, t);
     return;
   }
-  const view v = view_slot(r, edge->to, push->slot, 0, 0);
-  *v.s += sum_row(c.x1 - c.x0, s);
-  if (t) *v.t += sum_row(c.x1 - c.x0, t);
+  for (int i = y >= k->a0 ? (y - k->a0) / k->stride : -1; i >= k->i0 && y - k->stride * i < k->a1; i--) {
+    if (i >= k->i1) continue;
+    const int64_t at = (i - k->i0) * k->pitch;
+    pool_row(k->n, k->column_stride, k->b0, k->b1, k->factor, s + k->from, k->s + at);
+    if (t) pool_row(k->n, k->column_stride, k->b0, k->b1, k->factor, t + k->from, k->t + at);
+  }
 }
 
 static void clear_slot(const run *r, const nke_plane_push *push)
@@ -355,7 +454,8 @@ static nke_status feed(run *r, int k, int y, const vec *s, const vec *t)
       case NKE_OP_NORMALIZE:
       case NKE_OP_DUAL: return pointwise_feed(r, k, y, s, t);
     }
-  for (int p = r->step->push_begin; p < r->step->push_end; p++) push_row(r, &r->job->schedule->pushes[p], y, s, t);
+  const int pushes = r->step->push_end - r->step->push_begin;
+  for (int p = 0; p < pushes; p++) push_row(&r->sinks[p], y, s, t);
   if (r->node->n_edges == 0) output_row(r, s, t);
   return NKE_OK;
 }
@@ -382,24 +482,62 @@ static const vec *source_row(const run *r, const rect *c, int y)
   return r->arena;
 }
 
+/* Input row y straight into the ring of a first convolution 3 x 3. */
+static nke_status source_to_ring(run *r, const rect *c, int y)
+{
+  const nke_plane_job *job = r->job;
+  stage *g = &r->stages[0];
+  const int64_t first = ((int64_t)y * r->node->in_w + c->x0) * 3;
+  const int64_t second = ((int64_t)(y + c->dy) * r->node->in_w + c->x0 + c->dx) * 3;
+  input_box_row(c->x1 - c->x0, (const real *)job->first_image + first, (const vec *)job->second_image + second,
+                g->ring_s + ring_at(g, y));
+  return conv_ready(r, 0, y);
+}
+
+/* Rows of the data's kernel through node 0. */
+static nke_status run_source(run *r, const rect *c)
+{
+  nke_status st = NKE_OK;
+  const int direct = !r->job->paired && r->node->op_end > r->node->op_begin && r->stages[0].op->kind == NKE_OP_CONV &&
+                     r->stages[0].box3 && r->job->plan->input.channels == 3;
+  for (int y = c->y0; y < c->y1 && st == NKE_OK; y++) {
+    if (direct) {
+      st = source_to_ring(r, c, y);
+    } else {
+      const vec *s = source_row(r, c, y);
+      st = feed(r, 0, y, s, ntk_row(r->node->ntk_in, s, NULL));
+    }
+  }
+  return st;
+}
+
+static nke_status run_slot(run *r, const rect *c)
+{
+  nke_status st = NKE_OK;
+  const view v = view_slot(r, r->step->node, r->step->slot, r->step->dy, r->step->dx);
+  for (int y = c->y0; y < c->y1 && st == NKE_OK; y++) {
+    const vec *s = v.s + (y - v.y0) * v.stride, *t = v.t + (y - v.y0) * v.stride;
+    st = feed(r, 0, y, s, ntk_row(r->node->ntk_in, s, t));
+  }
+  return st;
+}
+
 static nke_status run_step(run *r, const nke_plane_step *step)
 {
   nke_status st = NKE_OK;
   r->step = step;
   r->node = &r->job->plan->nodes[step->node];
   set_stages(r);
-  for (int p = step->push_begin; p < step->push_end; p++)
-    if (r->job->schedule->pushes[p].first) clear_slot(r, &r->job->schedule->pushes[p]);
-  const rect c = rect_of(r->node->wrapped, r->node->in_h, r->node->in_w, step->dy, step->dx);
-  const view v = step->slot < 0 ? (view){0} : view_slot(r, step->node, step->slot, step->dy, step->dx);
-  for (int y = c.y0; y < c.y1 && st == NKE_OK; y++) {
-    const vec *s = step->slot < 0 ? source_row(r, &c, y) : v.s + (y - v.y0) * v.stride;
-    const vec *t = step->slot < 0 ? NULL : v.t + (y - v.y0) * v.stride;
-    st = feed(r, 0, y, s, ntk_row(r->node->ntk_in, s, t));
+  for (int p = step->push_begin; p < step->push_end; p++) {
+    const nke_plane_push *push = &r->job->schedule->pushes[p];
+    if (push->first) clear_slot(r, push);
+    r->sinks[p - step->push_begin] = make_sink(r, push);
   }
+  const rect c = rect_of(r->node->wrapped, r->node->in_h, r->node->in_w, step->dy, step->dx);
+  st = step->slot < 0 ? run_source(r, &c) : run_slot(r, &c);
   for (int k = 0; k < r->node->op_end - r->node->op_begin && st == NKE_OK; k++)
     if (r->stages[k].op->kind == NKE_OP_CONV)
-      while (st == NKE_OK && r->stages[k].next < r->stages[k].out.y1) st = conv_emit(r, k);
+      while (st == NKE_OK && r->stages[k].next < r->stages[k].out.y1) st = emit(r, k);
   return st;
 }
 

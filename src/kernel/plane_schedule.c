@@ -206,6 +206,7 @@ static void record_step(planner *p, int n, int cy, int cx)
   const int end = p->out->n_pushes;
   p->out->steps[p->out->n_steps++] = (nke_plane_step){.node = n, .dy = cy, .dx = cx, .slot = n == 0 ? -1 : p->slot[n][at],
                                                       .push_begin = begin, .push_end = end};
+  if (end - begin > p->out->most_pushes) p->out->most_pushes = end - begin;
   if (n > 0) p->free_slots[n][p->n_free[n]++] = p->slot[n][at];
   for (int k = begin; k < end; k++) {
     const nke_plane_push push = p->out->pushes[k];

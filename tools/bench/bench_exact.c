@@ -1,6 +1,7 @@
 /* Milliseconds of one core for a pair's exact NNGP and NTK on 32 x 32 x 3 images, for every instruction set of this CPU,
  * and the share of the machine's rate of additions and fused multiply-adds that the counted operations reach.
- * Usage: bench_exact [PRESET [ACTIVATION [PAIRS]]], default: myrtle5, 7 and 10 with relu and gelu, 64 pairs. CPU time. */
+ * Usage: bench_exact [PRESET [ACTIVATION [PAIRS [VARIANTS]]]], default: myrtle5, 7 and 10 with relu and gelu, 64 pairs, all
+ * variants. CPU time. */
 #include "base/memory.h"
 #include "base/rng.h"
 #include "kernel/exact.h"
@@ -33,7 +34,7 @@ static nke_status time_variant(nke_exact *exact, const char *name, const char *a
   return NKE_OK;
 }
 
-static nke_status bench(const char *name, const char *act_name, int64_t pairs)
+static nke_status bench(const char *name, const char *act_name, int64_t pairs, int variants)
 {
   nke_status st = NKE_OK;
   nke_activation act;
@@ -53,7 +54,7 @@ static nke_status bench(const char *name, const char *act_name, int64_t pairs)
   const double start = cpu_seconds();
   NKE_TRY(nke_exact_norms(exact, rows, x, norms));
   printf("%-9s %-6s norms       %8.3f ms an image\n", name, act_name, 1e3 * (cpu_seconds() - start) / (double)rows);
-  for (int v = 0; nke_exact_choose_variant(exact, v) == NKE_OK; v++)
+  for (int v = 0; v < variants && nke_exact_choose_variant(exact, v) == NKE_OK; v++)
     NKE_TRY(time_variant(exact, name, act_name, pairs, x, norms, k));
 done:
   nke_free(x);
@@ -68,9 +69,10 @@ static nke_status run(int argc, char **argv)
 {
   static const char *const presets[] = {"myrtle5", "myrtle7", "myrtle10"}, *const acts[] = {"relu", "gelu"};
   const int64_t pairs = argc > 3 ? atoll(argv[3]) : 64;
-  if (argc > 1) return bench(argv[1], argc > 2 ? argv[2] : "relu", pairs);
+  const int variants = argc > 4 ? atoi(argv[4]) : 3;
+  if (argc > 1) return bench(argv[1], argc > 2 ? argv[2] : "relu", pairs, variants);
   nke_status st = NKE_OK;
-  for (int k = 0; k < 6 && st == NKE_OK; k++) st = bench(presets[k % 3], acts[k / 3], pairs);
+  for (int k = 0; k < 6 && st == NKE_OK; k++) st = bench(presets[k % 3], acts[k / 3], pairs, variants);
   return st;
 }
 
