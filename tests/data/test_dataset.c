@@ -129,6 +129,57 @@ static void test_row_lists(void **state)
   nke_free(v);
 }
 
+/* A filter that changes nothing and counts the chunks that are read. */
+enum { COUNTING_FILTER = 300 };
+static int64_t chunks_read;
+
+static size_t count_chunk(unsigned flags, size_t n, const unsigned *values_, size_t bytes, size_t *room, void **buffer)
+{
+  (void)n, (void)values_, (void)room, (void)buffer;
+  if (flags & H5Z_FLAG_REVERSE) chunks_read++;
+  return bytes;
+}
+
+/* A sweep in blocks of rows with gaps, over chunks of a few columns, unpacks every chunk once. */
+static void test_each_chunk_is_unpacked_once(void **state)
+{
+  (void)state;
+  enum { N = 20000, D = 40, CHUNK_ROWS = 7000, CHUNK_COLUMNS = 3, BLOCK = 640 }; /* a band: twice HDF5's own cache */
+  int rank;
+  char path[512];
+  const H5Z_class2_t filter = {H5Z_CLASS_T_VERS, COUNTING_FILTER, 1, 1, "count", NULL, NULL, count_chunk};
+  H5Zregister(&filter);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  sample_path("count.h5", path);
+  double *v = values(N * D), *x = values(BLOCK * D);
+  if (rank == 0) {
+    const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t space = H5Screate_simple(2, (hsize_t[]){N, D}, NULL), layout = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(layout, 2, (hsize_t[]){CHUNK_ROWS, CHUNK_COLUMNS});
+    H5Pset_filter(layout, COUNTING_FILTER, H5Z_FLAG_MANDATORY, 0, NULL);
+    const hid_t set = H5Dcreate2(file, "/x", H5T_IEEE_F64LE, space, H5P_DEFAULT, layout, H5P_DEFAULT);
+    assert_true(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) >= 0);
+    H5Dclose(set);
+    H5Pclose(layout);
+    H5Sclose(space);
+    H5Fclose(file);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  nke_dataset *d = open_good("count.h5", "/x", NULL);
+  chunks_read = 0;
+  for (int64_t first = 0; first < N; first += BLOCK) {
+    int64_t rows[BLOCK], n = 0;
+    for (int64_t i = first; i < first + BLOCK && i < N; i++)
+      if (i % 10 != 3) rows[n++] = i;
+    assert_int_equal(nke_dataset_read(d, n, rows, x, NULL), NKE_OK);
+    assert_true(x[0] == v[rows[0] * D] && x[n * D - 1] == v[rows[n - 1] * D + D - 1]);
+  }
+  assert_int_equal(chunks_read, 3 * 14);
+  nke_dataset_close(&d);
+  nke_free(x);
+  nke_free(v);
+}
+
 static void assert_refused(const char *name, const char *x, const char *y, int64_t begin, int64_t end,
                            nke_status expected, const char *word)
 {
@@ -285,6 +336,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(test_every_type),
   cmocka_unit_test(test_shapes),
   cmocka_unit_test(test_row_lists),
+  cmocka_unit_test(test_each_chunk_is_unpacked_once),
   cmocka_unit_test(test_refusals),
   cmocka_unit_test(test_bad_numbers_are_named),
   cmocka_unit_test(test_damaged_files),
