@@ -75,7 +75,7 @@ typedef struct nke_config_run {
 
 typedef struct nke_config_augment {
   int64_t copies; /* each training row appears so many times, first as it is */
-  bool flip;
+  int flip; /* mirrored left-right at random */
   int64_t shift; /* pixels, each way */
 } nke_config_augment;
 
