@@ -1,0 +1,76 @@
+#include "solve/library.h"
+
+#include "base/memory.h"
+#include "solve/petsc_status.h"
+
+#include <petscsys.h>
+#include <stdio.h>
+
+static char last_error[NKE_ERROR_CHARS / 2];
+static PetscLogEvent events[NKE_EVENT_COUNT];
+
+/* Keeps the text of the first error and prints nothing; the code travels back through PETSc's own checks. */
+static PetscErrorCode remember(MPI_Comm comm, int line, const char *function, const char *file, PetscErrorCode code,
+                               PetscErrorType type, const char *message, void *context)
+{
+  (void)comm, (void)line, (void)function, (void)file, (void)context;
+  if (type == PETSC_ERROR_INITIAL) snprintf(last_error, sizeof last_error, "%s", message ? message : "no message");
+  return code;
+}
+
+nke_status nke_petsc_fail(nke_status failure, const char *what)
+{
+  return nke_fail(failure, "PETSc: %s (in %.60s)", last_error[0] ? last_error : "failed", what);
+}
+
+static nke_status register_events(void)
+{
+  static const char *const name[NKE_EVENT_COUNT] = {"nkeFactor", "nkeBackSolve", "nkeProduct", "nkeEigen"};
+  nke_status st = NKE_OK;
+  PetscClassId class;
+  NKE_TRY_PETSC(PetscClassIdRegister("nke", &class));
+  for (int e = 0; e < NKE_EVENT_COUNT; e++) NKE_TRY_PETSC(PetscLogEventRegister(name[e], class, &events[e]));
+done:
+  return st;
+}
+
+nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
+{
+  static char program[] = "nke", no_handler[] = "-no_signal_handler", no_file[] = "-skip_petscrc";
+  nke_status st = NKE_OK;
+  char **all = NULL;
+  int count = 3;
+  NKE_TRY(nke_alloc(argc + 4, sizeof *all, "PETSc options", &all));
+  all[0] = program;
+  all[1] = no_handler;
+  all[2] = no_file;
+  for (int i = 0; i < argc; i++) all[count++] = argv[i];
+  all[count] = NULL;
+  PETSC_COMM_WORLD = comm;
+  NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscInitialize(&count, &all, NULL, NULL));
+  NKE_TRY_PETSC(PetscPushErrorHandler(remember, NULL));
+  NKE_TRY(register_events());
+done:
+  nke_free(all);
+  return nke_agree(comm, st);
+}
+
+void nke_solve_finalize(void)
+{
+  PetscBool running = PETSC_FALSE;
+  PetscInitialized(&running);
+  if (!running) return;
+  PetscPopErrorHandler();
+  PetscFinalize();
+}
+
+void nke_event_begin(nke_solve_event event)
+{
+  PetscLogEventBegin(events[event], 0, 0, 0, 0);
+}
+
+void nke_event_end(nke_solve_event event, double flops)
+{
+  PetscLogFlops(flops);
+  PetscLogEventEnd(events[event], 0, 0, 0, 0);
+}

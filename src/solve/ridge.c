@@ -1,0 +1,113 @@
+#include "solve/ridge.h"
+
+#include "base/memory.h"
+#include "solve/condition.h"
+#include "solve/petsc_status.h"
+#include "solve/scalapack.h"
+#include "solve/symmetric.h"
+
+#include <string.h>
+
+/* What the shifts of a path share. */
+typedef struct ridge {
+  const nke_bcmat *a;
+  nke_bcmat *factor;
+  nke_blacs blacs;
+  nke_stats *stats;
+} ridge;
+
+static nke_status ridge_init(const nke_bcmat *a, nke_stats *stats, ridge *r)
+{
+  nke_status st = NKE_OK;
+  *r = (ridge){.a = a, .stats = stats};
+  NKE_TRY(nke_bcmat_create(a->grid.comm, a->rows, a->cols, a->nb, &r->factor));
+  NKE_TRY(nke_agree(a->grid.comm, nke_blacs_init(&a->grid, &r->blacs)));
+done:
+  return st;
+}
+
+static void ridge_clear(ridge *r)
+{
+  nke_blacs_clear(&r->blacs);
+  nke_bcmat_destroy(&r->factor);
+}
+
+static void add_to_diagonal(nke_bcmat *a, double shift)
+{
+  const nke_grid *g = &a->grid;
+  for (int64_t j = 0; j < a->cols_loc; j++) {
+    const int64_t i = nke_bc_global(j, a->nb, g->npcol, g->mycol);
+    if (nke_bc_owner(i, a->nb, g->nprow) == g->myrow) a->a[nke_bc_local(i, a->nb, g->nprow) + j * a->ld] += shift;
+  }
+}
+
+/* The factor solves for the condition estimate: y <- (L L')^-1 y. */
+static nke_status invert(void *context, double *y)
+{
+  const ridge *r = context;
+  return nke_scalapack_backsolve(&r->blacs, r->factor, 1, y);
+}
+
+static void count_flops(const ridge *r, int k)
+{
+  const double n = (double)r->a->rows;
+  if (r->stats) r->stats->flops[NKE_STAGE_SOLVE] += (n * n * n / 3 + 4 * n * n * k) / r->a->grid.size;
+}
+
+static nke_status solve_shift(ridge *r, double shift, int k, const double *b, double *x, nke_ridge_info *info)
+{
+  nke_status st = NKE_OK;
+  double norm, inverse_norm;
+  *info = (nke_ridge_info){.shift = shift};
+  memcpy(r->factor->a, r->a->a, (size_t)(r->a->ld * r->a->cols_loc) * sizeof *r->a->a);
+  add_to_diagonal(r->factor, shift);
+  NKE_TRY(nke_scalapack_cholesky(&r->blacs, r->factor));
+  memcpy(x, b, (size_t)(r->a->rows * k) * sizeof *x);
+  NKE_TRY(nke_scalapack_backsolve(&r->blacs, r->factor, k, x));
+  NKE_TRY(nke_symmetric_residual(r->a, shift, k, b, x, &info->residual));
+  NKE_TRY(nke_symmetric_norm1(r->a, shift, &norm));
+  NKE_TRY(nke_norm1_estimate(r->a->grid.comm, r->a->rows, invert, r, &inverse_norm));
+  info->condition = norm * inverse_norm;
+  count_flops(r, k);
+done:
+  return st;
+}
+
+nke_status nke_ridge_solve(const nke_bcmat *a, double shift, int k, const double *b, nke_stats *stats, double *x,
+                           nke_ridge_info *info)
+{
+  nke_status st = NKE_OK;
+  ridge r;
+  NKE_TRY(ridge_init(a, stats, &r));
+  NKE_TRY(solve_shift(&r, shift, k, b, x, info));
+done:
+  ridge_clear(&r);
+  return st;
+}
+
+nke_status nke_ridge_path(const nke_bcmat *a, double scale, int count, const double *lambda, int k, const double *b,
+                          nke_stats *stats, nke_ridge_visit *visit, void *context)
+{
+  nke_status st = NKE_OK;
+  ridge r;
+  nke_ridge_info info;
+  double *x = NULL;
+  NKE_TRY(ridge_init(a, stats, &r));
+  NKE_TRY(nke_agree(a->grid.comm, nke_alloc(a->rows * k, sizeof *x, "solution", &x)));
+  for (int i = 0; i < count; i++) {
+    const nke_status solved = solve_shift(&r, lambda[i] * scale, k, b, x, &info);
+    if (solved != NKE_OK && solved != NKE_ERR_NUMERIC) NKE_TRY(solved);
+    NKE_TRY(visit(context, i, solved, solved == NKE_OK ? "" : nke_error_text(), x, &info));
+  }
+done:
+  nke_free(x);
+  ridge_clear(&r);
+  return st;
+}
+
+int64_t nke_ridge_bytes(const nke_grid *grid, int64_t rows, int k)
+{
+  const int64_t nb = nke_bc_block_size(rows);
+  const int64_t part = nke_bc_count(rows, nb, grid->nprow, grid->myrow) * nke_bc_count(rows, nb, grid->npcol, grid->mycol);
+  return 8 * (part + 2 * rows * k + 4 * rows);
+}

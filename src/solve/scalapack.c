@@ -1,0 +1,112 @@
+#include "solve/scalapack.h"
+
+#include "base/memory.h"
+#include "solve/petsc_status.h"
+
+#include <string.h>
+
+/* Debian's ScaLAPACK has no header. */
+int Csys2blacs_handle(MPI_Comm comm);
+void Cfree_blacs_system_handle(int handle);
+void Cblacs_gridinit(int *context, const char *order, int nprow, int npcol);
+void Cblacs_gridexit(int context);
+void pdpotrf_(const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca, int *info);
+void pdpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, const int *ia, const int *ja,
+              const int *desca, double *b, const int *ib, const int *jb, const int *descb, int *info);
+
+static const int one = 1;
+
+/* What ScaLAPACK wants to know of a matrix: type 1 (dense), context, sizes, blocks, source (0, 0), leading dimension. */
+typedef struct descriptor {
+  int d[9];
+} descriptor;
+
+static descriptor describe(const nke_blacs *blacs, const nke_bcmat *a, int64_t row_block, int64_t col_block)
+{
+  return (descriptor){
+      {1, blacs->context, (int)a->rows, (int)a->cols, (int)row_block, (int)col_block, 0, 0, (int)a->ld}};
+}
+
+nke_status nke_blacs_init(const nke_grid *grid, nke_blacs *b)
+{
+  b->handle = Csys2blacs_handle(grid->comm);
+  b->context = b->handle;
+  Cblacs_gridinit(&b->context, "R", grid->nprow, grid->npcol);
+  if (b->context >= 0) return NKE_OK;
+  return nke_fail(NKE_ERR_INTERNAL, "BLACS: no %d x %d grid", grid->nprow, grid->npcol);
+}
+
+void nke_blacs_clear(nke_blacs *b)
+{
+  if (b->context == 0 && b->handle == 0) return;
+  if (b->context >= 0) Cblacs_gridexit(b->context);
+  Cfree_blacs_system_handle(b->handle);
+  *b = (nke_blacs){0};
+}
+
+nke_status nke_scalapack_cholesky(const nke_blacs *blacs, nke_bcmat *a)
+{
+  nke_status st = NKE_OK;
+  const descriptor d = describe(blacs, a, a->nb, a->nb);
+  const int n = (int)a->rows;
+  const double order = (double)n;
+  int info = 0;
+  nke_event_begin(NKE_EVENT_FACTOR);
+  pdpotrf_("L", &n, a->a, &one, &one, d.d, &info);
+  nke_event_end(NKE_EVENT_FACTOR, order * order * order / 3 / a->grid.size);
+  NKE_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &info, 1, MPI_INT, MPI_MAX, a->grid.comm));
+  if (info > 0) st = nke_fail(NKE_ERR_NUMERIC, "not positive definite: the leading minor of order %d of %d fails", info, n);
+  if (info < 0) st = nke_fail(NKE_ERR_INTERNAL, "pdpotrf: argument %d", -info);
+done:
+  return st;
+}
+
+/* A right-hand side [rows x k] in the factor's row blocks, its columns dealt evenly over the grid's columns. */
+typedef struct rhs {
+  nke_bcmat b;
+  int64_t col_block;
+} rhs;
+
+/* Copy between the local part and the replicated row-major x, in either direction. */
+static void copy_rhs(rhs *r, double *x, int to_local)
+{
+  const nke_grid *g = &r->b.grid;
+  for (int64_t j = 0; j < r->b.cols_loc; j++)
+    for (int64_t i = 0; i < r->b.rows_loc; i++) {
+      double *outer = x + nke_bc_global(i, r->b.nb, g->nprow, g->myrow) * r->b.cols +
+                      nke_bc_global(j, r->col_block, g->npcol, g->mycol);
+      double *inner = r->b.a + i + j * r->b.ld;
+      if (to_local)
+        *inner = *outer;
+      else
+        *outer = *inner;
+    }
+}
+
+nke_status nke_scalapack_backsolve(const nke_blacs *blacs, const nke_bcmat *factor, int k, double *x)
+{
+  nke_status st = NKE_OK;
+  const nke_grid *g = &factor->grid;
+  const int n = (int)factor->rows;
+  rhs r = {.b = *factor, .col_block = nke_ceil_div(k, g->npcol)};
+  int info = 0, count = 0;
+  r.b.cols = k;
+  r.b.cols_loc = nke_bc_count(k, r.col_block, g->npcol, g->mycol);
+  r.b.a = NULL;
+  st = nke_to_int(factor->rows * k, "entries of a right-hand side", &count);
+  if (st == NKE_OK) st = nke_alloc(r.b.ld * r.b.cols_loc, sizeof *r.b.a, "right-hand side", &r.b.a);
+  NKE_TRY(nke_agree(g->comm, st));
+  copy_rhs(&r, x, 1);
+  const descriptor da = describe(blacs, factor, factor->nb, factor->nb);
+  const descriptor db = describe(blacs, &r.b, factor->nb, r.col_block);
+  nke_event_begin(NKE_EVENT_BACKSOLVE);
+  pdpotrs_("L", &n, &k, factor->a, &one, &one, da.d, r.b.a, &one, &one, db.d, &info);
+  nke_event_end(NKE_EVENT_BACKSOLVE, 2.0 * n * n * k / g->size);
+  memset(x, 0, (size_t)count * sizeof *x);
+  copy_rhs(&r, x, 0);
+  NKE_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, x, count, MPI_DOUBLE, MPI_SUM, g->comm)); /* one owner each: exact */
+  if (info != 0) st = nke_fail(NKE_ERR_INTERNAL, "pdpotrs: argument %d", -info);
+done:
+  nke_free(r.b.a);
+  return st;
+}

@@ -1,0 +1,23 @@
+/* ScaLAPACK on block-cyclic matrices: the factor of A + s I, and solves with it. The only place for its calls. */
+#ifndef NKE_SOLVE_SCALAPACK_H
+#define NKE_SOLVE_SCALAPACK_H
+
+#include "dist/blockcyclic.h"
+
+/* A BLACS context on a matrix's grid. */
+typedef struct nke_blacs {
+  int handle, context;
+} nke_blacs;
+
+nke_status nke_blacs_init(const nke_grid *grid, nke_blacs *b); /* collective */
+void nke_blacs_clear(nke_blacs *b);                            /* collective; safe on zeros */
+
+/* Lower Cholesky factor in place, from the lower triangle. Collective.
+ * NKE_ERR_NUMERIC, on all ranks, naming the first leading minor that is not positive. Cost: rows^3 / 3 flops. */
+nke_status nke_scalapack_cholesky(const nke_blacs *blacs, nke_bcmat *a);
+
+/* x <- (L L')^-1 x with the factor L; x: row-major [rows, k], the same on every rank before and after. Collective.
+ * Cost: 2 rows^2 k flops over all ranks and one allreduce of rows k doubles. */
+nke_status nke_scalapack_backsolve(const nke_blacs *blacs, const nke_bcmat *factor, int k, double *x);
+
+#endif
