@@ -59,9 +59,10 @@ nke_status nke_h5file_write(nke_h5file *file, const char *name, nke_h5type type,
 nke_status nke_h5file_read(nke_h5file *file, const char *name, nke_h5type type, int rank, const int64_t *start,
                            const int64_t *count, void *data);
 
-/* A small array that every rank holds: created and written by rank 0's values; read by rank 0 and broadcast into *data,
- * allocated here (the caller frees it with nke_free). dims: expected on entry, -1 = any, actual on return.
- * NKE_ERR_DATA, with the word `corrupt`, where the stored shape differs or the size passes `max_bytes`. */
+/* A small array that every rank holds: created and written with rank 0's values and their checksum; read by rank 0, in
+ * the type it was put in, and broadcast into *data, allocated here (the caller frees it with nke_free). dims: expected on
+ * entry, -1 = any, actual on return. NKE_ERR_DATA, with the word `corrupt`, where the stored shape or the checksum
+ * differs or the size passes `max_bytes`. */
 nke_status nke_h5file_put(nke_h5file *file, const char *name, nke_h5type type, int rank, const int64_t *dims,
                           const void *data);
 nke_status nke_h5file_get(nke_h5file *file, const char *name, nke_h5type type, int rank, int64_t *dims,

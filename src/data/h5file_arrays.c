@@ -5,6 +5,7 @@
 #include "data/h5file_impl.h"
 
 #include <string.h>
+#include <zlib.h>
 
 static hid_t memory_type(nke_h5type type)
 {
@@ -165,6 +166,20 @@ nke_status nke_h5file_read(nke_h5file *f, const char *name, nke_h5type type, int
   return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: row %lld and on cannot be read", f->path, name, (long long)start[0]);
 }
 
+static const char checksum_key[] = "crc32";
+
+static int64_t checksum(int64_t bytes, const void *data)
+{
+  return (int64_t)crc32_z(crc32_z(0, NULL, 0), data, (size_t)bytes);
+}
+
+static int64_t array_bytes(nke_h5type type, int rank, const int64_t *dims)
+{
+  int64_t bytes = type_bytes(type);
+  for (int i = 0; i < rank; i++) bytes *= dims[i];
+  return bytes;
+}
+
 nke_status nke_h5file_put(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *dims,
                           const void *data)
 {
@@ -172,7 +187,10 @@ nke_status nke_h5file_put(nke_h5file *f, const char *name, nke_h5type type, int 
   nke_status st = nke_h5file_create_dataset(f, name, type, rank, dims, NULL);
   if (st != NKE_OK) return st;
   if (f->rank == 0) st = nke_h5file_write(f, name, type, rank, start, dims, data);
-  return nke_agree(f->comm, st);
+  st = nke_agree(f->comm, st);
+  if (st != NKE_OK) return st;
+  const int64_t sum = f->rank == 0 ? checksum(array_bytes(type, rank, dims), data) : 0;
+  return nke_h5file_put_int(f, name, checksum_key, sum); /* rank 0's */
 }
 
 /* Check the stored shape against dims (-1: any), and the size against max_bytes without overflow. */
@@ -210,14 +228,18 @@ nke_status nke_h5file_get(nke_h5file *f, const char *name, nke_h5type type, int 
 {
   nke_status st = NKE_OK;
   const int64_t start[NKE_H5_MAX_RANK] = {0};
-  int64_t bytes = type_bytes(type);
+  int64_t sum = 0;
   void *array = NULL;
-  if (f->rank == 0) st = check_shape(f, name, rank, dims, max_bytes / bytes);
+  if (f->rank == 0) st = check_shape(f, name, rank, dims, max_bytes / type_bytes(type));
   NKE_TRY(nke_agree(f->comm, st));
   NKE_TRY_MPI(MPI_Bcast(dims, rank, MPI_INT64_T, 0, f->comm));
-  for (int i = 0; i < rank; i++) bytes *= dims[i];
+  const int64_t bytes = array_bytes(type, rank, dims);
   st = nke_alloc(bytes, 1, name, &array);
   if (st == NKE_OK && f->rank == 0) st = nke_h5file_read(f, name, type, rank, start, dims, array);
+  NKE_TRY(nke_agree(f->comm, st));
+  NKE_TRY(nke_h5file_get_int(f, name, checksum_key, &sum));
+  if (f->rank == 0 && checksum(bytes, array) != sum)
+    st = nke_fail(NKE_ERR_DATA, "%s: corrupt: %s does not match its checksum", f->path, name);
   NKE_TRY(nke_agree(f->comm, st));
   NKE_TRY(bcast_bytes(f->comm, bytes, array));
   memcpy(data, &array, sizeof array);

@@ -263,6 +263,34 @@ static void test_damage(void **state)
     assert_int_equal(nke_h5file_update(MPI_COMM_WORLD, path, &f), NKE_ERR_DATA);
     assert_null(f);
   }
+  /* One bit of the stored numbers. */
+  sample_path("flipped.h5", path);
+  f = begin(path);
+  assert_int_equal(nke_h5file_put(f, "/w", NKE_H5_F64, 1, (int64_t[]){512}, array), NKE_OK);
+  finish(&f);
+  if (my_rank() == 0) {
+    FILE *file = fopen(path, "r+b");
+    unsigned char bytes[8192], number[8];
+    const double wanted = 300;
+    const size_t size = fread(bytes, 1, sizeof bytes, file);
+    memcpy(number, &wanted, 8);
+    long at = -1;
+    for (size_t i = 0; at < 0 && i + 8 <= size; i++)
+      if (memcmp(bytes + i, number, 8) == 0) at = (long)i;
+    assert_true(at > 0);
+    number[0] ^= 1;
+    fseek(file, at, SEEK_SET);
+    fwrite(number, 1, 8, file);
+    fclose(file);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  double *w = NULL;
+  assert_int_equal(nke_h5file_open(MPI_COMM_WORLD, path, &f), NKE_OK);
+  assert_int_equal(nke_h5file_get(f, "/w", NKE_H5_F64, 1, (int64_t[]){512}, 1 << 20, &w), NKE_ERR_DATA);
+  assert_text("corrupt: /w does not match its checksum");
+  assert_null(w);
+  nke_h5file_close(&f);
+
   sample_path("absent.h5", path);
   assert_int_equal(nke_h5file_open(MPI_COMM_WORLD, path, &f), NKE_ERR_DATA);
   assert_text("No such file");
