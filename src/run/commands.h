@@ -19,11 +19,9 @@ typedef struct nke_invocation {
   const char *out;         /* --out, or NULL */
   const char *x, *y;       /* --x, --y: data sets, or NULL */
   nke_range rows;          /* --rows a:b; end -1: to the end */
-  nke_range tiles;         /* --tiles a:b; end -1: all */
-  int64_t validate_pairs;  /* --validate-pairs N, 0: none */
   bool dry_run, force;
   bool activations, config_reference; /* info */
-  int petsc_argc;          /* what follows --, with the program's name first */
+  int petsc_argc;          /* what follows --, without the program's name */
   char **petsc_argv;
 } nke_invocation;
 

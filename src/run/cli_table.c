@@ -1,0 +1,76 @@
+#include "run/cli_table.h"
+
+#include "run/version.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+enum { FIT = 1, PREDICT = 2, EMBED = 4, SYNTH = 8, INFO = 16, DOCTOR = 32, ALL = 63 };
+
+const nke_command nke_commands[] = {
+  {"fit", FIT, nke_fit_run, true, 0, 0, "CONFIG.yaml",
+   "read, preprocess, embed, solve, choose lambda, evaluate; writes model.h5 and report.json to run.out"},
+  {"predict", PREDICT, nke_predict_run, false, 2, 2, "MODEL.h5 DATA.h5",
+   "scores and classes of new rows, and metrics where they have labels"},
+  {"embed", EMBED, nke_embed_run, true, 0, 0, "CONFIG.yaml",
+   "the features of every row; writes features.h5 to run.out"},
+  {"synth", SYNTH, nke_synth_run, true, 0, 0, "CONFIG.yaml",
+   "a data set from a random network plus noise; writes synth.file"},
+  {"info", INFO, nke_info_run, false, 0, 1, "[FILE]",
+   "what is in a config, data, model or other file of nke; without one: layers, activations, build"},
+  {"doctor", DOCTOR, nke_doctor_run, false, 0, 0, "",
+   "check this installation and how it was launched, with a self-test"},
+  {.name = NULL},
+};
+
+#define FIELD(name) offsetof(nke_invocation, name)
+
+const nke_option nke_options[] = {
+  {"--set", NKE_OPTION_SET, "key.path=value", FIT | EMBED | SYNTH, 0, "override a key of the config, value in YAML"},
+  {"--dry-run", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | SYNTH, FIELD(dry_run),
+   "check config and files, print the resolved config, memory and work, and stop"},
+  {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | SYNTH, FIELD(force),
+   "replace output files that nke did not write"},
+  {"--out", NKE_OPTION_TEXT, "FILE", PREDICT, FIELD(out), "file of the predictions (predictions.h5)"},
+  {"--x", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(x), "data set of the rows (as in the model's config)"},
+  {"--y", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(y), "data set of the targets (as in the model's config)"},
+  {"--rows", NKE_OPTION_RANGE, "a:b", PREDICT, FIELD(rows), "only rows a up to but without b"},
+  {"--activations", NKE_OPTION_FLAG, NULL, INFO, FIELD(activations), "the table of activations"},
+  {"--config-reference", NKE_OPTION_FLAG, NULL, INFO, FIELD(config_reference), "every config key, its range and default"},
+  {"--help", NKE_OPTION_HELP, NULL, ALL, 0, "this text"},
+  {"-h", NKE_OPTION_HELP, NULL, ALL, 0, NULL},
+  {.name = NULL},
+};
+
+static void print_command(const nke_command *command)
+{
+  const bool solves = command->bit == FIT;
+  printf("mpirun -n P nke %s %s [OPTION]...%s\n\n%s\n\n", command->name, command->arguments,
+         solves ? " [-- PETSc options]" : "", command->help);
+  for (const nke_option *o = nke_options; o->name; o++) {
+    char left[64];
+    if (!(o->commands & command->bit) || !o->help) continue;
+    snprintf(left, sizeof left, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+    printf("  %-24s %s\n", left, o->help);
+  }
+}
+
+static void print_all(void)
+{
+  printf("mpirun -n P nke COMMAND [OPTION]...\n\nKernel regression with the kernels of infinitely wide networks, on MPI.\n\n");
+  for (const nke_command *c = nke_commands; c->name; c++) printf("  %-8s %-17s %s\n", c->name, c->arguments, c->help);
+  printf("\n`nke COMMAND --help` says more, `nke info --config-reference` lists the keys of a config.\n"
+         "Exit codes: 0 done, 1 internal error, 2 usage or config, 3 data, 4 numerical failure, 5 stopped by a signal after\n"
+         "a checkpoint, 6 output cannot be written.\n");
+}
+
+nke_status nke_cli_print(const nke_cli *cli)
+{
+  if (cli->action == NKE_CLI_VERSION)
+    printf("nke %s (%s, %s)\n", nke_version(), nke_git(), nke_compiler());
+  else if (cli->command)
+    print_command(cli->command);
+  else
+    print_all();
+  return fflush(stdout) == 0 ? NKE_OK : nke_fail(NKE_ERR_OUTPUT, "standard output cannot be written");
+}
