@@ -166,7 +166,7 @@ nke_status nke_exchange_columns(nke_exchange *x, int64_t rows_loc, const void *z
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
   const int64_t bytes = nke_precision_bytes(x->precision), mine = nke_exchange_length(g, g->rank, x->n, x->nb);
-  int64_t total, first = 0;
+  int64_t total = 0, first = 0;
   int narrow;
   NKE_TRY(gather_rows(x, rows_loc, &total));
   st = nke_to_int(nke_max(total, 1) * x->n, "entries of a panel of features", &narrow);
@@ -221,7 +221,7 @@ nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int6
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
   const int64_t bytes = nke_precision_bytes(x->precision), mine = nke_exchange_length(g, g->rank, x->n, x->nb);
-  int64_t total, begin = 0, row = 0, own = 0;
+  int64_t total = 0, begin = 0, row = 0, own = 0;
   int narrow;
   NKE_TRY(gather_rows(x, rows_loc, &total));
   st = nke_to_int(x->n * width, "entries of a chunk of features", &narrow);
@@ -249,7 +249,7 @@ nke_status nke_exchange_gather(nke_exchange *x, int64_t count, const double *min
 {
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
-  int64_t total;
+  int64_t total = 0;
   int narrow, at = 0;
   NKE_TRY(gather_rows(x, count, &total));
   NKE_TRY(nke_to_int(total, "entries to gather", &narrow));
