@@ -172,33 +172,57 @@ static void gabor_at(const nke_activation *act, double x, double *f, double *d)
   *d = e * (cos(x) - 2 * x * sin(x));
 }
 
+/* exp(x) - 1 and exp(x) for x <= 0 from one call; neither loses digits. */
+static void expm1_pair(double x, double *m, double *e)
+{
+  if (x < -1) {
+    *e = exp(x);
+    *m = *e - 1;
+  } else {
+    *m = expm1(x);
+    *e = *m + 1;
+  }
+}
+
 static void elu_at(const nke_activation *act, double x, double *f, double *d)
 {
   const double alpha = act->param[0];
-  *f = x > 0 ? x : alpha * expm1(x);
-  *d = x > 0 ? 1 : x < 0 ? alpha * exp(x) : 0.5 * (1 + alpha);
+  *f = x;
+  *d = 1;
+  if (x > 0) return;
+  expm1_pair(x, f, d);
+  *f *= alpha;
+  *d = x < 0 ? alpha * *d : 0.5 * (1 + alpha);
 }
 
 static void celu_at(const nke_activation *act, double x, double *f, double *d)
 {
   const double alpha = act->param[0];
-  *f = x > 0 ? x : alpha * expm1(x / alpha);
-  *d = x > 0 ? 1 : exp(x / alpha);
+  *f = x;
+  *d = 1;
+  if (x > 0) return;
+  expm1_pair(x / alpha, f, d);
+  *f *= alpha;
 }
 
 static void selu_at(const nke_activation *act, double x, double *f, double *d)
 {
   (void)act;
-  *f = selu_scale * (x > 0 ? x : selu_alpha * expm1(x));
-  *d = selu_scale * (x > 0 ? 1 : x < 0 ? selu_alpha * exp(x) : 0.5 * (1 + selu_alpha));
+  *f = selu_scale * x;
+  *d = selu_scale;
+  if (x > 0) return;
+  expm1_pair(x, f, d);
+  *f *= selu_scale * selu_alpha;
+  *d = x < 0 ? selu_scale * selu_alpha * *d : 0.5 * selu_scale * (1 + selu_alpha);
 }
 
 static void tanh_at(const nke_activation *act, double x, double *f, double *d)
 {
   (void)act;
-  const double c = cosh(fmin(fabs(x), 350));
-  *f = tanh(x);
-  *d = 1 / (c * c);
+  double m, e; /* e = exp(-2 |x|), m = e - 1 */
+  expm1_pair(-2 * fabs(x), &m, &e);
+  *f = copysign(-m / (1 + e), x);
+  *d = 4 * e / ((1 + e) * (1 + e));
 }
 
 static void sigmoid_at(const nke_activation *act, double x, double *f, double *d)
@@ -230,12 +254,17 @@ static void silu_at(const nke_activation *act, double x, double *f, double *d)
   *d = s + x * s * sigmoid_of(-x);
 }
 
+/* With w = exp(x), tanh(log(1 + w)) = (w^2 + 2 w) / (w^2 + 2 w + 2), of slope 4 w (1 + w) / (w^2 + 2 w + 2)^2 in x;
+ * for x > 0 the same in e = exp(-x). */
 static void mish_at(const nke_activation *act, double x, double *f, double *d)
 {
   (void)act;
-  const double t = tanh(softplus_of(x)), c = cosh(fmin(softplus_of(x), 350));
-  *f = x * t;
-  *d = t + x * sigmoid_of(x) / (c * c);
+  const double e = exp(-fabs(x));
+  const double above = x > 0 ? 1 + 2 * e : e * e + 2 * e;
+  const double below = above + 2 * (x > 0 ? e * e : 1);
+  const double slope = 4 * (x > 0 ? e * e : e) * (1 + e) / (below * below);
+  *f = x * above / below;
+  *d = above / below + x * slope;
 }
 
 static void relu6_at(const nke_activation *act, double x, double *f, double *d)

@@ -17,26 +17,41 @@ typedef struct plane {
   double tolerance;
   nke_panels ex, ey, grid; /* edges of phi(sx .), phi(sy .) and of the Gaussian */
   nke_panels work;
+  double legendre[3][N]; /* P_13, P_14, P_15 at the nodes */
   int n_inner;
   double sum[2], error[2];
 } plane;
 
+/* Longest panel in a: the 16-node rule integrates a Gaussian over it to 1e-13. */
+static const double step = 5.7;
+
 static double density(double z) { return 0.39894228040143267794 * exp(-0.5 * z * z); }
 
+/* The three ascending lists of edges at this b, as one. */
 static nke_status merge_edges(plane *p, double b)
 {
   nke_status st = NKE_OK;
+  const nke_panels *const list[3] = {&p->grid, &p->ex, &p->ey};
+  const double shift[3] = {0, -p->d * b / p->c, p->d * b / p->c}, scale[3] = {1, 1 / p->c, 1 / p->c};
+  int64_t at[3] = {0, 0, 0};
   p->work.n = 0;
-  for (int64_t i = 0; i < p->grid.n; i++) NKE_TRY(nke_panels_add(&p->work, p->grid.edge[i]));
-  for (int64_t i = 0; i < p->ex.n; i++) {
-    const double a = (p->ex.edge[i] - p->d * b) / p->c;
-    if (fabs(a) < p->span) NKE_TRY(nke_panels_add(&p->work, a));
+  for (;;) {
+    int least = -1;
+    double edge = INFINITY;
+    for (int i = 0; i < 3; i++) {
+      if (at[i] == list[i]->n) continue;
+      const double a = list[i]->edge[at[i]] * scale[i] + shift[i];
+      if (a < edge) {
+        edge = a;
+        least = i;
+      }
+    }
+    if (least < 0) break;
+    at[least]++;
+    const int within = fabs(edge) <= p->span;
+    if (within && (p->work.n == 0 || edge - p->work.edge[p->work.n - 1] > 1e-15))
+      NKE_TRY(nke_panels_add(&p->work, edge));
   }
-  for (int64_t i = 0; i < p->ey.n; i++) {
-    const double a = (p->ey.edge[i] + p->d * b) / p->c;
-    if (fabs(a) < p->span) NKE_TRY(nke_panels_add(&p->work, a));
-  }
-  nke_panels_sort(&p->work);
 done:
   return st;
 }
@@ -68,25 +83,27 @@ done:
   return st;
 }
 
-/* One Gauss-Kronrod panel in b; its error estimate is QUADPACK's with the scale of the whole integral. */
-static nke_status kronrod(plane *p, double lo, double hi, double value[2], double error[2])
+/* One Gauss-Legendre panel in b. The last Legendre coefficients of the integrand tell the error: they fall as r^-l or
+ * faster, the rule's error as r^-2N, which their square bounds. */
+static nke_status gauss(plane *p, double lo, double hi, double value[2], double error[2])
 {
   nke_status st = NKE_OK;
-  double gauss[2] = {0, 0};
+  double last[2][3] = {{0}};
   const double mid = 0.5 * (lo + hi), half = 0.5 * (hi - lo);
   value[0] = value[1] = 0;
-  for (int j = 0; j < NKE_KRONROD_NODES; j++) {
-    const double b = mid + half * nke_kronrod_node[j];
+  for (int j = 0; j < N; j++) {
+    const double b = mid + half * nke_gauss_node[j], w = half * nke_gauss_weight[j] * density(b);
     double g[2];
     NKE_TRY(inner(p, b, g));
     for (int m = 0; m < 2; m++) {
-      value[m] += half * nke_kronrod_weight[j] * density(b) * g[m];
-      gauss[m] += half * nke_kronrod_gauss_weight[j] * density(b) * g[m];
+      value[m] += w * g[m];
+      for (int l = 0; l < 3; l++) last[m][l] += (N - 3 + l + 0.5) * p->legendre[l][j] * w * g[m];
     }
   }
   for (int m = 0; m < 2; m++) {
-    const double scale = fmax(p->scale[m], 1e-300), ratio = 200 * fabs(value[m] - gauss[m]) / scale;
-    error[m] = scale * fmin(ratio, ratio * sqrt(ratio));
+    const double scale = fmax(p->scale[m], 1e-300);
+    const double ratio = fmax(fabs(last[m][0]), fmax(fabs(last[m][1]), fabs(last[m][2]))) / scale;
+    error[m] = scale * fmin(ratio, ratio * ratio + 1e-6 * ratio);
   }
 done:
   return st;
@@ -96,7 +113,7 @@ static nke_status adapt(plane *p, double lo, double hi, int depth)
 {
   nke_status st = NKE_OK;
   double value[2], error[2];
-  NKE_TRY(kronrod(p, lo, hi, value, error));
+  NKE_TRY(gauss(p, lo, hi, value, error));
   const double share = p->tolerance * fmax((hi - lo) / (2 * p->span), 1e-3);
   const int good = error[0] <= share * p->scale[0] && error[1] <= share * p->scale[1];
   if (good || depth >= MAX_DEPTH || p->n_inner >= MAX_INNER) {
@@ -117,7 +134,7 @@ done:
 static nke_status outer_edges(plane *p, const nke_pieces *pieces, nke_panels *edges)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(nke_panels_add_grid(edges, p->span, 0.5 * p->span));
+  NKE_TRY(nke_panels_add_grid(edges, p->span, p->span / 3));
   if (p->sx == 0 || p->sy == 0) goto done;
   for (int i = 0; i < pieces->n_kinks; i++)
     for (int j = 0; j < pieces->n_kinks; j++) {
@@ -127,6 +144,17 @@ static nke_status outer_edges(plane *p, const nke_pieces *pieces, nke_panels *ed
   nke_panels_sort(edges);
 done:
   return st;
+}
+
+static void last_legendre(double x, plane *p, int j)
+{
+  double before = 1, value = x;
+  for (int l = 1; l < N - 1; l++) {
+    const double next = ((2 * l + 1) * x * value - l * before) / (l + 1);
+    before = value;
+    value = next;
+    if (l + 1 >= N - 3) p->legendre[l + 1 - (N - 3)][j] = value;
+  }
 }
 
 static nke_status setup(plane *p, double qx, double qy, double s, const nke_pieces **pieces)
@@ -140,11 +168,14 @@ static nke_status setup(plane *p, double qx, double qy, double s, const nke_piec
   p->sy = s < 0 ? -sqrt(qy) : sqrt(qy);
   /* |c a + d b| reaches sqrt 2 span in the corners of the square of (a, b) */
   NKE_TRY(nke_phi_pieces(p->phi, 1.5 * p->span * fmax(p->sx, fabs(p->sy)), pieces));
-  NKE_TRY(nke_panels_add_pieces(&p->ex, *pieces, p->sx, 1.5 * p->span, 2));
-  NKE_TRY(nke_panels_add_pieces(&p->ey, *pieces, fabs(p->sy), 1.5 * p->span, 2));
-  NKE_TRY(nke_panels_add_grid(&p->grid, p->span, 2.4));
+  NKE_TRY(nke_panels_add_pieces(&p->ex, *pieces, p->sx, 1.5 * p->span, step));
+  NKE_TRY(nke_panels_add_pieces(&p->ey, *pieces, fabs(p->sy), 1.5 * p->span, step));
+  NKE_TRY(nke_panels_add_grid(&p->grid, p->span, step));
   if (s < 0)
     for (int64_t i = 0; i < p->ey.n; i++) p->ey.edge[i] = -p->ey.edge[i];
+  nke_panels_sort(&p->ex);
+  nke_panels_sort(&p->ey);
+  for (int j = 0; j < N; j++) last_legendre(nke_gauss_node[j], p, j);
 done:
   return st;
 }

@@ -29,8 +29,8 @@ nke_status nke_panels_add_pieces(nke_panels *panels, const nke_pieces *pieces, d
   if (sigma <= 0) return NKE_OK;
   for (int i = 0; i < pieces->n_kinks; i++)
     if (fabs(pieces->kink[i]) < span * sigma) NKE_TRY(nke_panels_add(panels, pieces->kink[i] / sigma));
-  for (int64_t i = 0; i < pieces->n; i++) {
-    const double lo = pieces->edge[i], hi = pieces->edge[i + 1];
+  for (int64_t i = 0; i < pieces->n_panels; i++) {
+    const double lo = pieces->panel[i], hi = pieces->panel[i + 1];
     if (hi - lo > fine * sigma) continue;
     if (fabs(lo) < span * sigma) NKE_TRY(nke_panels_add(panels, lo / sigma));
     if (fabs(hi) < span * sigma) NKE_TRY(nke_panels_add(panels, hi / sigma));

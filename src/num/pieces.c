@@ -188,6 +188,33 @@ static int first_grid(double reach, double grid[])
   return n;
 }
 
+static int is_kink(const nke_pieces *p, double x)
+{
+  for (int i = 0; i < p->n_kinks; i++)
+    if (p->kink[i] == x) return 1;
+  return 0;
+}
+
+/* Join neighbouring pieces, never across a kink, while degree 15 still holds to 1e-7: coefficients that have fallen
+ * that far by degree 15 are below 1e-14 at degree 32, where the rule begins to err. */
+static nke_status join(builder *b)
+{
+  nke_status st = NKE_OK;
+  nke_pieces *p = b->pieces;
+  double coef[N], misfit;
+  p->n_panels = 0;
+  p->panel[0] = p->edge[0];
+  for (int64_t i = 1; i <= p->n; i++) {
+    if (i < p->n && !is_kink(p, p->edge[i])) {
+      NKE_TRY(fit(b, p->panel[p->n_panels], p->edge[i + 1], coef, &misfit));
+      if (misfit < 1e-7) continue;
+    }
+    p->panel[++p->n_panels] = p->edge[i];
+  }
+done:
+  return st;
+}
+
 nke_status nke_pieces_make(nke_function *f, void *context, double reach, nke_pieces *pieces)
 {
   nke_status st = NKE_OK;
@@ -195,6 +222,7 @@ nke_status nke_pieces_make(nke_function *f, void *context, double reach, nke_pie
   builder b = {.f = f, .context = context, .pieces = pieces};
   if (pieces->edge == NULL) {
     NKE_TRY(nke_alloc(MAX_PIECES + 1, sizeof(double), "edges of an activation", &pieces->edge));
+    NKE_TRY(nke_alloc(MAX_PIECES + 1, sizeof(double), "panels of an activation", &pieces->panel));
     NKE_TRY(nke_alloc(MAX_PIECES, N * sizeof(double), "pieces of an activation", &pieces->coef));
   }
   pieces->n = 0;
@@ -204,6 +232,7 @@ nke_status nke_pieces_make(nke_function *f, void *context, double reach, nke_pie
   NKE_TRY(find_scale(&b));
   const int n_grid = first_grid(pieces->reach, grid);
   for (int i = 0; i + 1 < n_grid; i++) NKE_TRY(resolve(&b, grid[i], grid[i + 1], 0));
+  NKE_TRY(join(&b));
 done:
   if (st != NKE_OK) nke_pieces_clear(pieces);
   return st;
@@ -212,6 +241,7 @@ done:
 void nke_pieces_clear(nke_pieces *pieces)
 {
   nke_free(pieces->edge);
+  nke_free(pieces->panel);
   nke_free(pieces->coef);
   memset(pieces, 0, sizeof *pieces);
 }

@@ -17,6 +17,8 @@ typedef struct nke_pieces {
   int64_t n;    /* pieces; piece i is [edge[i], edge[i + 1]] */
   double *edge;
   double *coef; /* [n, NKE_GAUSS_NODES] Legendre coefficients */
+  int64_t n_panels; /* longer intervals, enough for the 16-node Gauss rule: its degree is twice that of a piece */
+  double *panel;    /* [n_panels + 1] edges; every kink is one */
   int n_kinks;
   double kink[NKE_PIECES_MAX_KINKS]; /* ascending */
 } nke_pieces;
