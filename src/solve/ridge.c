@@ -13,6 +13,7 @@ typedef struct ridge {
   const nke_bcmat *a;
   nke_bcmat *factor;
   nke_blacs blacs;
+  double norm; /* of A, for the condition number */
   nke_stats *stats;
 } ridge;
 
@@ -20,6 +21,7 @@ static nke_status ridge_init(const nke_bcmat *a, nke_stats *stats, ridge *r)
 {
   nke_status st = NKE_OK;
   *r = (ridge){.a = a, .stats = stats};
+  NKE_TRY(nke_symmetric_norm1(a, &r->norm)); /* the factorization would not notice NaN */
   NKE_TRY(nke_bcmat_create(a->grid.comm, a->rows, a->cols, a->nb, &r->factor));
   NKE_TRY(nke_agree(a->grid.comm, nke_blacs_init(&a->grid, &r->blacs)));
 done:
@@ -57,7 +59,7 @@ static void count_flops(const ridge *r, int k)
 static nke_status solve_shift(ridge *r, double shift, int k, const double *b, double *x, nke_ridge_info *info)
 {
   nke_status st = NKE_OK;
-  double norm, inverse_norm;
+  double inverse_norm;
   *info = (nke_ridge_info){.shift = shift};
   memcpy(r->factor->a, r->a->a, (size_t)(r->a->ld * r->a->cols_loc) * sizeof *r->a->a);
   add_to_diagonal(r->factor, shift);
@@ -65,9 +67,8 @@ static nke_status solve_shift(ridge *r, double shift, int k, const double *b, do
   memcpy(x, b, (size_t)(r->a->rows * k) * sizeof *x);
   NKE_TRY(nke_scalapack_backsolve(&r->blacs, r->factor, k, x));
   NKE_TRY(nke_symmetric_residual(r->a, shift, k, b, x, &info->residual));
-  NKE_TRY(nke_symmetric_norm1(r->a, shift, &norm));
   NKE_TRY(nke_norm1_estimate(r->a->grid.comm, r->a->rows, invert, r, &inverse_norm));
-  info->condition = norm * inverse_norm;
+  info->condition = (r->norm + shift) * inverse_norm;
   count_flops(r, k);
 done:
   return st;

@@ -17,7 +17,7 @@ typedef struct nke_ridge_info {
 /* Solve (A + shift I) X = B by ScaLAPACK's Cholesky. Collective over A's ranks, after nke_solve_init().
  * a: square, blocks on and below the diagonal are read, left as it is. b, x: row-major [rows, k], the same on every rank.
  * NKE_ERR_NUMERIC, on all ranks, where A + shift I is not numerically positive definite; the text names the leading minor
- * that fails, and x is undefined. stats (may be NULL) gets the flops of NKE_STAGE_SOLVE.
+ * that fails, and x is undefined; also where A is not finite. stats (may be NULL) gets the flops of NKE_STAGE_SOLVE.
  * Work: rows^3 / 3 flops over all ranks, 4 rows^2 k for the solutions and their residual, about 10 rows^2 for the
  * condition; memory: A once more. */
 nke_status nke_ridge_solve(const nke_bcmat *a, double shift, int k, const double *b, nke_stats *stats, double *x,

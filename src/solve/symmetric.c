@@ -87,7 +87,7 @@ static nke_status add_column_sums(const nke_bcmat *a, const block *b, void *cont
   return NKE_OK;
 }
 
-nke_status nke_symmetric_norm1(const nke_bcmat *a, double shift, double *norm)
+nke_status nke_symmetric_norm1(const nke_bcmat *a, double *norm)
 {
   nke_status st = NKE_OK;
   double *sums = NULL;
@@ -95,7 +95,10 @@ nke_status nke_symmetric_norm1(const nke_bcmat *a, double shift, double *norm)
   NKE_TRY(nke_agree(a->grid.comm, nke_calloc(a->rows, sizeof *sums, "column sums", &sums)));
   NKE_TRY(for_each_block(a, add_column_sums, sums));
   NKE_TRY(sum_over_ranks(a, a->rows, sums));
-  for (int64_t j = 0; j < a->rows; j++) *norm = fmax(*norm, sums[j] + shift);
+  for (int64_t j = 0; j < a->rows; j++)
+    if (sums[j] > *norm || isnan(sums[j])) *norm = sums[j]; /* NaN wins, and stays */
+  if (!isfinite(*norm))
+    st = nke_fail(NKE_ERR_NUMERIC, "a matrix of order %lld has entries that are not finite", (long long)a->rows);
 done:
   nke_free(sums);
   return st;
