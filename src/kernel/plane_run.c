@@ -26,6 +26,8 @@ typedef struct stage {
   int ring_rows, next;  /* next output row */
   int box3;             /* conv: 3 x 3, stride 1, same */
   int fused;            /* conv: done together with the activation after it, by this set of fused_loops, or -1 */
+  int summed;           /* fused: the result goes into the ring of the convolution that follows */
+  fused_row row;        /* fused: what all rows share, with the tables of row 0 */
 } stage;
 
 /* Where one push of the step in hand adds to. */
@@ -58,7 +60,13 @@ static rect rect_of(int wrapped, int h, int w, int dy, int dx)
                 .x1 = nke_plane_end(w, dx)};
 }
 
-static int ring_rows(const nke_plane_op *op) { return op->circular ? op->in_h : op->filter_h; }
+/* Rows that a convolution keeps, rounded up to a power of two so that a row's place is found by a mask. */
+static int ring_rows(const nke_plane_op *op)
+{
+  int rows = 1;
+  while (rows < (op->circular ? op->in_h : op->filter_h)) rows *= 2;
+  return rows;
+}
 
 /* Vectors of row space that the operations of one node use. */
 static int64_t node_vectors(const nke_plane_plan *plan, const nke_plane_node *node, int groups)
@@ -208,7 +216,7 @@ static nke_status emit(run *r, int k);
 /* ---- convolution ---- */
 
 /* Where row y of a convolution's input is kept, relative to ring_s and ring_u. */
-static int64_t ring_at(const stage *g, int y) { return (int64_t)(y % g->ring_rows) * (g->op->out_w + 1); }
+static int64_t ring_at(const stage *g, int y) { return (int64_t)(y & (g->ring_rows - 1)) * (g->op->out_w + 1); }
 
 static void conv_take(stage *g, int y, const vec *s, const vec *t)
 {
@@ -322,23 +330,37 @@ static nke_status pointwise_feed(run *r, int k, int y, const vec *s, const vec *
   return st == NKE_OK ? feed(r, k + 1, y, g->row_s, ntk_row(op->ntk_out, g->row_s, g->row_t)) : st;
 }
 
+/* What the rows of a fused convolution have in common. */
+static void set_fused(run *r, int k)
+{
+  stage *g = &r->stages[k], *dual = g + 1, *next = g + 2;
+  g->summed = k + 2 < r->node->op_end - r->node->op_begin && next->op->kind == NKE_OP_CONV && next->box3;
+  g->row = (fused_row){.n = g->out.x1 - g->out.x0, .factor = (real)g->op->factor, .offset = (real)g->op->offset,
+                       .beta = (real)dual->op->dual_param[0], .out_s = dual->row_s, .out_u = dual->row_t,
+                       .tables = tables_at(r, dual->op, 0, g->out.x0, g->out.dy, g->out.x0 + g->out.dx)};
+}
+
 /* The next output row of a convolution and its activation in one pass. */
 static nke_status fused_emit(run *r, int k)
 {
   stage *g = &r->stages[k], *dual = g + 1, *next = g + 2;
-  const int y = g->next++, summed = k + 2 < r->node->op_end - r->node->op_begin && next->op->kind == NKE_OP_CONV && next->box3;
-  fused_row f = {.n = g->out.x1 - g->out.x0, .factor = (real)g->op->factor, .offset = (real)g->op->offset,
-                 .beta = (real)dual->op->dual_param[0],
-                 .tables = tables_at(r, dual->op, y, g->out.x0, y + g->out.dy, g->out.x0 + g->out.dx)};
+  const int y = g->next++, own = g->op->ntk_out == NKE_NTK_OWN;
+  const ptrdiff_t entries = (ptrdiff_t)y * dual->op->in_w * dual->op->entries;
+  fused_row f = g->row;
+  f.tables.first += entries;
+  f.tables.second += entries;
   for (int a = 0; a < 3; a++) {
     const int in = y - 1 + a, inside = in >= g->in.y0 && in < g->in.y1;
-    f.s[a] = inside ? g->ring_s + ring_at(g, in) : r->zeros;
-    f.u[a] = inside && g->op->ntk_out == NKE_NTK_OWN ? g->ring_u + ring_at(g, in) : f.s[a];
+    const int64_t at = ring_at(g, in);
+    f.s[a] = inside ? g->ring_s + at : r->zeros;
+    f.u[a] = inside && own ? g->ring_u + at : f.s[a];
   }
-  f.out_s = summed ? next->ring_s + ring_at(next, y) : dual->row_s;
-  f.out_u = summed ? next->ring_u + ring_at(next, y) : dual->row_t;
-  fused_loops[g->fused][summed](&f);
-  return summed ? conv_ready(r, k + 2, y) : feed(r, k + 2, y, dual->row_s, dual->row_t);
+  if (g->summed) {
+    f.out_s = next->ring_s + ring_at(next, y);
+    f.out_u = next->ring_u + ring_at(next, y);
+  }
+  fused_loops[g->fused][g->summed](&f);
+  return g->summed ? conv_ready(r, k + 2, y) : feed(r, k + 2, y, dual->row_s, dual->row_t);
 }
 
 static nke_status emit(run *r, int k) { return r->stages[k].fused >= 0 ? fused_emit(r, k) : conv_emit(r, k); }
@@ -528,6 +550,8 @@ static nke_status run_step(run *r, const nke_plane_step *step)
   r->step = step;
   r->node = &r->job->plan->nodes[step->node];
   set_stages(r);
+  for (int k = 0; k < r->node->op_end - r->node->op_begin; k++)
+    if (r->stages[k].op->kind == NKE_OP_CONV && r->stages[k].fused >= 0) set_fused(r, k);
   for (int p = step->push_begin; p < step->push_end; p++) {
     const nke_plane_push *push = &r->job->schedule->pushes[p];
     if (push->first) clear_slot(r, push);

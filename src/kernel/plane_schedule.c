@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Displacements dx in one strip of the order of planes. */
+enum { STRIP = 16 };
+
 /* Work space of one scheduling. Grids hold one entry for each displacement (dy, dx), |dy| < h, |dx| < w. */
 typedef struct planner {
   const nke_plane_plan *plan;
@@ -223,19 +226,21 @@ static int distance(int wrapped, int n, int c)
   return wrapped == 1 && n - c < c ? n - c : abs(c);
 }
 
-/* All needed planes of the data: by rows, so that few planes of later nodes are open at a time; for the norms by
- * distance from 0, so that plane 0 of every node, which makes the tables, comes before its other planes. */
+/* All needed planes of the data: strip by strip of a few dx, so that few planes of later nodes are gathered at a time
+ * and stay in the cache; for the norms by distance from 0, so that plane 0 of every node, which makes the tables, comes
+ * before its other planes. */
 static void record_all(planner *p)
 {
   const nke_plane_node *node = &p->plan->nodes[0];
   const int rings = p->norms ? (node->in_h > node->in_w ? node->in_h : node->in_w) : 1;
   for (int ring = 0; ring < rings; ring++)
-    for (int cy = 1 - node->in_h; cy < node->in_h; cy++)
-      for (int cx = 1 - node->in_w; cx < node->in_w; cx++) {
-        if (!class_needed(p, 0, cy, cx)) continue;
-        const int y = distance(node->wrapped, node->in_h, cy), x = distance(node->wrapped, node->in_w, cx);
-        if (!p->norms || (y > x ? y : x) == ring) record_step(p, 0, cy, cx);
-      }
+    for (int strip = 1 - node->in_w; strip < node->in_w; strip += STRIP)
+      for (int cy = 1 - node->in_h; cy < node->in_h; cy++)
+        for (int cx = strip; cx < strip + STRIP && cx < node->in_w; cx++) {
+          if (!class_needed(p, 0, cy, cx)) continue;
+          const int y = distance(node->wrapped, node->in_h, cy), x = distance(node->wrapped, node->in_w, cx);
+          if (!p->norms || (y > x ? y : x) == ring) record_step(p, 0, cy, cx);
+        }
 }
 
 static nke_status alloc_grids(planner *p)

@@ -21,7 +21,7 @@ static nke_status time_variant(nke_exact *exact, const char *name, const char *a
                                const double *norms, double *k)
 {
   double best = 1e30;
-  for (int trial = 0; trial < 3; trial++) {
+  for (int trial = 0; trial < 12; trial++) {
     const double start = cpu_seconds();
     const nke_status st = nke_exact_block(exact, pairs / 16, x, norms, 16, x, norms, k, k + pairs, 16);
     if (st != NKE_OK) return st;
