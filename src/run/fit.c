@@ -144,6 +144,8 @@ static nke_status run(nke_fit *fit)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
+  if (nke_dataset_targets(s->train) == 0)
+    return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
   NKE_TRY(nke_agree(s->comm, create_path(fit)));
   NKE_TRY(nke_agree(s->comm, split_rows(fit)));
   NKE_TRY(choose_trainer(fit));
