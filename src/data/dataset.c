@@ -14,7 +14,8 @@ struct nke_dataset {
   nke_range rows;     /* of the file */
 };
 
-static const nke_source_class *const classes[] = {&nke_source_hdf5, &nke_source_npy, &nke_source_csv, &nke_source_libsvm};
+static const nke_source_class *const classes[] = {&nke_source_hdf5, &nke_source_npy, &nke_source_csv,
+                                                &nke_source_libsvm};
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -31,7 +32,8 @@ static nke_status find_class(const char *path, const nke_source_class **out)
         return NKE_OK;
       }
   return nke_fail(NKE_ERR_DATA,
-                  "%s: unknown file type: expected .h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)", path);
+                  "%s: unknown file type: expected .h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)",
+                  path);
 }
 
 static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)

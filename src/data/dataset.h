@@ -1,7 +1,7 @@
 /* Data sets: rows x [n, d] and targets y [n, k] of a file, read by any rank as double.
  *
- * Formats by extension: .h5 .hdf5 (HDF5), .npy, .csv, .libsvm .svm .txt (libsvm); text also with .gz after it. Rows are counted from
- * the first row of the data set's row range; error lines name the row of the file. */
+ * Formats by extension: .h5 .hdf5 (HDF5), .npy, .csv, .libsvm .svm .txt (libsvm); text also with .gz after it. Rows are
+ * counted from the first row of the data set's row range; error lines name the row of the file. */
 #ifndef NKE_DATA_DATASET_H
 #define NKE_DATA_DATASET_H
 

@@ -70,7 +70,8 @@ static nke_status check_replaceable(const char *path, bool force)
 {
   struct stat info;
   if (stat(path, &info) != 0) return NKE_OK; /* nothing there; what else is wrong shows when the new file is made */
-  if (!S_ISREG(info.st_mode)) return nke_fail(NKE_ERR_USAGE, "%s: expected a file to write, got a folder or device", path);
+  if (!S_ISREG(info.st_mode))
+    return nke_fail(NKE_ERR_USAGE, "%s: expected a file to write, got a folder or device", path);
   if (force) return NKE_OK;
   const hid_t file = nke_hdf5_open_read(path);
   const bool ours = has_mark(file);

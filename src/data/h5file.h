@@ -60,8 +60,8 @@ nke_status nke_h5file_read(nke_h5file *file, const char *name, nke_h5type type, 
                            const int64_t *count, void *data);
 
 /* A small array that every rank holds: created and written with rank 0's values and their checksum; read by rank 0, in
- * the type it was put in, and broadcast into *data, allocated here (the caller frees it with nke_free). dims: expected on
- * entry, -1 = any, actual on return. NKE_ERR_DATA, with the word `corrupt`, where the stored shape or the checksum
+ * the type it was put in, and broadcast into *data, allocated here (the caller frees it with nke_free). dims: expected
+ * on entry, -1 = any, actual on return. NKE_ERR_DATA, with the word `corrupt`, where the stored shape or the checksum
  * differs or the size passes `max_bytes`. */
 nke_status nke_h5file_put(nke_h5file *file, const char *name, nke_h5type type, int rank, const int64_t *dims,
                           const void *data);

@@ -137,7 +137,8 @@ static nke_status read_string(nke_h5file *f, const char *object, const char *key
 {
   nke_status st = NKE_OK;
   hid_t type = H5I_INVALID_HID;
-  if (size > STRING_BYTES) return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: attribute %s is too long", f->path, object, key);
+  if (size > STRING_BYTES)
+    return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: attribute %s is too long", f->path, object, key);
   NKE_TRY(nke_calloc((int64_t)size + 1, 1, key, text));
   type = string_type(size);
   if (H5Aread(attribute, type, *text) < 0)

@@ -89,7 +89,8 @@ static nke_status load_step(nke_h5file *file, nke_preprocess *p, int i)
       NKE_TRY(load_array(file, n.matrix, 2, f->length, &f->matrix));
       break;
     default:
-      st = nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: unknown kind %lld", nke_h5file_path(file), n.group, (long long)kind);
+      st = nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: unknown kind %lld", nke_h5file_path(file), n.group,
+                    (long long)kind);
   }
 done:
   return st;

@@ -305,7 +305,8 @@ static nke_status check_steps(int n_steps, const nke_preprocess_step *steps, nke
   const int64_t bytes = nke_preprocess_fit_bytes(n_steps, steps, shape);
   if (bytes > memory_bytes)
     return nke_fail(NKE_ERR_USAGE, "data.preprocess: needs %.1f MiB on a rank for rows of length %lld, "
-                    "run.memory_per_rank leaves %.1f", (double)bytes / 1048576, (long long)d, (double)memory_bytes / 1048576);
+                    "run.memory_per_rank leaves %.1f", (double)bytes / 1048576, (long long)d,
+                    (double)memory_bytes / 1048576);
   return NKE_OK;
 }
 

@@ -51,7 +51,7 @@ nke_status nke_source_open_each(MPI_Comm comm, nke_source_open_local *open, cons
 /* The path of a file of the config: relative ones from $NKE_DATA if set. Allocated. */
 nke_status nke_source_path(const char *file, char **out);
 
-/* The shape of rows from the dimensions [n, d], [n, L, C] or [n, H, W, C] of `name` in `path`, or of y [n] or [n, k]. */
+/* The shape of rows from the dimensions [n, d], [n, L, C] or [n, H, W, C] of `name` in `path`, or of y [n], [n, k]. */
 nke_status nke_source_set_x(nke_source *source, int rank, const int64_t *dims, const char *path, const char *name);
 nke_status nke_source_set_y(nke_source *source, int rank, const int64_t *dims, const char *path, const char *name);
 

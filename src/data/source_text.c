@@ -146,7 +146,8 @@ static nke_status open_libsvm(MPI_Comm comm, const nke_data_spec *spec, const ch
   const long long wanted = spec->x ? strtoll(spec->x, &stop, 10) : 0;
   if (wanted > 0 && *stop == '\0') {
     if (wanted < s->columns)
-      NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: index %lld: expected at most %lld columns", path, (long long)s->columns, wanted));
+      NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: index %lld: expected at most %lld columns", path, (long long)s->columns,
+                       wanted));
     s->columns = wanted;
   }
   if (s->columns < 1) NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: no index:value in any row", path));

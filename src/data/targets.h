@@ -19,8 +19,8 @@ enum { NKE_MAX_CLASSES = 100000 };
 typedef struct nke_targets nke_targets;
 
 /* Fit on all rows of `train`. Collective; one pass over y; bitwise equal at any number of ranks.
- * NKE_ERR_DATA: no targets; classification: more than one target column, a label that is not integral (row named), fewer
- * than 2 or more than NKE_MAX_CLASSES classes. */
+ * NKE_ERR_DATA: no targets; classification: more than one target column, a label that is not integral (row named),
+ * fewer than 2 or more than NKE_MAX_CLASSES classes. */
 nke_status nke_targets_fit(MPI_Comm comm, nke_dataset *train, nke_task task, nke_targets **out);
 void nke_targets_destroy(nke_targets **targets);
 

@@ -77,7 +77,8 @@ nke_status nke_dsyevd(int64_t n, double *a, double *w)
   NKE_TRY(nke_alloc(liwork, sizeof *iwork, "work space of the eigenproblem", &iwork));
   dsyevd_("V", "L", &order, a, &order, w, work, &lwork, iwork, &liwork, &info);
   if (info != 0)
-    st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: dsyevd stopped with info = %d", order, order, info);
+    st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: dsyevd stopped with info = %d", order, order,
+                  info);
 
 done:
   nke_free(iwork);

@@ -1,6 +1,6 @@
-/* The rest of BLAS and LAPACK (products: num/gemm.h) with 64-bit sizes, checked at the call. Column-major, arguments in the order of the reference BLAS:
- * a row-major [n, d] array is a column-major d x n matrix with leading dimension d. All functions are local.
- * NKE_ERR_USAGE where a size does not fit the library's integers. */
+/* The rest of BLAS and LAPACK (products: num/gemm.h) with 64-bit sizes, checked at the call. Column-major, arguments in
+ * the order of the reference BLAS: a row-major [n, d] array is a column-major d x n matrix with leading dimension d.
+ * All functions are local. NKE_ERR_USAGE where a size does not fit the library's integers. */
 #ifndef NKE_NUM_BLAS_H
 #define NKE_NUM_BLAS_H
 
@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-/* The `uplo` ('L' or 'U') triangle of C = alpha A A' + beta C (trans 'N', A n x k) or alpha A' A + beta C ('T', A k x n). */
+/* The `uplo` ('L' or 'U') triangle of C = alpha A A' + beta C (trans 'N': A n x k), or of A' A ('T': A k x n). */
 nke_status nke_dsyrk(char uplo, char trans, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
                      double beta, double *c, int64_t ldc);
 nke_status nke_ssyrk(char uplo, char trans, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, float beta,

@@ -68,6 +68,7 @@ void sample_bytes(const char *name, const void *bytes, size_t size)
 {
   char path[512];
   sample_path(name, path);
+  MPI_Barrier(MPI_COMM_WORLD); /* another rank may still read a file of this name */
   if (my_rank() == 0) {
     FILE *file = fopen(path, "wb");
     if (!file || fwrite(bytes, 1, size, file) != size) MPI_Abort(MPI_COMM_WORLD, 1);

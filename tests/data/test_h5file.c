@@ -65,7 +65,8 @@ static void test_rows_of_every_rank(void **state)
     float row[M];
     if (i == n - 1) continue;
     for (int64_t j = 0; j < M; j++) row[j] = (float)(i * M + j);
-    assert_int_equal(nke_h5file_write(f, "/a/features", NKE_H5_F32, 2, (int64_t[]){i, 0}, (int64_t[]){1, M}, row), NKE_OK);
+    assert_int_equal(nke_h5file_write(f, "/a/features", NKE_H5_F32, 2, (int64_t[]){i, 0}, (int64_t[]){1, M}, row),
+                     NKE_OK);
   }
   const int64_t last = rank == 0 ? 1 : 0;
   double row[M];
@@ -87,7 +88,8 @@ static void test_rows_of_every_rank(void **state)
   assert_int_equal(stored[1], M);
   for (int64_t i = 0; i < n; i++) {
     unsigned char zero = 1;
-    assert_int_equal(nke_h5file_read(f, "/a/features", NKE_H5_F64, 2, (int64_t[]){i, 1}, (int64_t[]){1, M - 1}, row), NKE_OK);
+    assert_int_equal(nke_h5file_read(f, "/a/features", NKE_H5_F64, 2, (int64_t[]){i, 1}, (int64_t[]){1, M - 1}, row),
+                     NKE_OK);
     for (int64_t j = 1; j < M; j++) assert_true(row[j - 1] == (double)(i * M + j));
     assert_int_equal(nke_h5file_read(f, "/a/zero", NKE_H5_U8, 1, &i, (int64_t[]){1}, &zero), NKE_OK);
     assert_int_equal(zero, 0);
@@ -107,7 +109,8 @@ static void test_small_values(void **state)
   sample_path("small.h5", path);
   nke_h5file *f = begin(path);
   const double array[6] = {1, 2, 3, 0.1, -5, 1e-300};
-  assert_int_equal(nke_h5file_put(f, "/model/w", NKE_H5_F64, 2, (int64_t[]){2, 3}, my_rank() == 0 ? array : NULL), NKE_OK);
+  assert_int_equal(nke_h5file_put(f, "/model/w", NKE_H5_F64, 2, (int64_t[]){2, 3}, my_rank() == 0 ? array : NULL),
+                   NKE_OK);
   assert_int_equal(nke_h5file_put(f, "/model/none", NKE_H5_I64, 1, (int64_t[]){0}, array), NKE_OK);
   assert_int_equal(nke_h5file_put_double(f, "/model", "lambda", my_rank() == 0 ? 0.1 : 7), NKE_OK);
   assert_int_equal(nke_h5file_put_int(f, "/new/group", "seed", 1), NKE_OK);
@@ -313,8 +316,8 @@ static void test_update(void **state)
   assert_int_equal(nke_h5file_update(MPI_COMM_WORLD, path, &f), NKE_OK);
   const float tile[4] = {1, 2, 3, (float)rank};
   const unsigned char one = 1;
-  assert_int_equal(nke_h5file_write(f, "/train/ntk", NKE_H5_F32, 2, (int64_t[]){2 * rank, 2 * rank}, (int64_t[]){2, 2}, tile),
-                   NKE_OK);
+  const int64_t corner[2] = {2 * rank, 2 * rank}, square[2] = {2, 2};
+  assert_int_equal(nke_h5file_write(f, "/train/ntk", NKE_H5_F32, 2, corner, square, tile), NKE_OK);
   assert_int_equal(nke_h5file_flush(f), NKE_OK);
   assert_int_equal(nke_h5file_write(f, "/done", NKE_H5_U8, 1, (int64_t[]){rank}, (int64_t[]){1}, &one), NKE_OK);
   assert_int_equal(nke_h5file_flush(f), NKE_OK);
@@ -324,8 +327,7 @@ static void test_update(void **state)
   for (int r = 0; r < size; r++) {
     float back[4];
     unsigned char done[2];
-    assert_int_equal(nke_h5file_read(f, "/train/ntk", NKE_H5_F32, 2, (int64_t[]){2 * r, 2 * r}, (int64_t[]){2, 2}, back),
-                     NKE_OK);
+    assert_int_equal(nke_h5file_read(f, "/train/ntk", NKE_H5_F32, 2, (int64_t[]){2 * r, 2 * r}, square, back), NKE_OK);
     assert_true(back[0] == 1 && back[1] == 2 && back[2] == 3 && back[3] == (float)r);
     assert_int_equal(nke_h5file_read(f, "/done", NKE_H5_U8, 1, (int64_t[]){r}, (int64_t[]){1}, done), NKE_OK);
     assert_int_equal(done[0], 1);

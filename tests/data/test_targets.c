@@ -77,7 +77,8 @@ static void test_refusals(void **state)
   double *many = NULL;
   assert_int_equal(nke_alloc(MANY, sizeof *many, "labels", &many), NKE_OK);
   for (int64_t i = 0; i < MANY; i++) many[i] = (double)((i * 7919) % MANY);
-  assert_refused("half.h5", 5, 0, (double[]){0, 1, 0, 1.5, 2}, NKE_TASK_CLASSIFICATION, "row 3: expected a class number, got 1.5");
+  assert_refused("half.h5", 5, 0, (double[]){0, 1, 0, 1.5, 2}, NKE_TASK_CLASSIFICATION,
+                 "row 3: expected a class number, got 1.5");
   assert_refused("big.h5", 2, 0, (double[]){0, 1e17}, NKE_TASK_CLASSIFICATION, "row 1");
   assert_refused("one.h5", 3, 0, (double[]){4, 4, 4}, NKE_TASK_CLASSIFICATION, "at least two classes, got 1");
   assert_refused("wide.h5", 2, 2, (double[]){1, 2, 3, 4}, NKE_TASK_CLASSIFICATION, "got 2 columns");
@@ -126,7 +127,8 @@ static void test_regression(void **state)
   assert_int_equal(nke_targets_load(f, &loaded), NKE_OK);
   nke_h5file_close(&f);
   nke_targets_decode(t, N, out, again);
-  for (int64_t i = 0; i < N * K; i++) assert_true(fabs(again[i] - y[i]) <= 1e-9 * (1 + fabs(y[i]) + fabs((double)mean)));
+  for (int64_t i = 0; i < N * K; i++)
+    assert_true(fabs(again[i] - y[i]) <= 1e-9 * (1 + fabs(y[i]) + fabs((double)mean)));
   nke_targets_decode(loaded, N, out, y);
   assert_memory_equal(y, again, sizeof y);
   nke_targets_destroy(&loaded);

@@ -88,6 +88,7 @@ static void write_text(const char *name, bool packed)
     int rank;
     sample_path(name, path);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Barrier(MPI_COMM_WORLD);
     if (rank == 0) {
       gzFile file = gzopen(path, "wb");
       assert_int_equal(gzwrite(file, text, (unsigned)used), (int)used);
@@ -192,7 +193,8 @@ static void test_npy(void **state)
     for (int64_t j = 0; j < D; j++) x[i * D + j] = value_of(i, j);
   }
   for (int version = 1; version <= 3; version++) {
-    size_t size = make_npy(file, version, "{'descr': '<f8', 'fortran_order': False, 'shape': (331, 6), }   \n", x, sizeof x);
+    size_t size = make_npy(file, version, "{'descr': '<f8', 'fortran_order': False, 'shape': (331, 6), }   \n", x,
+                           sizeof x);
     sample_bytes("x.npy", file, size);
     size = make_npy(file, version, "{'descr': '<i2', 'fortran_order': False, 'shape': (331,), }\n", y, sizeof y);
     sample_bytes("y.npy", file, size);
@@ -201,7 +203,8 @@ static void test_npy(void **state)
   }
   /* Images of bytes. */
   const unsigned char pixels[12] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 254, 255};
-  const size_t size = make_npy(file, 1, "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2, 2, 1)}\n", pixels, 12);
+  const char *header = "{'descr': '|u1', 'fortran_order': False, 'shape': (3, 2, 2, 1)}\n";
+  const size_t size = make_npy(file, 1, header, pixels, 12);
   sample_bytes("pixels.npy", file, size);
   nke_dataset *d = NULL;
   double back[4];
