@@ -87,3 +87,15 @@ void PASTE(nke_dual_series, NKE_ISA)(int blocks, const double *restrict cx, cons
     sum[1] = sum[1] * rho + acc_dot[j];
   }
 }
+
+/* row[i] = sum_j a[j] data[j * n + i]. */
+void PASTE(nke_dual_mix, NKE_ISA)(int64_t n, const double a[NKE_DUAL_NODES], const double *restrict data,
+                                  double *restrict row)
+{
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    double sum = 0;
+    for (int j = 0; j < NKE_DUAL_NODES; j++) sum += a[j] * data[j * n + i];
+    row[i] = sum;
+  }
+}

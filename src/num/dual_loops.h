@@ -1,4 +1,4 @@
-/* The closed forms that are hot in exact kernels, compiled for each instruction set; called by dual_closed.c. */
+/* The loops that are hot in exact kernels, compiled for each instruction set. */
 #ifndef NKE_NUM_DUAL_LOOPS_H
 #define NKE_NUM_DUAL_LOOPS_H
 
@@ -17,6 +17,12 @@ typedef void nke_dual_series(int blocks, const double *cx, const double *cy, con
                              double rho, double sum[2]);
 
 nke_dual_series nke_dual_series_plain, nke_dual_series_avx2, nke_dual_series_avx512;
+
+/* A weighted sum of the NKE_DUAL_NODES rows of data [NKE_DUAL_NODES, n]. */
+enum { NKE_DUAL_NODES = 12 };
+typedef void nke_dual_mix(int64_t n, const double a[NKE_DUAL_NODES], const double *data, double *row);
+
+nke_dual_mix nke_dual_mix_plain, nke_dual_mix_avx2, nke_dual_mix_avx512;
 
 /* The widest instruction set of this CPU among plain (0), AVX2 with FMA (1) and AVX-512 (2). */
 static inline int nke_dual_isa(void)

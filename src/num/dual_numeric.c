@@ -6,12 +6,13 @@
 #include "num/dual_plane.h"
 #include "num/hermite.h"
 #include "num/phi.h"
+#include "num/scales.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Scales kept at a time, and the two lengths of series: smooth activations need the short one only. */
-enum { SLOTS = 2048, SHORT_SERIES = 96, LONG_SERIES = 256 };
+/* Variances kept at a time, and the longest series. */
+enum { SLOTS = 2048, MOST_TERMS = 256 };
 
 typedef struct scale {
   int used;
@@ -21,6 +22,7 @@ typedef struct scale {
 
 struct nke_dual_numeric {
   nke_phi *phi;
+  nke_scales *scales;
   double tolerance, error;
   int terms;
   nke_dual_series *series;
@@ -28,13 +30,20 @@ struct nke_dual_numeric {
   double *coef; /* [SLOTS, 2, terms]: c and cdot */
 };
 
+/* The shortest series that holds at every rho at variance 2; the longest where none does (kinks). */
 static void choose_terms(nke_dual_numeric *numeric)
 {
-  double c[SHORT_SERIES], cdot[SHORT_SERIES];
+  static const int choice[] = {32, 64, 96, 128, 192};
+  double c[MOST_TERMS], cdot[MOST_TERMS];
   nke_hermite_moments m;
-  numeric->terms = SHORT_SERIES;
-  if (nke_hermite_at(numeric->phi, 1, SHORT_SERIES - 1, c, cdot, &m) != NKE_OK) return; /* told where it matters */
-  if (m.rest > 1e-12 * m.second || m.rest_dot > 1e-12 * m.second_dot) numeric->terms = LONG_SERIES;
+  numeric->terms = MOST_TERMS;
+  for (size_t i = 0; i < sizeof choice / sizeof *choice; i++) {
+    /* what fails here is told when a variance is asked for */
+    if (nke_hermite_at(numeric->phi, sqrt(2), choice[i] - 1, c, cdot, &m) != NKE_OK) return;
+    if (m.rest > numeric->tolerance * m.second || m.rest_dot > numeric->tolerance * m.second_dot) continue;
+    numeric->terms = choice[i];
+    return;
+  }
 }
 
 nke_status nke_dual_numeric_create(const nke_activation *act, double tolerance, nke_dual_numeric **out)
@@ -48,6 +57,7 @@ nke_status nke_dual_numeric_create(const nke_activation *act, double tolerance, 
   numeric->series = variant[nke_dual_isa()];
   NKE_TRY(nke_phi_create(act, &numeric->phi));
   choose_terms(numeric);
+  NKE_TRY(nke_scales_create(numeric->phi, numeric->terms, tolerance, &numeric->scales));
   NKE_TRY(nke_calloc(SLOTS, sizeof *numeric->slot, "scales of an activation", &numeric->slot));
   NKE_TRY(nke_alloc(2LL * SLOTS * numeric->terms, sizeof(double), "Hermite coefficients", &numeric->coef));
   *out = numeric;
@@ -59,6 +69,7 @@ done:
 void nke_dual_numeric_destroy(nke_dual_numeric **numeric)
 {
   if (*numeric == NULL) return;
+  nke_scales_destroy(&(*numeric)->scales);
   nke_phi_destroy(&(*numeric)->phi);
   nke_free((*numeric)->slot);
   nke_free((*numeric)->coef);
@@ -75,7 +86,7 @@ static int hash(double q)
   return (int)((bits * 0x9E3779B97F4A7C15u) >> 53); /* the top 11 bits: SLOTS */
 }
 
-/* The slot that holds the coefficients at variance q, computed if need be; never the slot `keep`. */
+/* The slot that holds the coefficients at variance q, interpolated if need be; never the slot `keep`. */
 static nke_status find_slot(nke_dual_numeric *numeric, double q, int keep, int *out)
 {
   nke_status st = NKE_OK;
@@ -91,7 +102,7 @@ static nke_status find_slot(nke_dual_numeric *numeric, double q, int keep, int *
   scale *slot = &numeric->slot[at];
   double *c = numeric->coef + 2LL * numeric->terms * at;
   slot->used = 0;
-  NKE_TRY(nke_hermite_at(numeric->phi, sqrt(q), numeric->terms - 1, c, c + numeric->terms, &slot->moments));
+  NKE_TRY(nke_scales_at(numeric->scales, q, c, &slot->moments));
   slot->used = 1;
   slot->q = q;
   *out = at;
