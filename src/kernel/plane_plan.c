@@ -152,6 +152,15 @@ static int is_abrelu(const nke_activation *act, double ab[2])
   return fabs(ab[0] - ab[1]) > 1e-3 * fmax(fabs(ab[0]), fabs(ab[1]));
 }
 
+/* Returns whether the activation is a erf(b x) + c. */
+static int is_erf(const nke_activation *act, double abc[3])
+{
+  if (act->kind != NKE_ACT_ERF && act->kind != NKE_ACT_SIGMOID_LIKE) return 0;
+  const double sigmoid[3] = {0.5, 1 / 2.4020563531719796, 0.5};
+  memcpy(abc, act->kind == NKE_ACT_ERF ? act->param : sigmoid, sizeof sigmoid);
+  return 1;
+}
+
 static nke_status set_dual(builder *b, nke_plane_op *op, const nke_activation *act)
 {
   double ab[2];
@@ -161,6 +170,20 @@ static nke_status set_dual(builder *b, nke_plane_op *op, const nke_activation *a
     op->dual_kind = NKE_DUAL_ABRELU;
     op->dual_param[0] = ab[0] * ab[1] / bend;
     op->scale_out = op->scale_in * bend;
+    set_table(b, op, 2);
+    return NKE_OK;
+  }
+  double erf[3];
+  if (is_erf(act, erf)) {
+    op->dual_kind = NKE_DUAL_ERF;
+    op->dual_param[0] = 2 * erf[0] * erf[0] / 3.14159265358979323846;
+    op->dual_param[1] = erf[2] * erf[2];
+    op->dual_param[2] = 2 * erf[1] * erf[1];
+    set_table(b, op, 1);
+    return NKE_OK;
+  }
+  if (act->kind == NKE_ACT_GELU) {
+    op->dual_kind = NKE_DUAL_GELU;
     set_table(b, op, 2);
     return NKE_OK;
   }

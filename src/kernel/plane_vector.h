@@ -58,6 +58,8 @@ INLINE vec v_zero(void)
 }
 INLINE vec v_set(real x) { return x - v_zero(); }
 INLINE vec v_abs(vec x) { return (vec)((mask)x & ~SIGN_BIT); }
-INLINE vec v_copysign(vec size, vec sign) { return (vec)(((mask)size & ~SIGN_BIT) | ((mask)sign & SIGN_BIT)); }
+/* x with the sign of `sign` where x >= 0. */
+INLINE vec v_signed(vec x, vec sign) { return (vec)((mask)x ^ ((mask)sign & SIGN_BIT)); }
+INLINE vec v_select(mask where, vec x, vec y) { return (vec)(((mask)x & where) | ((mask)y & ~where)); }
 
 #endif
