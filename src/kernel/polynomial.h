@@ -11,11 +11,14 @@ enum { NKE_POLYNOMIAL_MAX_DEGREE = 64, NKE_POLYNOMIAL_DEFAULT_DEGREE = 8 };
 nke_status nke_polynomial_degree(nke_embedding_options *options);
 
 /* tensorsketch_method.c. With a_j = H D_j x / |x|, D_j independent random signs, j = 1 .. q, and signs e on the output,
- *   S' = e .* sum_l c_l(|x|) a_1 .* ... .* a_l / sqrt m,   T' = (sum_l cdot_l(|x|) a_1 .* ... .* a_l) .* (H D T) / sqrt m.
- * That is a TensorSketch over the group of bit strings under exclusive or: its circular convolution is a product of
- * Hadamard, not Fourier, spectra, one hash is the identity, and the output stays a spectrum, so no transform follows. All
- * degrees are summed in place. They may share factors: E a_j = 0, so products of different degrees are uncorrelated, and
- * <S', S'> is unbiased for the truncated series, coordinate by coordinate. */
+ *   S' = e .* (c_0 + a_1 .* (c_1 + a_2 .* (c_2 + ...))) / sqrt m,   T' = (the same with cdot) .* (H D T) / sqrt m.
+ * That is a sum of TensorSketches of all degrees over the group of bit strings under exclusive or: circular convolution is a
+ * product of Hadamard, not Fourier, spectra, the hash is the identity (short rows are repeated under other signs), and
+ * the output stays a spectrum, so no transform follows. Degrees may share factors: E a_j = 0, so products of different
+ * degrees are uncorrelated, and <S', S'> is unbiased for the series, coordinate by coordinate. The fourth moments of a
+ * product of l factors grow as 3^l; so after every NKE_TENSORSKETCH_RUN factors the sum so far is spread by one more
+ * random H D / sqrt N, an isometry, after which variances add up instead [as in the trees of Ahle et al. 2020]. */
+enum { NKE_TENSORSKETCH_RUN = 2 };
 nke_status nke_tensorsketch_activation(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation,
                                        int pool_h, int pool_w, nke_shape out_shape, const nke_image *in,
                                        const nke_image **out);

@@ -48,12 +48,12 @@ static void add_shifted(int64_t n, double factor, double shift, const void *tabl
   for (int64_t i = 0; i < n; i++) y[i] += c * w[i] * (b + x[i]);
 }
 
-static void horner(int64_t n, double constant, const void *in, void *out)
+static void horner(int64_t n, double factor, double constant, const void *in, void *out)
 {
-  const real *const x = in, c = (real)constant;
+  const real *const x = in, c = (real)constant, s = (real)factor;
   real *const y = out;
 #pragma omp simd
-  for (int64_t i = 0; i < n; i++) y[i] = (y[i] + c) * x[i];
+  for (int64_t i = 0; i < n; i++) y[i] = (s * y[i] + c) * x[i];
 }
 
 static void multiply_complex(int64_t n, const void *a, const void *b, void *out)

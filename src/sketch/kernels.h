@@ -18,8 +18,8 @@ typedef struct nke_sketch_kernels {
   void (*scale)(int64_t n, double scale, const void *in, void *out);
   /* out += scale table .* (c + in). */
   void (*add_shifted)(int64_t n, double scale, double c, const void *table, const void *in, void *out);
-  /* out = (out + c) .* in, a step of Horner's rule. */
-  void (*horner)(int64_t n, double c, const void *in, void *out);
+  /* out = (scale out + c) .* in, a step of Horner's rule. */
+  void (*horner)(int64_t n, double scale, double c, const void *in, void *out);
   /* out = a .* b, n complex numbers as (re, im) pairs; out may be a or b. */
   void (*multiply_complex)(int64_t n, const void *a, const void *b, void *out);
   /* out[i] = scale in[index[i]]. */
