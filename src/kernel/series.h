@@ -11,8 +11,9 @@
 
 typedef struct nke_series nke_series;
 
-/* Plan for a degree from 0 to NKE_HERMITE_MAX_DEGREE. With `fold` the last coefficients stand for all terms from `degree` on, so that
- * k and kdot are exact at x = x' and as close as they can be near it. NKE_ERR_USAGE on a formula that cannot be used. Local. */
+/* Plan for a degree from 0 to NKE_HERMITE_MAX_DEGREE. With `fold` the last coefficients stand for all terms from
+ * `degree` on, so that k and kdot are exact at x = x' and as close as they can be near it. NKE_ERR_USAGE on a formula
+ * that cannot be used. Local. */
 nke_status nke_series_create(const nke_activation *act, int degree, int fold, nke_series **out);
 void nke_series_destroy(nke_series **series);
 

@@ -10,12 +10,13 @@
 
 typedef struct nke_fft nke_fft;
 
-/* Plan transforms of length n >= 1. NKE_ERR_USAGE where n does not fit an int, NKE_ERR_INTERNAL where FFTW refuses. Local. */
+/* Plan transforms of length n >= 1. NKE_ERR_USAGE where n does not fit an int, NKE_ERR_INTERNAL where FFTW refuses.
+ * Local. */
 nke_status nke_fft_create(nke_precision precision, int64_t n, nke_fft **out);
 void nke_fft_destroy(nke_fft **fft);
 
-/* out_k = sum_j in_j exp(-2 pi i j k / n) for k = 0 .. n/2, as (re, im) pairs. in is kept. Both arrays must be aligned to
- * 16 bytes and distinct; so for the inverse. Local; about 2.5 n log2 n operations. */
+/* out_k = sum_j in_j exp(-2 pi i j k / n) for k = 0 .. n/2, as (re, im) pairs. in is kept. Both arrays must be aligned
+ * to 16 bytes and distinct; so for the inverse. Local; about 2.5 n log2 n operations. */
 void nke_fft_forward(const nke_fft *fft, void *in, void *out);
 
 /* The inverse without its factor: inverse(forward(x)) = n x. in is overwritten. Local. */

@@ -1,5 +1,6 @@
-/* The fast Walsh-Hadamard transform: x <- H x, H the unnormalised n x n Sylvester matrix with entries (-1)^popcount(i & j),
- * so that H H = n I. In place, n a power of two from 1 to 2^24, vectors aligned to their element only.
+/* The fast Walsh-Hadamard transform: x <- H x, H the unnormalised n x n Sylvester matrix with entries
+ * (-1)^popcount(i & j), so that H H = n I. In place, n a power of two from 1 to 2^24, vectors aligned to their
+ * element only.
  *
  * The butterflies are done from the lowest bit of the index to the highest at every size and on every instruction set,
  * so the result is the same bit for bit on all CPUs. Cost: n log2(n) additions a vector. */
@@ -17,8 +18,8 @@ enum { NKE_FWHT_MAX = 1 << 24 };
 void nke_fwht_f32(float *x, int64_t n);
 void nke_fwht_f64(double *x, int64_t n);
 
-/* out = H (diagonal .* in), the random signs of a sketch in the same pass; diagonal NULL stands for ones. out may be in or
- * lie apart from it. Local. */
+/* out = H (diagonal .* in), the random signs of a sketch in the same pass; diagonal NULL stands for ones. out may be in
+ * or lie apart from it. Local. */
 void nke_fwht_diagonal_f32(const float *diagonal, const float *in, float *out, int64_t n);
 void nke_fwht_diagonal_f64(const double *diagonal, const double *in, double *out, int64_t n);
 

@@ -23,7 +23,7 @@ enum { RADIX = 8 };
 #endif
 enum { LOG_COMBINE = 3, LEAF = 16384 / sizeof(NKE_REAL) };
 
-/* One butterfly inside a vector: y = (partner + self) where the bit of the lane is 0, (partner - self) where it is 1. */
+/* One butterfly inside a vector: y = (partner + self) where the bit of the lane is 0, (partner - self) else. */
 #if NKE_LANES == 16
 INLINE vec within(vec x)
 {
@@ -59,7 +59,7 @@ INLINE vec within(vec x)
 }
 #endif
 
-/* DO(0), DO(1), ... DO(radix - 1) as straight-line code, radix a compile-time constant: the vectors stay in registers. */
+/* DO(0), DO(1), ... DO(radix - 1) as straight-line code, radix a compile-time constant: vectors stay in registers. */
 #define EACH(radix, DO)                                                                     \
   do {                                                                                      \
     DO(0);                                                                                  \

@@ -1,5 +1,5 @@
-/* The transform of fwht.h compiled for each precision and instruction set: x = H (diagonal .* in), diagonal NULL for ones;
- * in may be x. Called by fwht.c, and by its tests. */
+/* The transform of fwht.h compiled for each precision and instruction set: x = H (diagonal .* in), diagonal NULL for
+ * ones; in may be x. Called by fwht.c, and by its tests. */
 #ifndef NKE_NUM_FWHT_VARIANTS_H
 #define NKE_NUM_FWHT_VARIANTS_H
 

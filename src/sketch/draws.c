@@ -38,7 +38,8 @@ void nke_draw_indices(nke_draws *draws, int64_t n, int64_t range, int32_t *out)
   }
 }
 
-/* Coordinate i takes words 0, 1, ... of its own counters: counter i * ceil(copies / 2), two words a copy (bucket, sign). */
+/* Coordinate i takes words 0, 1, ... of its own counters: counter i * ceil(copies / 2), two words a copy (bucket,
+ * sign). */
 void nke_draw_buckets(nke_draws *draws, int64_t first, int64_t n, int copies, int64_t range, int32_t *out)
 {
   const uint64_t stream = take(draws);

@@ -1,5 +1,5 @@
-/* Compiled once for each precision and instruction set (nke_isa_sources in cmake/NkeTargets.cmake): NKE_REAL is float or
- * double, NKE_SUFFIX names the table. */
+/* Compiled once for each precision and instruction set (nke_isa_sources in cmake/NkeTargets.cmake): NKE_REAL is float
+ * or double, NKE_SUFFIX names the table. */
 #include "sketch/kernels_variants.h"
 
 #define JOIN_(a, b) a##b
@@ -110,16 +110,7 @@ static void scatter_sparse(int64_t nnz, const int64_t *index, int copies, const 
   }
 }
 
-static double dot(int64_t n, const void *a, const void *b)
-{
-  const real *const x = a, *const y = b;
-  double sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; i++) sum += (double)x[i] * (double)y[i];
-  return sum;
-}
-
 const nke_sketch_kernels JOIN(nke_sketch_kernels_, NKE_SUFFIX) = {
   multiply_pad, multiply, multiply_scaled, scale, add_shifted, horner, multiply_complex, gather,
-  gather_multiply, scatter, scatter_sparse, dot,
+  gather_multiply, scatter, scatter_sparse,
 };

@@ -31,7 +31,6 @@ typedef struct nke_sketch_kernels {
   /* The same for the non-zeros in[k] of the coordinates index[k]. */
   void (*scatter_sparse)(int64_t nnz, const int64_t *index, int copies, const int32_t *code, double scale,
                          const void *in, void *out);
-  double (*dot)(int64_t n, const void *a, const void *b); /* summed in double */
 } nke_sketch_kernels;
 
 /* The table for this processor. Local. */

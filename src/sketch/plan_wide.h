@@ -10,8 +10,8 @@ enum { NKE_WIDE_ROWS = 16 };
 struct nke_wide_kind {
   const char *name;
   int64_t max_n;
-  /* Sets `columns`, the local tables, and `sums`, how many numbers a row are reduced. Local parts may fail on some ranks;
-   * the caller agrees. Collective. */
+  /* Sets `columns`, the local tables, and `sums`, how many numbers a row are reduced. Local parts may fail on some
+   * ranks; the caller agrees. Collective. */
   nke_status (*plan)(nke_wide *wide, nke_draws *draws);
   /* partial [sums] of one row: this rank's part of what is reduced. Collective for SRFT. */
   void (*partial)(nke_wide *wide, const void *x, double *partial);

@@ -1,7 +1,8 @@
-/* The tree as a heap of levels: node (L, i) covers the leaves [i 2^L, (i + 1) 2^L). What a node gives to its parent is a
- * `factor`, its value through its side of the parent's TensorSRHT. A node is full (all x), constant (all e1), or mixed;
- * in power l exactly the ancestors of the boundary between leaf l - 1 and leaf l are mixed, one a level. So the factors
- * of full nodes are made once a row, those of constant nodes once a plan, and a power walks from the boundary up. */
+/* The tree as a heap of levels: node (L, i) covers the leaves [i 2^L, (i + 1) 2^L). What a node gives to its parent is
+ * a `factor`, its value through its side of the parent's TensorSRHT. A node is full (all x), constant (all e1), or
+ * mixed; in power l exactly the ancestors of the boundary between leaf l - 1 and leaf l are mixed, one a level. So the
+ * factors of full nodes are made once a row, those of constant nodes once a plan, and a power walks from the boundary
+ * up. */
 #include "sketch/polysketch.h"
 
 #include "base/memory.h"
@@ -129,7 +130,7 @@ void nke_polysketch_destroy(nke_polysketch **sketch)
   *sketch = NULL;
 }
 
-/* Power l < p: from the boundary node up, each time joined with its sibling, constant to the right or full to the left. */
+/* Power l < p: from the boundary node up, each time joined with its sibling, constant right or full left. */
 static void mixed_power(nke_polysketch *t, int l, void *out)
 {
   int level = __builtin_ctz((unsigned)l), i = l >> level; /* (level, i) is constant, (level, i - 1) full */

@@ -16,8 +16,8 @@ nke_status nke_sketch_create(const nke_sketch_kind *kind, nke_precision precisio
   nke_sketch *sketch = NULL;
   *out = NULL;
   if (n < 1 || m < 1 || n > 1 << 30 || m > 1 << 29) {
-    st = nke_fail(NKE_ERR_USAGE, "%s: from %lld to %lld entries: expected 1 to 2^30, at most 2^29 out", kind->name, (long long)n,
-                  (long long)m);
+    st = nke_fail(NKE_ERR_USAGE, "%s: from %lld to %lld entries, expected 1 to 2^30 and to 2^29", kind->name,
+                  (long long)n, (long long)m);
     goto done;
   }
   NKE_TRY(nke_calloc(1, sizeof *sketch, "sketch", &sketch));

@@ -25,8 +25,8 @@ typedef struct nke_sketch_kind {
 
 /* One signed bucket a coordinate [Charikar et al. 2002; Clarkson, Woodruff 2013]: n additions. */
 extern const nke_sketch_kind nke_sketch_countsketch;
-/* Four signed buckets a coordinate, one in each quarter of the output (min(4, m) of them), scaled by 1/2 [Nelson, Nguyen
- * 2013]; for another number copy the kind and set `copies`. */
+/* Four signed buckets a coordinate, one in each quarter of the output (min(4, m) of them), scaled by 1/2 [Nelson,
+ * Nguyen 2013]; for another number copy the kind and set `copies`. */
 extern const nke_sketch_kind nke_sketch_osnap;
 /* sqrt(1/m) P H D: random signs, unnormalised Hadamard transform, m of the N coordinates without replacement; where
  * m >= N all of them and zeros, an isometry [Ailon, Chazelle 2006; Tropp 2011]. 1 <= n <= 2^24. */

@@ -1,5 +1,5 @@
-/* The subsampled randomised Fourier transform: with X = F D x (unnormalised, X_k = conj X_{L-k} as x is real), the mean of
- * Re(X_k conj Y_k) over all L frequencies is <x, y>; a frequency drawn uniformly is an unbiased estimate. */
+/* The subsampled randomised Fourier transform: with X = F D x (unnormalised, X_k = conj X_{L-k} as x is real), the mean
+ * of Re(X_k conj Y_k) over all L frequencies is <x, y>; a frequency drawn uniformly is an unbiased estimate. */
 #include "sketch/plan.h"
 
 #include <math.h>

@@ -46,7 +46,8 @@ nke_status nke_tensor_srht_create(nke_precision precision, int64_t n1, int64_t n
   s->m = m;
   NKE_TRY(plan_side(s, 0, draws));
   NKE_TRY(plan_side(s, 1, draws));
-  NKE_TRY(nke_alloc(nke_max(s->length[0], s->length[1]), (size_t)nke_precision_bytes(precision), "TensorSRHT", &s->row));
+  const int64_t longer = nke_max(s->length[0], s->length[1]);
+  NKE_TRY(nke_alloc(longer, (size_t)nke_precision_bytes(precision), "TensorSRHT", &s->row));
   *out = s;
   s = NULL;
 done:

@@ -1,7 +1,7 @@
 /* TensorSRHT: a sketch of x (x) u, x in R^n1, u in R^n2, to R^m [Ahle et al. 2020, Definition 15]:
  *   S(x (x) u) = sqrt(1/m) (P1 H D1 x) .* (P2 H D2 u),
- * D1, D2 independent signs, H unnormalised Hadamard (each side padded to a power of two), P1, P2 independent samples with
- * replacement. E<S(x,u), S(y,v)> = <x,y> <u,v>, and with Q(x,y) = |x|^2|y|^2 + 2<x,y>^2 - 2 sum_i x_i^2 y_i^2
+ * D1, D2 independent signs, H unnormalised Hadamard (each side padded to a power of two), P1, P2 independent samples
+ * with replacement. E<S(x,u), S(y,v)> = <x,y> <u,v>, and with Q(x,y) = |x|^2|y|^2 + 2<x,y>^2 - 2 sum_i x_i^2 y_i^2
  *   Var = (Q(x,y) Q(u,v) - <x,y>^2 <u,v>^2) / m. */
 #ifndef NKE_SKETCH_TENSOR_SRHT_H
 #define NKE_SKETCH_TENSOR_SRHT_H

@@ -27,8 +27,8 @@ nke_status nke_wide_create(MPI_Comm comm, const nke_wide_kind *kind, nke_precisi
   nke_wide *wide = NULL;
   *out = NULL;
   if (n < 1 || n > kind->max_n || m < 1 || m > 1 << 26) {
-    st = nke_fail(NKE_ERR_USAGE, "%s of wide rows: %lld columns to %lld, expected 1 to %lld, and at most 2^26", kind->name,
-                  (long long)n, (long long)m, (long long)kind->max_n);
+    st = nke_fail(NKE_ERR_USAGE, "%s of wide rows: %lld columns to %lld, expected 1 to %lld, and to 2^26 at most",
+                  kind->name, (long long)n, (long long)m, (long long)kind->max_n);
     goto done;
   }
   st = nke_calloc(1, sizeof *wide, "sketch of wide rows", &wide);

@@ -89,8 +89,8 @@ static double exact_kernel(const nke_network *network, nke_kernel_kind kernel, c
 }
 
 /* Mean and variance over seeds of <z(x), z(y)>. */
-static void estimate(const nke_network *network, nke_embedding_options options, int seeds, const double *xy, double *mean,
-                     double *variance)
+static void estimate(const nke_network *network, nke_embedding_options options, int seeds, const double *xy,
+                     double *mean, double *variance)
 {
   double sum = 0, sum2 = 0;
   for (int s = 0; s < seeds; s++) {

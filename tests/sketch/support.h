@@ -37,8 +37,8 @@ static inline double test_dot4(int64_t n, const double *x, const double *y)
 }
 
 /* Are `count` independent samples those of a variable with this mean and variance? Both are checked at 4.5 standard
- * errors, the one of the sample variance from the sample's own fourth moment: a false alarm in less than 1 of 10^5 tests
- * were the means Gaussian. A variance of 0 asks for the mean to 1e-12. */
+ * errors, the one of the sample variance from the sample's own fourth moment: a false alarm in less than 1 of 10^5
+ * tests were the means Gaussian. A variance of 0 asks for the mean to 1e-12. */
 static inline void assert_moments(int64_t count, const double *sample, double mean, double variance)
 {
   double sum = 0, sum2 = 0, sum4 = 0;

@@ -1,5 +1,5 @@
-/* CountSketch, OSNAP, SRHT and SRFT: mean and variance over 2000 seeds against theory, linearity, sparse rows, odd sizes,
- * plans that depend on nothing but seed, stream number and dimensions. */
+/* CountSketch, OSNAP, SRHT and SRFT: mean and variance over 2000 seeds against theory, linearity, sparse rows, odd
+ * sizes, plans that depend on nothing but seed, stream number and dimensions. */
 #include "sketch/support.h"
 
 #include "base/memory.h"
@@ -72,7 +72,8 @@ static void srht_has_the_variance_of_theory(void **state)
 }
 
 /* The exact second moment over signs and frequency (see srft.c): the sign pairs i != j give, for a frequency,
- *   mean_k [(x_i y_j)^2 + x_i y_i x_j y_j] cos^2(2 pi k (i - j) / L),   and twice that without cos for a Hartley one. */
+ *   mean_k [(x_i y_j)^2 + x_i y_i x_j y_j] cos^2(2 pi k (i - j) / L),   and twice that without cos for a Hartley one.
+ */
 static void srft_has_the_variance_of_theory(void **state)
 {
   (void)state;

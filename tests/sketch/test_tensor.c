@@ -179,9 +179,9 @@ static void powers_of_a_tree_are_unbiased(void **state)
   }
 }
 
-/* Variance falls as 1/m, and stays under that of the analysis: each of the p - 1 nodes and q leaves multiplies the second
- * moment of unit vectors by at most 1 + 9/m or 1 + 3/m, so E<.,.>^2 <= (1 + 9/m)^(p - 1) (1 + 3/m)^p. The ratio of two
- * variances from 1000 seeds each is known to about 20 %. */
+/* Variance falls as 1/m, and stays under that of the analysis: each of the p - 1 nodes and q leaves multiplies the
+ * second moment of unit vectors by at most 1 + 9/m or 1 + 3/m, so E<.,.>^2 <= (1 + 9/m)^(p - 1) (1 + 3/m)^p. The ratio
+ * of two variances from 1000 seeds each is known to about 20 %. */
 static void error_of_a_tree_falls_as_predicted(void **state)
 {
   (void)state;

@@ -1,5 +1,5 @@
-/* Sketches of rows spread over the ranks: the same as on one rank and as the serial sketches, memory that falls with the
- * ranks, odd sizes, more ranks than columns. */
+/* Sketches of rows spread over the ranks: the same as on one rank and as the serial sketches, memory that falls with
+ * the ranks, odd sizes, more ranks than columns. */
 #include "sketch/support.h"
 
 #include "base/memory.h"

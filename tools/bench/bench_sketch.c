@@ -1,5 +1,5 @@
-/* Rates of the sketches on one core: the Hadamard transform against the rate at which the same loop of additions runs in
- * registers, the base sketches and the trees per application, and the polynomial embeddings per Myrtle-5 image.
+/* Rates of the sketches on one core: the Hadamard transform against the rate at which the same loop of additions runs
+ * in registers, the base sketches and the trees per application, and the polynomial embeddings per Myrtle-5 image.
  * Usage: bench_sketch [FEATURES], FEATURES of the embeddings, default 1024. CPU time; the best of several trials. */
 #include "base/memory.h"
 #include "base/rng.h"
