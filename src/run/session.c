@@ -10,6 +10,7 @@ nke_status nke_session_shape(nke_config *config, nke_shape shape)
   NKE_TRY(nke_network_shape(config->network, shape));
   if (config->embedding.flip) NKE_TRY(nke_network_check_flip(config->network));
 done:
+  if (st == NKE_ERR_USAGE) st = nke_fail(st, "%s: %s", config->name, nke_error_text());
   return st;
 }
 
