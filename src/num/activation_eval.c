@@ -1,5 +1,6 @@
 #include "num/activation.h"
 
+#include "base/memory.h"
 #include "num/phi.h"
 
 #include <math.h>
@@ -343,10 +344,13 @@ static nke_status eval_formula(const nke_activation *act, int64_t n, const doubl
 {
   nke_status st = NKE_OK;
   nke_phi *plan = NULL;
+  double *unused = NULL;
+  if (phi == NULL || dphi == NULL) NKE_TRY(nke_alloc(n, sizeof(double), "values of a formula", &unused));
   NKE_TRY(nke_phi_create(act, &plan));
-  NKE_TRY(nke_phi_eval(plan, n, x, phi, dphi));
+  NKE_TRY(nke_phi_eval(plan, n, x, phi != NULL ? phi : unused, dphi != NULL ? dphi : unused));
 done:
   nke_phi_destroy(&plan);
+  nke_free(unused);
   return st;
 }
 

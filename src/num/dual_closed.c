@@ -100,17 +100,36 @@ static void exp_normalized_loop(const double *p, int64_t n, const double *qx, co
   }
 }
 
-/* J_n(theta) = n! int_0^phi (cos x - cos phi)^n dx with phi = pi - theta, free of cancellation at every angle. The
- * integrand is a trigonometric polynomial of degree at most NKE_ACT_MAX_DEGREE, for which two panels suffice. */
-static double arc_cosine(int degree, double phi)
+/* J_n and J_{n-1} at theta = pi - phi, n >= 2, all terms of one sign at every angle, so that nothing cancels.
+ * cos theta >= 0: J_n = (2 n - 1) cos theta J_{n-1} + (n - 1)^2 sin^2 theta J_{n-2}.
+ * Else J_n = n! int_0^phi (cos x - cos phi)^n dx, a trigonometric polynomial of degree at most NKE_ACT_MAX_DEGREE on less
+ * than a quarter turn, for which the rule suffices. */
+static void arc_cosine(int n, double theta, double phi, double j[2])
 {
-  double sum = 0;
-  for (int j = 0; j < 2 * NKE_GAUSS_NODES; j++) {
-    const int node = j % NKE_GAUSS_NODES, panel = j / NKE_GAUSS_NODES;
-    const double half = 0.125 * phi * (1 + 2 * panel + nke_gauss_node[node]); /* x / 2 */
-    sum += nke_gauss_weight[node] * pow(2 * sin(0.5 * phi + half) * sin(0.5 * phi - half), degree);
+  if (phi >= 0.5 * NKE_PI) {
+    const double c = cos(theta), w = sin(theta);
+    double before = phi, value = w + phi * c;
+    for (int m = 2; m <= n; m++) {
+      const double next = (2 * m - 1) * c * value + (m - 1.0) * (m - 1.0) * w * w * before;
+      before = value;
+      value = next;
+    }
+    j[0] = value;
+    j[1] = before;
+    return;
   }
-  return tgamma(degree + 1.0) * 0.25 * phi * sum;
+  double sum = 0, sum_less = 0, factorial = 1;
+  for (int i = 0; i < NKE_GAUSS_NODES; i++) {
+    const double half = 0.25 * phi * (1 + nke_gauss_node[i]); /* x / 2 */
+    const double base = 2 * sin(0.5 * phi + half) * sin(0.5 * phi - half);
+    double power = nke_gauss_weight[i];
+    for (int m = 1; m < n; m++) power *= base;
+    sum_less += power;
+    sum += power * base;
+  }
+  for (int m = 2; m < n; m++) factorial *= m;
+  j[0] = n * factorial * 0.5 * phi * sum;
+  j[1] = factorial * 0.5 * phi * sum_less;
 }
 
 /* [Cho & Saul 2009]: k = (qx qy)^(n/2) J_n(theta) / 2 pi,  kdot = n^2 (qx qy)^((n-1)/2) J_{n-1}(theta) / 2 pi. */
@@ -119,11 +138,13 @@ static void rectified_loop(const double *p, int64_t n, const double *qx, const d
 {
   const int degree = (int)p[0];
   for (int64_t i = 0; i < n; i++) {
-    double theta, opposite;
+    double theta, opposite, j[2], scale = 0.5 / NKE_PI;
     nke_angles(s[i], sqrt(nke_det(qx[i], qy[i], s[i])), &theta, &opposite);
+    arc_cosine(degree, theta, opposite, j);
     const double r = sqrt(qx[i] * qy[i]);
-    k[i] = pow(r, degree) * arc_cosine(degree, opposite) * (0.5 / NKE_PI);
-    kdot[i] = degree * degree * pow(r, degree - 1) * arc_cosine(degree - 1, opposite) * (0.5 / NKE_PI);
+    for (int m = 1; m < degree; m++) scale *= r;
+    k[i] = r * scale * j[0];
+    kdot[i] = degree * degree * scale * j[1];
   }
 }
 

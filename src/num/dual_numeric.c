@@ -98,6 +98,7 @@ static nke_status find_slot(nke_dual_numeric *numeric, double q, int keep, int *
       return NKE_OK;
     }
   }
+  if (numeric->slot[at].used && !numeric->slot[at ^ 1].used) at ^= 1;
   if (at == keep) at ^= 1;
   scale *slot = &numeric->slot[at];
   double *c = numeric->coef + 2LL * numeric->terms * at;

@@ -16,11 +16,17 @@ typedef struct builder {
   double legendre[N][N];    /* legendre[l][j] = (l + 1/2) weight_j P_l(node_j): samples to coefficients */
 } builder;
 
+/* P_{l+1} = up[l] x P_l - down[l] P_{l-1}, up = (2 l + 1) / (l + 1), down = l / (l + 1): divisions done beforehand. */
+static const double up[N - 1] = {1,         3. / 2,    5. / 3,    7. / 4,    9. / 5,    11. / 6,   13. / 7,  15. / 8,
+                                 17. / 9,   19. / 10,  21. / 11,  23. / 12,  25. / 13,  27. / 14,  29. / 15};
+static const double down[N - 1] = {0,        1. / 2,   2. / 3,    3. / 4,    4. / 5,    5. / 6,    6. / 7,   7. / 8,
+                                   8. / 9,   9. / 10,  10. / 11,  11. / 12,  12. / 13,  13. / 14,  14. / 15};
+
 static void legendre_all(double x, double p[N])
 {
   p[0] = 1;
   p[1] = x;
-  for (int l = 1; l + 1 < N; l++) p[l + 1] = ((2 * l + 1) * x * p[l] - l * p[l - 1]) / (l + 1);
+  for (int l = 1; l + 1 < N; l++) p[l + 1] = up[l] * x * p[l] - down[l] * p[l - 1];
 }
 
 static void builder_init(builder *b)
@@ -81,6 +87,9 @@ static nke_status append(builder *b, double lo, double hi, const double coef[N])
   p->edge[p->n] = lo;
   p->edge[p->n + 1] = hi;
   memcpy(p->coef + p->n * N, coef, sizeof(double) * N);
+  int degree = N - 1;
+  while (degree > 0 && coef[degree] == 0) degree--;
+  p->degree[p->n] = degree;
   p->n++;
 done:
   return st;
@@ -223,6 +232,7 @@ nke_status nke_pieces_make(nke_function *f, void *context, double reach, nke_pie
   if (pieces->edge == NULL) {
     NKE_TRY(nke_alloc(MAX_PIECES + 1, sizeof(double), "edges of an activation", &pieces->edge));
     NKE_TRY(nke_alloc(MAX_PIECES + 1, sizeof(double), "panels of an activation", &pieces->panel));
+    NKE_TRY(nke_alloc(MAX_PIECES, sizeof(int), "degrees of an activation", &pieces->degree));
     NKE_TRY(nke_alloc(MAX_PIECES, N * sizeof(double), "pieces of an activation", &pieces->coef));
   }
   pieces->n = 0;
@@ -242,37 +252,56 @@ void nke_pieces_clear(nke_pieces *pieces)
 {
   nke_free(pieces->edge);
   nke_free(pieces->panel);
+  nke_free(pieces->degree);
   nke_free(pieces->coef);
   memset(pieces, 0, sizeof *pieces);
 }
 
-static double slope_in(const nke_pieces *p, int64_t i, double x)
+/* Value and slope of piece i at x; P'_{l+1} = P'_{l-1} + (2 l + 1) P_l. */
+static void piece_at(const nke_pieces *p, int64_t i, double x, double *f, double *d)
 {
   const double half = 0.5 * (p->edge[i + 1] - p->edge[i]);
   const double t = (x - p->edge[i]) / half - 1;
   const double *coef = p->coef + i * N;
-  double value[N], sum = 0, before = 0, last = 0; /* P'_{l+1} = P'_{l-1} + (2 l + 1) P_l */
-  legendre_all(t, value);
-  for (int l = 0; l + 1 < N; l++) {
-    const double next = before + (2 * l + 1) * value[l];
-    sum += coef[l + 1] * next;
-    before = last;
-    last = next;
+  double value = 1, before = 0, slope = 0, slope_before = 0, sum = coef[0], sum_slope = 0;
+  for (int l = 0; l < p->degree[i]; l++) {
+    const double next = up[l] * t * value - down[l] * before;
+    const double next_slope = slope_before + (2 * l + 1) * value;
+    before = value;
+    value = next;
+    slope_before = slope;
+    slope = next_slope;
+    sum += coef[l + 1] * value;
+    sum_slope += coef[l + 1] * slope;
   }
-  return sum / half;
+  *f = sum;
+  *d = sum_slope / half;
 }
 
-double nke_pieces_slope(const nke_pieces *pieces, double x)
+void nke_pieces_eval(const nke_pieces *pieces, int64_t n, const double *x, double *f, double *d)
 {
-  int64_t lo = 0, hi = pieces->n - 1;
-  while (lo < hi) { /* the first piece whose right end is not below x */
-    const int64_t mid = (lo + hi) / 2;
-    if (pieces->edge[mid + 1] < x)
-      lo = mid + 1;
-    else
-      hi = mid;
+  int64_t at = 0; /* often the piece of the point before */
+  for (int64_t i = 0; i < n; i++) {
+    if (!(x[i] > pieces->edge[at] && x[i] <= pieces->edge[at + 1])) {
+      int64_t lo = 0, hi = pieces->n - 1;
+      while (lo < hi) { /* the first piece whose right end is not below x */
+        const int64_t mid = (lo + hi) / 2;
+        if (pieces->edge[mid + 1] < x[i])
+          lo = mid + 1;
+        else
+          hi = mid;
+      }
+      at = lo;
+    }
+    double value, slope;
+    piece_at(pieces, at, x[i], &value, &slope);
+    if (x[i] == pieces->edge[at + 1] && at + 1 < pieces->n) {
+      double right, right_slope;
+      piece_at(pieces, at + 1, x[i], &right, &right_slope);
+      value = 0.5 * (value + right);
+      slope = 0.5 * (slope + right_slope);
+    }
+    f[i] = value;
+    d[i] = slope;
   }
-  const double slope = slope_in(pieces, lo, x);
-  if (x == pieces->edge[lo + 1] && lo + 1 < pieces->n) return 0.5 * (slope + slope_in(pieces, lo + 1, x));
-  return slope;
 }

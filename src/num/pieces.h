@@ -17,6 +17,7 @@ typedef struct nke_pieces {
   int64_t n;    /* pieces; piece i is [edge[i], edge[i + 1]] */
   double *edge;
   double *coef; /* [n, NKE_GAUSS_NODES] Legendre coefficients */
+  int *degree;   /* [n] above which a piece's are 0 */
   int64_t n_panels; /* longer intervals, enough for the 16-node Gauss rule: its degree is twice that of a piece */
   double *panel;    /* [n_panels + 1] edges; every kink is one */
   int n_kinks;
@@ -30,7 +31,7 @@ typedef struct nke_pieces {
 nke_status nke_pieces_make(nke_function *f, void *context, double reach, nke_pieces *pieces);
 void nke_pieces_clear(nke_pieces *pieces);
 
-/* The derivative at x from the pieces, x in [-reach, reach]; at an edge the mean of both sides. */
-double nke_pieces_slope(const nke_pieces *pieces, double x);
+/* f and its derivative at n points in [-reach, reach] from the pieces; at an edge the mean of both sides. */
+void nke_pieces_eval(const nke_pieces *pieces, int64_t n, const double *x, double *f, double *d);
 
 #endif
