@@ -33,6 +33,27 @@ done:
   return st;
 }
 
+/* A key that is known but that nothing reads yet must not be passed over in silence. */
+static nke_status check_available(const nke_config *config)
+{
+  const struct {
+    bool asked;
+    const char *only;
+  } limits[] = {
+    {config->data.layout != NKE_LAYOUT_ROWS, "data.layout: only rows"},
+    {config->data.augment.copies != 1, "data.augment.copies: only 1"},
+    {config->data.augment.flip, "data.augment.flip: only false"},
+    {config->data.augment.shift != 0, "data.augment.shift: only 0"},
+    {config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE, "data.class_weights: only none"},
+    {config->embedding.scale_to_exact, "embedding.scale_to_exact: only false"},
+    {config->solver.select != NKE_SELECT_VALIDATION, "solver.select: only validation"},
+    {config->solver.precondition != NKE_PRECONDITION_NONE, "solver.precondition: only none"},
+  };
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+    if (limits[i].asked) return nke_fail(NKE_ERR_USAGE, "%s: %s in this version", config->name, limits[i].only);
+  return NKE_OK;
+}
+
 nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
 {
   nke_status st = NKE_OK;
@@ -40,6 +61,7 @@ nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
   s->started = nke_seconds();
   nke_stage_begin(&s->stats, NKE_STAGE_TOTAL);
   NKE_TRY(nke_config_require(s->config, NKE_NEEDS_TRAIN | NKE_NEEDS_NETWORK));
+  NKE_TRY(check_available(s->config));
   NKE_TRY(open_data(s, &s->config->data.train, &s->train));
   NKE_TRY(open_data(s, &s->config->data.validation, &s->validation));
   NKE_TRY(open_data(s, &s->config->data.test, &s->test));
