@@ -56,6 +56,7 @@ static int compare(const void *a, const void *b)
 
 void nke_panels_sort(nke_panels *panels)
 {
+  if (panels->n == 0) return;
   qsort(panels->edge, (size_t)panels->n, sizeof(double), compare);
   int64_t kept = 0;
   for (int64_t i = 0; i < panels->n; i++)
