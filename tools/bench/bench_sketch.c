@@ -1,6 +1,7 @@
 /* Rates of the sketches on one core: the Hadamard transform against the rate at which the same loop of additions runs
- * in registers, the base sketches and the trees per application, and the polynomial embeddings per Myrtle-5 image.
- * Usage: bench_sketch [FEATURES], FEATURES of the embeddings, default 1024. CPU time; the best of several trials. */
+ * in registers, the base sketches and the trees per application, sparse rows per non-zero, and the polynomial
+ * embeddings per Myrtle-5 image. Usage: bench_sketch [FEATURES], FEATURES of the embeddings, default 1024. CPU time;
+ * the best of several trials. */
 #include "base/memory.h"
 #include "base/rng.h"
 #include "kernel/features.h"
@@ -140,6 +141,35 @@ done:
   return st;
 }
 
+/* Rows of 100 non-zeros among 2^20 columns to 4096 features, until `nnz` of them are done. */
+static nke_status bench_sparse(const nke_sketch_kind *kind, int64_t nnz)
+{
+  enum { A_ROW = 100, ROWS = 1000, M = 4096 };
+  nke_status st = NKE_OK;
+  nke_draws draws = {1, 0};
+  nke_sketch *sketch = NULL;
+  int64_t *index = NULL;
+  float *value = NULL, y[M];
+  NKE_TRY(nke_sketch_create(kind, NKE_SINGLE, 1 << 20, M, &draws, &sketch));
+  NKE_TRY(nke_alloc(ROWS * A_ROW, sizeof *index, "columns", &index));
+  NKE_TRY(nke_alloc(ROWS * A_ROW, sizeof *value, "values", &value));
+  for (int64_t k = 0; k < ROWS * A_ROW; k++) {
+    index[k] = (int64_t)(nke_random_u64(1, nke_stream(NKE_STREAM_TEST, 1), (uint64_t)k) >> 44);
+    value[k] = (float)(k % 5) - 2;
+  }
+  const double start = cpu_seconds();
+  for (int64_t row = 0; row < nnz / A_ROW; row++)
+    nke_sketch_apply_sparse(sketch, A_ROW, index + row % ROWS * A_ROW, value + row % ROWS * A_ROW, y);
+  const double seconds = cpu_seconds() - start;
+  printf("%-12s %10lld non-zeros: %8.3f s, %5.2f ns each\n", kind->name, (long long)nnz, seconds,
+         1e9 * seconds / (double)nnz);
+done:
+  nke_free(index);
+  nke_free(value);
+  nke_sketch_destroy(&sketch);
+  return st;
+}
+
 static nke_status bench_method(const char *method, int64_t length)
 {
   nke_status st = NKE_OK;
@@ -185,6 +215,10 @@ int main(int argc, char **argv)
   NKE_TRY(bench_fwht());
   NKE_TRY(bench_sketches(2048, 2048, 8));
   NKE_TRY(bench_sketches(18432, 2048, 8));
+  for (int64_t nnz = 100000; nnz <= 100000000; nnz *= 10) {
+    NKE_TRY(bench_sparse(&nke_sketch_countsketch, nnz));
+    NKE_TRY(bench_sparse(&nke_sketch_osnap, nnz));
+  }
   NKE_TRY(bench_method("random_features", length));
   NKE_TRY(bench_method("tensorsketch", length));
   NKE_TRY(bench_method("polysketch", length));
