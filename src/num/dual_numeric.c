@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Variances kept at a time, and the longest series. */
-enum { SLOTS = 2048, MOST_TERMS = 256 };
+enum { SLOTS = 1024, MOST_TERMS = NKE_HERMITE_MAX_DEGREE + 1 };
 
 typedef struct scale {
   int used;
@@ -33,7 +33,7 @@ struct nke_dual_numeric {
 /* The shortest series that holds at every rho at variance 2; the longest where none does (kinks). */
 static void choose_terms(nke_dual_numeric *numeric)
 {
-  static const int choice[] = {32, 64, 96, 128, 192};
+  static const int choice[] = {32, 64, 96, 128, 192, 256};
   double c[MOST_TERMS], cdot[MOST_TERMS];
   nke_hermite_moments m;
   numeric->terms = MOST_TERMS;
@@ -83,7 +83,7 @@ static int hash(double q)
 {
   uint64_t bits;
   memcpy(&bits, &q, sizeof bits);
-  return (int)((bits * 0x9E3779B97F4A7C15u) >> 53); /* the top 11 bits: SLOTS */
+  return (int)((bits * 0x9E3779B97F4A7C15u) >> 54); /* the top 10 bits: SLOTS */
 }
 
 /* The slot that holds the coefficients at variance q, interpolated if need be; never the slot `keep`. */

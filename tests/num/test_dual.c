@@ -1,5 +1,6 @@
 #include "num/dual.h"
 
+#include "base/memory.h"
 #include "base/rng.h"
 #include "num/dual_loops.h"
 #include "support/mpi_main.h"
@@ -355,6 +356,34 @@ static void bad_requests_get_one_clear_line(void **state)
   nke_dual_destroy(&dual);
 }
 
+/* Whatever allocation fails, the call says so or does without it, and the next call works. */
+static void a_failing_allocation_is_reported(void **state)
+{
+  (void)state;
+  const double q = 1, s = 0.99;
+  double k, kdot, want, want_dot;
+  nke_activation act;
+  assert_int_equal(nke_activation_init_formula(&act, "max(x, 0.5)"), NKE_OK);
+  nke_dual *dual = plan(&act, 1e-10);
+  one(dual, q, q, s, &want, &want_dot);
+  nke_dual_destroy(&dual);
+  int failures = 0;
+  for (int at = 1; at <= 40; at++) {
+    nke_alloc_fail_at(at);
+    nke_status st = nke_dual_create(&act, 1e-10, &dual);
+    if (st == NKE_OK) st = nke_dual_apply(dual, 1, &q, &q, &s, &k, &kdot);
+    nke_alloc_fail_at(0);
+    if (st != NKE_OK) {
+      assert_int_equal(st, NKE_ERR_MEMORY);
+      failures++;
+    }
+    if (dual != NULL) one(dual, q, q, s, &k, &kdot);
+    if (dual != NULL) assert_true(fabs(k - want) < 1e-9 && fabs(kdot - want_dot) < 1e-9);
+    nke_dual_destroy(&dual);
+  }
+  assert_true(failures > 10);
+}
+
 static const struct CMUnitTest tests[] = {cmocka_unit_test(references_are_met_at_every_corner),
                                           cmocka_unit_test(duals_are_symmetric_and_within_cauchy_schwarz),
                                           cmocka_unit_test(kdot_is_the_derivative_of_k),
@@ -364,5 +393,6 @@ static const struct CMUnitTest tests[] = {cmocka_unit_test(references_are_met_at
                                           cmocka_unit_test(formulas_have_the_duals_of_what_they_spell),
                                           cmocka_unit_test(order_changes_no_bit),
                                           cmocka_unit_test(instruction_sets_agree),
+                                          cmocka_unit_test(a_failing_allocation_is_reported),
                                           cmocka_unit_test(bad_requests_get_one_clear_line)};
 NKE_TEST_MAIN(tests)
