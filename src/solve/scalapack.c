@@ -13,6 +13,9 @@ void Cblacs_gridexit(int context);
 void pdpotrf_(const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca, int *info);
 void pdpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, const int *ia, const int *ja,
               const int *desca, double *b, const int *ib, const int *jb, const int *descb, int *info);
+void pdsyevd_(const char *job, const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca,
+              double *w, double *z, const int *iz, const int *jz, const int *descz, double *work, const int *lwork,
+              int *iwork, const int *liwork, int *info);
 
 static const int one = 1;
 
@@ -108,5 +111,52 @@ nke_status nke_scalapack_backsolve(const nke_blacs *blacs, const nke_bcmat *fact
   if (info != 0) st = nke_fail(NKE_ERR_INTERNAL, "pdpotrs: argument %d", -info);
 done:
   nke_free(r.b.a);
+  return st;
+}
+
+/* Entries of work space that pdsyevd needs beyond those it asks for: at blocks large beside the matrix its query leaves out
+ * what PDORMTR and PDLASRT take, and it then returns wrong vectors with info = 0. */
+static int64_t forgotten(const nke_bcmat *a)
+{
+  return a->rows + a->nb * (2 * a->nb + 2 * a->rows_loc + a->cols_loc);
+}
+
+/* The call itself, with work space. copy is destroyed. */
+static nke_status divide_and_conquer(const nke_blacs *blacs, nke_bcmat *copy, double *values, nke_bcmat *vectors)
+{
+  nke_status st = NKE_OK;
+  const descriptor d = describe(blacs, copy, copy->nb, copy->nb);
+  const int n = (int)copy->rows, query = -1;
+  double *work = NULL, size = 0;
+  int *iwork = NULL, isize = 0, info = 0, lwork = 0;
+  pdsyevd_("V", "L", &n, copy->a, &one, &one, d.d, values, vectors->a, &one, &one, d.d, &size, &query, &isize, &query,
+           &info);
+  st = nke_to_int((int64_t)size + forgotten(copy), "work space of the eigenproblem", &lwork);
+  if (st == NKE_OK) st = nke_alloc(lwork, sizeof *work, "work space of the eigenproblem", &work);
+  if (st == NKE_OK) st = nke_alloc(isize, sizeof *iwork, "work space of the eigenproblem", &iwork);
+  NKE_TRY(nke_agree(copy->grid.comm, st));
+  nke_event_begin(NKE_EVENT_EIGEN);
+  pdsyevd_("V", "L", &n, copy->a, &one, &one, d.d, values, vectors->a, &one, &one, d.d, work, &lwork, iwork, &isize, &info);
+  nke_event_end(NKE_EVENT_EIGEN, 9.0 * n * n * n / copy->grid.size);
+  if (info != 0) st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: pdsyevd stopped with info = %d", n, n, info);
+  NKE_TRY(nke_agree(copy->grid.comm, st));
+done:
+  nke_free(iwork);
+  nke_free(work);
+  return st;
+}
+
+nke_status nke_scalapack_eigen(const nke_bcmat *a, double *values, nke_bcmat *vectors)
+{
+  nke_status st = NKE_OK;
+  nke_bcmat *copy = NULL;
+  nke_blacs blacs = {0};
+  NKE_TRY(nke_agree(a->grid.comm, nke_blacs_init(&a->grid, &blacs)));
+  NKE_TRY(nke_bcmat_create(a->grid.comm, a->rows, a->cols, a->nb, &copy));
+  memcpy(copy->a, a->a, (size_t)(a->ld * a->cols_loc) * sizeof *a->a);
+  NKE_TRY(divide_and_conquer(&blacs, copy, values, vectors));
+done:
+  nke_bcmat_destroy(&copy);
+  nke_blacs_clear(&blacs);
   return st;
 }

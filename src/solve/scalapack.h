@@ -20,4 +20,9 @@ nke_status nke_scalapack_cholesky(const nke_blacs *blacs, nke_bcmat *a);
  * Cost: 2 rows^2 k flops over all ranks and one allreduce of rows k doubles. */
 nke_status nke_scalapack_backsolve(const nke_blacs *blacs, const nke_bcmat *factor, int k, double *x);
 
+/* A = V diag(values) V': a is read in its lower triangle and left as it is, vectors has its layout, values[rows] comes
+ * ascending on every rank. Collective. NKE_ERR_NUMERIC where it does not converge. a must be finite.
+ * Cost: about 9 rows^3 flops over all ranks; memory: a copy of a and work space of two more. */
+nke_status nke_scalapack_eigen(const nke_bcmat *a, double *values, nke_bcmat *vectors);
+
 #endif
