@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static int is_list(const nke_activation_info *row) { return row->params[0] && strcmp(row->params[0], "coefs") == 0; }
+static int is_list(const nke_activation_info *row)
+{
+  return row->params[0] && strcmp(row->params[0], "coefs") == 0;
+}
 
 static int param_count(const nke_activation_info *row)
 {
@@ -74,20 +77,25 @@ static nke_status check_range(const nke_activation *act, const nke_activation_in
   const double first = act->param[0];
   switch (act->kind) {
     case NKE_ACT_RECTIFIED_MONOMIAL:
-    case NKE_ACT_MONOMIAL: return check_degree(row, first, 0, NKE_ACT_MAX_DEGREE);
-    case NKE_ACT_HERMITE: return check_degree(row, first, 0, NKE_ACT_MAX_DEGREE);
+    case NKE_ACT_MONOMIAL:
+      return check_degree(row, first, 0, NKE_ACT_MAX_DEGREE);
+    case NKE_ACT_HERMITE:
+      return check_degree(row, first, 0, NKE_ACT_MAX_DEGREE);
     case NKE_ACT_RBF:
     case NKE_ACT_EXP_NORMALIZED:
-      if (first < 0) return nke_fail(NKE_ERR_USAGE, "activation %s: gamma: expected 0 or more, got %g", row->name, first);
+      if (first < 0)
+        return nke_fail(NKE_ERR_USAGE, "activation %s: gamma: expected 0 or more, got %g", row->name, first);
       return NKE_OK;
     case NKE_ACT_CELU:
-      if (first <= 0) return nke_fail(NKE_ERR_USAGE, "activation %s: alpha: expected above 0, got %g", row->name, first);
+      if (first <= 0)
+        return nke_fail(NKE_ERR_USAGE, "activation %s: alpha: expected above 0, got %g", row->name, first);
       return NKE_OK;
     case NKE_ACT_GAUSSIAN: /* beyond it the second moment is infinite at large variances */
       if (act->param[1] > 0)
         return nke_fail(NKE_ERR_USAGE, "activation %s: b: expected 0 or less, got %g", row->name, act->param[1]);
       return NKE_OK;
-    default: return NKE_OK;
+    default:
+      return NKE_OK;
   }
 }
 
@@ -139,11 +147,15 @@ double nke_activation_homogeneity(const nke_activation *act)
     case NKE_ACT_IDENTITY:
     case NKE_ACT_RELU:
     case NKE_ACT_ABRELU:
-    case NKE_ACT_EXP_NORMALIZED: return 1;
+    case NKE_ACT_EXP_NORMALIZED:
+      return 1;
     case NKE_ACT_SIGN:
-    case NKE_ACT_STEP: return 0;
+    case NKE_ACT_STEP:
+      return 0;
     case NKE_ACT_MONOMIAL:
-    case NKE_ACT_RECTIFIED_MONOMIAL: return act->param[0];
-    default: return NAN;
+    case NKE_ACT_RECTIFIED_MONOMIAL:
+      return act->param[0];
+    default:
+      return NAN;
   }
 }

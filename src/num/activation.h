@@ -15,7 +15,7 @@ typedef enum nke_activation_kind {
   NKE_ACT_RELU,
   NKE_ACT_ABRELU, /* a min(x, 0) + b max(x, 0); leaky_relu(alpha) is abrelu(alpha, 1), abs is abrelu(-1, 1) */
   NKE_ACT_SIGN,
-  NKE_ACT_STEP, /* (1 + sign x) / 2 */
+  NKE_ACT_STEP,               /* (1 + sign x) / 2 */
   NKE_ACT_RECTIFIED_MONOMIAL, /* max(x, 0)^k */
   NKE_ACT_MONOMIAL,           /* x^k */
   NKE_ACT_POLYNOMIAL,         /* sum_i coefs[i] x^i */
@@ -53,12 +53,13 @@ enum { NKE_ACT_MAX_PARAMS = 32, NKE_ACT_MAX_DEGREE = 16, NKE_ACT_FORMULA_CHARS =
 /* What `nke info --activations` prints of one activation. */
 typedef struct nke_activation_info {
   nke_activation_kind kind;
-  const char *name;       /* config name */
+  const char *name;          /* config name */
   const char *const *params; /* parameter names, NULL-terminated; {"coefs", NULL} stands for a list of any length */
   const double *defaults;    /* one per parameter; NAN: must be given */
   const char *definition;    /* phi as a formula */
   int exact_dual;            /* closed-form k and kdot */
-  double homogeneity;        /* a with phi(c x) = c^a phi(x) for c > 0; NAN where it is not homogeneous; of the default degree */
+  double
+      homogeneity; /* a with phi(c x) = c^a phi(x) for c > 0; NAN where it is not homogeneous; of the default degree */
 } nke_activation_info;
 
 /* One activation with its parameters; a plain value, copyable, no owned memory. */

@@ -15,8 +15,14 @@ static const double selu_scale = 1.0507009873554805, selu_alpha = 1.673263242354
 /* One activation at one point: phi and phi' for parameters p. */
 typedef void point_fn(const nke_activation *act, double x, double *f, double *d);
 
-static double sign_of(double x) { return (double)((x > 0) - (x < 0)); }
-static double step_of(double x) { return 0.5 * (1 + sign_of(x)); }
+static double sign_of(double x)
+{
+  return (double)((x > 0) - (x < 0));
+}
+static double step_of(double x)
+{
+  return 0.5 * (1 + sign_of(x));
+}
 
 static double sigmoid_of(double x)
 {
@@ -24,7 +30,10 @@ static double sigmoid_of(double x)
   return (x >= 0 ? 1 : e) / (1 + e);
 }
 
-static double softplus_of(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
+static double softplus_of(double x)
+{
+  return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
 
 static void identity_at(const nke_activation *act, double x, double *f, double *d)
 {

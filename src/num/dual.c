@@ -11,7 +11,7 @@ enum { CHUNK = 512 };
 struct nke_dual {
   nke_dual_loop *loop; /* one of these three is in use: a closed form, */
   double p[3];
-  nke_wick *wick; /* a polynomial, */
+  nke_wick *wick;            /* a polynomial, */
   nke_dual_numeric *numeric; /* or quadrature */
 };
 
@@ -46,7 +46,10 @@ void nke_dual_destroy(nke_dual **dual)
   *dual = NULL;
 }
 
-int nke_dual_is_exact(const nke_dual *dual) { return dual->numeric == NULL; }
+int nke_dual_is_exact(const nke_dual *dual)
+{
+  return dual->numeric == NULL;
+}
 
 double nke_dual_error(const nke_dual *dual)
 {
@@ -65,9 +68,10 @@ static nke_status check(int64_t n, int64_t first, const double *qx, const double
   for (int64_t i = 0; i < n; i++) bad |= !is_triple(qx[i], qy[i], s[i]);
   for (int64_t i = 0; bad && i < n; i++)
     if (!is_triple(qx[i], qy[i], s[i]))
-      return nke_fail(NKE_ERR_NUMERIC,
-                      "dual activation, pair %lld: no covariance: variances %.9g and %.9g (0 to 1e140), covariance %.9g",
-                      (long long)(first + i), qx[i], qy[i], s[i]);
+      return nke_fail(
+          NKE_ERR_NUMERIC,
+          "dual activation, pair %lld: no covariance: variances %.9g and %.9g (0 to 1e140), covariance %.9g",
+          (long long)(first + i), qx[i], qy[i], s[i]);
   return NKE_OK;
 }
 

@@ -52,8 +52,8 @@ static void gaussian_loop(const double *p, int64_t n, const double *qx, const do
   }
 }
 
-/* exp(-x^2) tilts the covariance C to C (I + 2 C)^-1 = ((qx + 2 D, s), (s, qy + 2 D)) / N with N = det(I + 2 C), D = det C,
- * under which k = E[sin u sin v] / sqrt N; kdot = dk / ds. */
+/* exp(-x^2) tilts the covariance C to C (I + 2 C)^-1 = ((qx + 2 D, s), (s, qy + 2 D)) / N with N = det(I + 2 C), D =
+ * det C, under which k = E[sin u sin v] / sqrt N; kdot = dk / ds. */
 static void gabor_loop(const double *p, int64_t n, const double *qx, const double *qy, const double *s, double *k,
                        double *kdot)
 {
@@ -102,8 +102,8 @@ static void exp_normalized_loop(const double *p, int64_t n, const double *qx, co
 
 /* J_n and J_{n-1} at theta = pi - phi, n >= 2, all terms of one sign at every angle, so that nothing cancels.
  * cos theta >= 0: J_n = (2 n - 1) cos theta J_{n-1} + (n - 1)^2 sin^2 theta J_{n-2}.
- * Else J_n = n! int_0^phi (cos x - cos phi)^n dx, a trigonometric polynomial of degree at most NKE_ACT_MAX_DEGREE on less
- * than a quarter turn, for which the rule suffices. */
+ * Else J_n = n! int_0^phi (cos x - cos phi)^n dx, a trigonometric polynomial of degree at most NKE_ACT_MAX_DEGREE on
+ * less than a quarter turn, for which the rule suffices. */
 static void arc_cosine(int n, double theta, double phi, double j[2])
 {
   if (phi >= 0.5 * NKE_PI) {
@@ -176,23 +176,38 @@ nke_dual_loop *nke_dual_closed(const nke_activation *act, double p[3])
 {
   const double *a = act->param;
   switch (act->kind) {
-    case NKE_ACT_RELU: return abrelu(p, 0, 1);
-    case NKE_ACT_ABRELU: return abrelu(p, a[0], a[1]);
-    case NKE_ACT_SIGN: return sign_loop;
-    case NKE_ACT_STEP: return step_loop;
+    case NKE_ACT_RELU:
+      return abrelu(p, 0, 1);
+    case NKE_ACT_ABRELU:
+      return abrelu(p, a[0], a[1]);
+    case NKE_ACT_SIGN:
+      return sign_loop;
+    case NKE_ACT_STEP:
+      return step_loop;
     case NKE_ACT_RECTIFIED_MONOMIAL:
       if (a[0] == 0) return step_loop;
       return a[0] == 1 ? abrelu(p, 0, 1) : set(p, a[0], 0, 0, rectified_loop);
-    case NKE_ACT_ERF: return erf_like(p, a[0], a[1], a[2]);
-    case NKE_ACT_SIGMOID_LIKE: return erf_like(p, 0.5, 1 / 2.4020563531719796, 0.5);
-    case NKE_ACT_GELU: return set(p, 0, 0, 0, pick(nke_dual_gelu_plain, nke_dual_gelu_avx2, nke_dual_gelu_avx512));
-    case NKE_ACT_SIN: return set(p, a[0], a[1], a[2], phase_loop);
-    case NKE_ACT_COS: return set(p, a[0], a[1], a[2] + 0.5 * NKE_PI, phase_loop);
-    case NKE_ACT_RBF: return set(p, a[0], 0, 0, rbf_loop);
-    case NKE_ACT_EXP: return set(p, a[0], a[1], 0, exp_loop);
-    case NKE_ACT_GAUSSIAN: return set(p, a[0], a[1], 0, gaussian_loop);
-    case NKE_ACT_GABOR: return gabor_loop;
-    case NKE_ACT_EXP_NORMALIZED: return set(p, a[0], a[1], 0, exp_normalized_loop);
-    default: return NULL;
+    case NKE_ACT_ERF:
+      return erf_like(p, a[0], a[1], a[2]);
+    case NKE_ACT_SIGMOID_LIKE:
+      return erf_like(p, 0.5, 1 / 2.4020563531719796, 0.5);
+    case NKE_ACT_GELU:
+      return set(p, 0, 0, 0, pick(nke_dual_gelu_plain, nke_dual_gelu_avx2, nke_dual_gelu_avx512));
+    case NKE_ACT_SIN:
+      return set(p, a[0], a[1], a[2], phase_loop);
+    case NKE_ACT_COS:
+      return set(p, a[0], a[1], a[2] + 0.5 * NKE_PI, phase_loop);
+    case NKE_ACT_RBF:
+      return set(p, a[0], 0, 0, rbf_loop);
+    case NKE_ACT_EXP:
+      return set(p, a[0], a[1], 0, exp_loop);
+    case NKE_ACT_GAUSSIAN:
+      return set(p, a[0], a[1], 0, gaussian_loop);
+    case NKE_ACT_GABOR:
+      return gabor_loop;
+    case NKE_ACT_EXP_NORMALIZED:
+      return set(p, a[0], a[1], 0, exp_normalized_loop);
+    default:
+      return NULL;
   }
 }

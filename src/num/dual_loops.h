@@ -12,7 +12,8 @@ nke_dual_loop nke_dual_abrelu_plain, nke_dual_abrelu_avx2, nke_dual_abrelu_avx51
 nke_dual_loop nke_dual_erf_plain, nke_dual_erf_avx2, nke_dual_erf_avx512;
 nke_dual_loop nke_dual_gelu_plain, nke_dual_gelu_avx2, nke_dual_gelu_avx512;
 
-/* A Hermite series of 8 * blocks terms at one rho: sum[0] from coefficients cx, cy of phi, sum[1] from dx, dy of phi'. */
+/* A Hermite series of 8 * blocks terms at one rho: sum[0] from coefficients cx, cy of phi, sum[1] from dx, dy of phi'.
+ */
 typedef void nke_dual_series(int blocks, const double *cx, const double *cy, const double *dx, const double *dy,
                              double rho, double sum[2]);
 

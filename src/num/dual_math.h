@@ -7,8 +7,14 @@
 #define NKE_PI 3.14159265358979323846
 
 /* fmax and fmin would have to treat NaN, for which no vector instruction exists. */
-static inline double nke_larger(double a, double b) { return a > b ? a : b; }
-static inline double nke_smaller(double a, double b) { return a > b ? b : a; }
+static inline double nke_larger(double a, double b)
+{
+  return a > b ? a : b;
+}
+static inline double nke_smaller(double a, double b)
+{
+  return a > b ? b : a;
+}
 
 /* qx qy - s^2 to about one unit in the last place whatever cancels (Kahan), 0 where rounding made it negative. */
 static inline double nke_det(double qx, double qy, double s)
@@ -19,7 +25,10 @@ static inline double nke_det(double qx, double qy, double s)
 }
 
 /* qx + qy - 2 s, exact where s is close to both. */
-static inline double nke_gap(double qx, double qy, double s) { return (qx - s) + (qy - s); }
+static inline double nke_gap(double qx, double qy, double s)
+{
+  return (qx - s) + (qy - s);
+}
 
 /* atan on [0, 1]: t > tan(pi/8) is turned by pi/4; then the rational function of the Cephes library (2e-16). */
 static inline double nke_atan01(double t)
@@ -27,10 +36,16 @@ static inline double nke_atan01(double t)
   const int far = t > 0.41421356237309503;
   const double x = far ? (t - 1) / (t + 1) : t;
   const double z = x * x;
-  const double p = (((-8.750608600031904122785e-1 * z - 1.615753718733365076637e1) * z - 7.500855792314704667340e1) * z -
-                    1.228866684490136173410e2) * z - 6.485021904942025371773e1;
-  const double q = ((((z + 2.485846490142306297962e1) * z + 1.650270098316988542046e2) * z +
-                     4.328810604912902668951e2) * z + 4.853903996359136964868e2) * z + 1.945506571482613964425e2;
+  const double p =
+      (((-8.750608600031904122785e-1 * z - 1.615753718733365076637e1) * z - 7.500855792314704667340e1) * z -
+       1.228866684490136173410e2) *
+          z -
+      6.485021904942025371773e1;
+  const double q =
+      ((((z + 2.485846490142306297962e1) * z + 1.650270098316988542046e2) * z + 4.328810604912902668951e2) * z +
+       4.853903996359136964868e2) *
+          z +
+      1.945506571482613964425e2;
   const double y = x + x * (z * p / q);
   return far ? y + 0.25 * NKE_PI : y;
 }

@@ -77,7 +77,10 @@ void nke_dual_numeric_destroy(nke_dual_numeric **numeric)
   *numeric = NULL;
 }
 
-double nke_dual_numeric_error(const nke_dual_numeric *numeric) { return numeric->error; }
+double nke_dual_numeric_error(const nke_dual_numeric *numeric)
+{
+  return numeric->error;
+}
 
 static int hash(double q)
 {

@@ -25,7 +25,10 @@ typedef struct plane {
 /* Longest panel in a: the 16-node rule integrates a Gaussian over it to 1e-13. */
 static const double step = 5.7;
 
-static double density(double z) { return 0.39894228040143267794 * exp(-0.5 * z * z); }
+static double density(double z)
+{
+  return 0.39894228040143267794 * exp(-0.5 * z * z);
+}
 
 /* The three ascending lists of edges at this b, as one. */
 static nke_status merge_edges(plane *p, double b)

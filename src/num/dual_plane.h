@@ -10,9 +10,9 @@
  * two variances. With rho = |s| / sqrt(qx qy):
  *   u = sigma_x (c a + d b),  v = sign(s) sigma_y (c a - d b),  c^2 = (1 + rho) / 2,  d^2 = (1 - rho) / 2,
  * a, b independent standard normals. Inner integral over a by Gauss-Legendre panels whose edges are where u or v cross
- * a kink or the end of a short piece; outer over b by adaptive panels of the same rule, first split where two such lines of
- * kinks cross. As rho -> 1, d -> 0 and the outer integrand becomes constant. NKE_ERR_NUMERIC if it does not converge.
- * Local. Cost: some 100 inner integrals of 5 to 100 panels. */
+ * a kink or the end of a short piece; outer over b by adaptive panels of the same rule, first split where two such
+ * lines of kinks cross. As rho -> 1, d -> 0 and the outer integrand becomes constant. NKE_ERR_NUMERIC if it does not
+ * converge. Local. Cost: some 100 inner integrals of 5 to 100 panels. */
 nke_status nke_dual_plane(nke_phi *phi, double qx, double qy, double s, const nke_hermite_moments *mx,
                           const nke_hermite_moments *my, double tolerance, double value[2], double *error);
 

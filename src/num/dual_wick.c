@@ -3,10 +3,16 @@
 #include <math.h>
 #include <string.h>
 
-static double factorial(int n) { return tgamma(n + 1.0); }
+static double factorial(int n)
+{
+  return tgamma(n + 1.0);
+}
 
 /* x^n = sum_m n! / ((n - 2m)! m! 2^m) q^m :x^(n - 2m): */
-static double wick_factor(int n, int m) { return factorial(n) / (factorial(n - 2 * m) * factorial(m) * ldexp(1, m)); }
+static double wick_factor(int n, int m)
+{
+  return factorial(n) / (factorial(n - 2 * m) * factorial(m) * ldexp(1, m));
+}
 
 static void add_power(nke_wick *wick, int n, double a)
 {
@@ -18,8 +24,12 @@ int nke_wick_init(const nke_activation *act, nke_wick *wick)
 {
   memset(wick, 0, sizeof *wick);
   switch (act->kind) {
-    case NKE_ACT_IDENTITY: add_power(wick, 1, 1); return 1;
-    case NKE_ACT_MONOMIAL: add_power(wick, (int)act->param[0], 1); return 1;
+    case NKE_ACT_IDENTITY:
+      add_power(wick, 1, 1);
+      return 1;
+    case NKE_ACT_MONOMIAL:
+      add_power(wick, (int)act->param[0], 1);
+      return 1;
     case NKE_ACT_POLYNOMIAL:
       for (int i = 0; i < act->n_params; i++) add_power(wick, i, act->param[i]);
       return 1;
@@ -27,7 +37,8 @@ int nke_wick_init(const nke_activation *act, nke_wick *wick)
       add_power(wick, (int)act->param[0], 1 / sqrt(factorial((int)act->param[0])));
       wick->centre = 1;
       return 1;
-    default: return 0;
+    default:
+      return 0;
   }
 }
 

@@ -13,12 +13,24 @@ struct nke_formula {
   char text[NKE_ACT_FORMULA_CHARS];
 };
 
-static double relu_of(double x) { return fmax(x, 0); }
-static double sigmoid_of(double x) { return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)); }
-static double softplus_of(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
+static double relu_of(double x)
+{
+  return fmax(x, 0);
+}
+static double sigmoid_of(double x)
+{
+  return x >= 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x));
+}
+static double softplus_of(double x)
+{
+  return fmax(x, 0) + log1p(exp(-fabs(x)));
+}
 
 /* Without a handler of ours the library prints its errors; they are read after each call instead. */
-static void keep_quiet(muParserHandle_t parser) { (void)parser; }
+static void keep_quiet(muParserHandle_t parser)
+{
+  (void)parser;
+}
 
 static void define_all(nke_formula *formula)
 {

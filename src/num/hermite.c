@@ -100,7 +100,8 @@ nke_status nke_hermite_at(nke_phi *phi, double sigma, int degree, double *c, dou
   memset(dot, 0, sizeof(double) * ((size_t)degree + 1));
   NKE_TRY(integrate(phi, sigma, degree, &panels, c, dot, &t));
   if (!isfinite(t.second) || t.edge_value > 1e-12 * (t.second + t.second_dot)) {
-    st = nke_fail(NKE_ERR_NUMERIC, "activation: no usable second moment at variance %g; it grows too fast", sigma * sigma);
+    st = nke_fail(NKE_ERR_NUMERIC, "activation: no usable second moment at variance %g; it grows too fast",
+                  sigma * sigma);
     goto done;
   }
   if (moments != NULL) set_moments(&t, degree, c, dot, moments);
@@ -138,9 +139,11 @@ nke_status nke_hermite_degree(nke_phi *phi, double sigma, double rho, double tol
   double c[MOST + 1], cdot[MOST + 1];
   nke_hermite_moments m;
   NKE_TRY(nke_hermite_at(phi, sigma, MOST, c, cdot, &m));
-  if (m.rest * pow(rho, MOST + 1) > tolerance * m.second || m.rest_dot * pow(rho, MOST + 1) > tolerance * m.second_dot) {
-    st = nke_fail(NKE_ERR_NUMERIC, "activation: a Hermite series of degree %d does not reach tolerance %g at variance %g",
-                  MOST, tolerance, sigma * sigma);
+  if (m.rest * pow(rho, MOST + 1) > tolerance * m.second ||
+      m.rest_dot * pow(rho, MOST + 1) > tolerance * m.second_dot) {
+    st = nke_fail(NKE_ERR_NUMERIC,
+                  "activation: a Hermite series of degree %d does not reach tolerance %g at variance %g", MOST,
+                  tolerance, sigma * sigma);
     goto done;
   }
   const int a = least_degree(MOST, m.rest, m.second, c, rho, tolerance);

@@ -25,7 +25,8 @@ typedef struct nke_hermite_moments {
  * about 1e-14 sqrt(E[phi^2]). c and cdot have degree + 1 entries; cdot and moments may be NULL.
  * NKE_ERR_NUMERIC where phi has no finite second moment at this scale (as far as |z| <= 12 tells), or a formula fails.
  * Local. Cost: some 20 to 100 panels of 16 nodes, 3 degree flops a node: about 30 us at degree 64. */
-nke_status nke_hermite_at(nke_phi *phi, double sigma, int degree, double *c, double *cdot, nke_hermite_moments *moments);
+nke_status nke_hermite_at(nke_phi *phi, double sigma, int degree, double *c, double *cdot,
+                          nke_hermite_moments *moments);
 
 /* The same for an activation used once. */
 nke_status nke_hermite_coefficients(const nke_activation *act, double sigma, int degree, double *c, double *cdot,

@@ -12,8 +12,8 @@ typedef struct nke_panels {
   double *edge;
 } nke_panels;
 
-/* Add the edges of phi(sigma z) within |z| <= span: every kink, and the ends of the panels of phi shorter than `fine` in z
- * (longer ones are smooth enough for any panel up to that length). sigma = 0 adds none. */
+/* Add the edges of phi(sigma z) within |z| <= span: every kink, and the ends of the panels of phi shorter than `fine`
+ * in z (longer ones are smooth enough for any panel up to that length). sigma = 0 adds none. */
 nke_status nke_panels_add_pieces(nke_panels *panels, const nke_pieces *pieces, double sigma, double span, double fine);
 
 /* Add equally spaced edges from -span to span, at most `step` apart. */

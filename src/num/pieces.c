@@ -12,15 +12,15 @@ typedef struct builder {
   nke_function *f;
   void *context;
   nke_pieces *pieces;
-  double scale;             /* typical size of f */
-  double legendre[N][N];    /* legendre[l][j] = (l + 1/2) weight_j P_l(node_j): samples to coefficients */
+  double scale;          /* typical size of f */
+  double legendre[N][N]; /* legendre[l][j] = (l + 1/2) weight_j P_l(node_j): samples to coefficients */
 } builder;
 
 /* P_{l+1} = up[l] x P_l - down[l] P_{l-1}, up = (2 l + 1) / (l + 1), down = l / (l + 1): divisions done beforehand. */
-static const double up[N - 1] = {1,         3. / 2,    5. / 3,    7. / 4,    9. / 5,    11. / 6,   13. / 7,  15. / 8,
-                                 17. / 9,   19. / 10,  21. / 11,  23. / 12,  25. / 13,  27. / 14,  29. / 15};
-static const double down[N - 1] = {0,        1. / 2,   2. / 3,    3. / 4,    4. / 5,    5. / 6,    6. / 7,   7. / 8,
-                                   8. / 9,   9. / 10,  10. / 11,  11. / 12,  12. / 13,  13. / 14,  14. / 15};
+static const double up[N - 1] = {1,       3. / 2,   5. / 3,   7. / 4,   9. / 5,   11. / 6,  13. / 7, 15. / 8,
+                                 17. / 9, 19. / 10, 21. / 11, 23. / 12, 25. / 13, 27. / 14, 29. / 15};
+static const double down[N - 1] = {0,      1. / 2,  2. / 3,   3. / 4,   4. / 5,   5. / 6,   6. / 7,  7. / 8,
+                                   8. / 9, 9. / 10, 10. / 11, 11. / 12, 12. / 13, 13. / 14, 14. / 15};
 
 static void legendre_all(double x, double p[N])
 {
@@ -46,8 +46,8 @@ static double series(const double *coef, double x)
   return sum;
 }
 
-/* Coefficients on [lo, hi] and how far the interpolant is from resolved: the largest of the last coefficients and of the
- * misfits just inside the ends, where a kink would hide from the nodes; relative to the size of f. */
+/* Coefficients on [lo, hi] and how far the interpolant is from resolved: the largest of the last coefficients and of
+ * the misfits just inside the ends, where a kink would hide from the nodes; relative to the size of f. */
 static nke_status fit(const builder *b, double lo, double hi, double coef[N], double *misfit)
 {
   static const double probe[3] = {-1 + 1e-9, 0.03, 1 - 1e-9};
@@ -73,15 +73,18 @@ done:
   return st;
 }
 
-static int resolved(double misfit) { return misfit < 2e-14; }
+static int resolved(double misfit)
+{
+  return misfit < 2e-14;
+}
 
 static nke_status append(builder *b, double lo, double hi, const double coef[N])
 {
   nke_status st = NKE_OK;
   nke_pieces *p = b->pieces;
   if (p->n >= MAX_PIECES) {
-    st = nke_fail(NKE_ERR_NUMERIC, "activation: more than %d pieces near x = %.6g; it varies too fast there", MAX_PIECES,
-                  lo);
+    st = nke_fail(NKE_ERR_NUMERIC, "activation: more than %d pieces near x = %.6g; it varies too fast there",
+                  MAX_PIECES, lo);
     goto done;
   }
   p->edge[p->n] = lo;

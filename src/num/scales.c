@@ -23,14 +23,17 @@ struct nke_scales {
   nke_phi *phi;
   int terms;
   double tolerance;
-  double width; /* of a cell in ln q */
+  double width;                      /* of a cell in ln q */
   double node[NODES], weight[NODES]; /* on [-1, 1]; barycentric weights */
   nke_dual_mix *mix;
   double *spare; /* [2, 2 terms + MOMENTS] */
   cell cells[CELLS];
 };
 
-static int64_t row_length(const nke_scales *s) { return 2 * s->terms + MOMENTS; }
+static int64_t row_length(const nke_scales *s)
+{
+  return 2 * s->terms + MOMENTS;
+}
 
 nke_status nke_scales_create(nke_phi *phi, int terms, double tolerance, nke_scales **out)
 {

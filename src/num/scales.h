@@ -16,8 +16,9 @@ typedef struct nke_scales nke_scales;
 nke_status nke_scales_create(nke_phi *phi, int terms, double tolerance, nke_scales **out);
 void nke_scales_destroy(nke_scales **scales);
 
-/* The first `terms` coefficients of phi in c[0..terms) and of phi' in c[terms..2 terms), and the moments, at variance q.
- * Statuses as nke_hermite_at. Local. Cost: 24 terms flops, and some 14 exact evaluations for the first q of a cell. */
+/* The first `terms` coefficients of phi in c[0..terms) and of phi' in c[terms..2 terms), and the moments, at variance
+ * q. Statuses as nke_hermite_at. Local. Cost: 24 terms flops, and some 14 exact evaluations for the first q of a cell.
+ */
 nke_status nke_scales_at(nke_scales *scales, double q, double *c, nke_hermite_moments *moments);
 
 #endif

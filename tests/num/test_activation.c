@@ -62,8 +62,14 @@ static void at_a_kink_the_derivative_is_the_mean(void **state)
   static const struct {
     const char *name;
     double x, slope;
-  } cases[] = {{"relu", 0, 0.5},      {"abs", 0, 0},           {"relu6", 6, 0.5},      {"hard_tanh", -1, 0.5},
-               {"hard_tanh", 1, 0.5}, {"hard_silu", 3, 1.25},  {"hard_silu", -3, -0.25}, {"elu", 0, 1},
+  } cases[] = {{"relu", 0, 0.5},
+               {"abs", 0, 0},
+               {"relu6", 6, 0.5},
+               {"hard_tanh", -1, 0.5},
+               {"hard_tanh", 1, 0.5},
+               {"hard_silu", 3, 1.25},
+               {"hard_silu", -3, -0.25},
+               {"elu", 0, 1},
                {"selu", 0, 0.5 * 1.0507009873554805 * (1 + 1.6732632423543772)}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     nke_activation act;
@@ -185,9 +191,12 @@ static void kinks_at_odd_places_are_located(void **state)
     const char *formula;
     double kink;
     double accuracy;
-  } cases[] = {{"abs(x - 1/3)", 1.0 / 3, 1e-10},      {"max(x - sqrt(2), 0) + x", 1.4142135623730951, 1e-10},
-               {"x > 0.123456789 ? 1 : 0", 0.123456789, 1e-10}, {"max(x, 0.83)", 0.83, 1e-10},
-               {"exp(min(x, 0.5001)) + sin(x)", 0.5001, 1e-10}, {"max(x + 2.71828, 0)^2", -2.71828, 1e-4}};
+  } cases[] = {{"abs(x - 1/3)", 1.0 / 3, 1e-10},
+               {"max(x - sqrt(2), 0) + x", 1.4142135623730951, 1e-10},
+               {"x > 0.123456789 ? 1 : 0", 0.123456789, 1e-10},
+               {"max(x, 0.83)", 0.83, 1e-10},
+               {"exp(min(x, 0.5001)) + sin(x)", 0.5001, 1e-10},
+               {"max(x + 2.71828, 0)^2", -2.71828, 1e-4}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     nke_activation act;
     nke_phi *phi = NULL;
@@ -207,11 +216,22 @@ static void kinks_at_odd_places_are_located(void **state)
 static void bad_formulas_get_one_clear_line(void **state)
 {
   (void)state;
-  static const char *const cases[][2] = {
-      {"", "empty"},        {"x*", "end of expression"}, {"y*x", "\"y\""},         {"x=3", "assigned"},
-      {"x=x+1,x", "assigned"}, {"x,2", "list of 2"},     {"strfun(\"a\")", "not allowed"}, {"x;x", "not allowed"},
-      {"sin(", "end"},      {"system(x)", "system"},     {"x\nx", "not allowed"},  {"2x", "x"}, {"rnd*x", "rnd"},
-      {"((x)", "parenthesis"}, {"x`", "not allowed"}, {"sin(x,2)", "sin"}};
+  static const char *const cases[][2] = {{"", "empty"},
+                                         {"x*", "end of expression"},
+                                         {"y*x", "\"y\""},
+                                         {"x=3", "assigned"},
+                                         {"x=x+1,x", "assigned"},
+                                         {"x,2", "list of 2"},
+                                         {"strfun(\"a\")", "not allowed"},
+                                         {"x;x", "not allowed"},
+                                         {"sin(", "end"},
+                                         {"system(x)", "system"},
+                                         {"x\nx", "not allowed"},
+                                         {"2x", "x"},
+                                         {"rnd*x", "rnd"},
+                                         {"((x)", "parenthesis"},
+                                         {"x`", "not allowed"},
+                                         {"sin(x,2)", "sin"}};
   nke_activation act;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     assert_int_equal(nke_activation_init_formula(&act, cases[i][0]), NKE_ERR_USAGE);
@@ -229,8 +249,13 @@ static void bad_formulas_get_one_clear_line(void **state)
 static void formulas_that_cannot_be_used_are_refused(void **state)
 {
   (void)state;
-  static const char *const cases[][2] = {{"log(x)", "not finite at x = "}, {"1/x", "unbounded"}, {"sqrt(abs(x))", "unbounded"}, {"sin(1/x)", "x = "}, {"rint(x)", "kinks"},
-                                         {"sin(1e9*x)", "too"},        {"exp(exp(x^2))", "not finite"}};
+  static const char *const cases[][2] = {{"log(x)", "not finite at x = "},
+                                         {"1/x", "unbounded"},
+                                         {"sqrt(abs(x))", "unbounded"},
+                                         {"sin(1/x)", "x = "},
+                                         {"rint(x)", "kinks"},
+                                         {"sin(1e9*x)", "too"},
+                                         {"exp(exp(x^2))", "not finite"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     nke_activation act;
     const double x = -100;

@@ -81,8 +81,8 @@ static void references_are_met_at_every_corner(void **state)
     one(dual, w[0], w[0], w[0], &kx, &dx);
     one(dual, w[1], w[1], w[1], &ky, &dy);
     if (!near(k, w[3], sqrt(kx * ky)) || !near(kdot, w[4], sqrt(dx * dy)))
-      fail_msg("%s, qx %.17g qy %.17g s %.17g: k %.17g not %.17g or kdot %.17g not %.17g", line, w[0], w[1], w[2], k, w[3],
-               kdot, w[4]);
+      fail_msg("%s, qx %.17g qy %.17g s %.17g: k %.17g not %.17g or kdot %.17g not %.17g", line, w[0], w[1], w[2], k,
+               w[3], kdot, w[4]);
     nke_dual_destroy(&dual);
     count++;
   }
@@ -326,8 +326,8 @@ static void bad_requests_get_one_clear_line(void **state)
   expect_refusal(nke_dual_create(&relu, 0, &dual), NKE_ERR_USAGE, "tolerance");
   expect_refusal(nke_dual_create(&relu, NAN, &dual), NKE_ERR_USAGE, "tolerance");
   assert_null(dual);
-  const double bad[][3] = {{-1, 1, 0}, {1, -1e-30, 0}, {NAN, 1, 0}, {1, 1, NAN}, {1, 1, 1.01}, {1, 4, -2.1}, {1e300, 1, 0},
-                           {INFINITY, 1, 0}, {0, 1, 0.1}};
+  const double bad[][3] = {{-1, 1, 0},   {1, -1e-30, 0}, {NAN, 1, 0},      {1, 1, NAN}, {1, 1, 1.01},
+                           {1, 4, -2.1}, {1e300, 1, 0},  {INFINITY, 1, 0}, {0, 1, 0.1}};
   const nke_activation *const both[2] = {&relu, &tanh_act};
   for (int a = 0; a < 2; a++) {
     dual = plan(both[a], 1e-10);

@@ -54,15 +54,17 @@ static void moments_are_those_of_the_closed_form(void **state)
       assert_int_equal(nke_hermite_coefficients(&act, sigmas[j], 32, c, NULL, &m), NKE_OK);
       assert_int_equal(nke_dual_apply(dual, 1, &q, &q, &q, &k, &kdot), NKE_OK);
       for (int l = 0; l <= 32; l++) sum += c[l] * c[l];
-      if (fabs(m.second - k) > 1e-12 * k || fabs(m.second_dot - kdot) > 1e-11 * kdot || fabs(sum + m.rest - k) > 1e-12 * k)
-        fail_msg("%s at sigma %g: %.15g not %.15g, %.15g not %.15g", names[i], sigmas[j], m.second, k, m.second_dot, kdot);
+      if (fabs(m.second - k) > 1e-12 * k || fabs(m.second_dot - kdot) > 1e-11 * kdot ||
+          fabs(sum + m.rest - k) > 1e-12 * k)
+        fail_msg("%s at sigma %g: %.15g not %.15g, %.15g not %.15g", names[i], sigmas[j], m.second, k, m.second_dot,
+                 kdot);
     }
     nke_dual_destroy(&dual);
   }
 }
 
-/* The error is within the stated bound, and the bound is of the right size: a smooth phi converges geometrically, relu's
- * rest falls as degree^-1.5. */
+/* The error is within the stated bound, and the bound is of the right size: a smooth phi converges geometrically,
+ * relu's rest falls as degree^-1.5. */
 static void series_reach_the_closed_forms_at_their_rate(void **state)
 {
   (void)state;
@@ -81,7 +83,8 @@ static void series_reach_the_closed_forms_at_their_rate(void **state)
         assert_int_equal(nke_hermite_coefficients(&act, sy, degree, cy, dy, &my), NKE_OK);
         assert_int_equal(nke_dual_apply(dual, 1, &qx, &qy, &s, &k, &kdot), NKE_OK);
         const double decay = pow(fabs(rho), degree + 1);
-        const double error = fabs(series(degree, cx, cy, rho) - k), error_dot = fabs(series(degree, dx, dy, rho) - kdot);
+        const double error = fabs(series(degree, cx, cy, rho) - k),
+                     error_dot = fabs(series(degree, dx, dy, rho) - kdot);
         const double bound = sqrt(mx.rest * my.rest) * decay, bound_dot = sqrt(mx.rest_dot * my.rest_dot) * decay;
         if (error > bound + 1e-13 || error_dot > bound_dot + 1e-12)
           fail_msg("%s, degree %d, rho %g: error %g above %g or %g above %g", names[i], degree, rho, error, bound,

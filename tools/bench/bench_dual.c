@@ -44,10 +44,30 @@ done:
 
 int main(void)
 {
-  static const char *const closed[] = {"relu", "leaky_relu", "erf", "gelu", "sin", "rbf", "exp", "gaussian", "gabor",
-                                       "sign", "exp_normalized", "monomial", "rectified_monomial"};
-  static const char *const numeric[] = {"tanh", "sigmoid", "softplus", "silu", "mish", "elu", "selu", "relu6",
-                                        "softsign", "max(x,0)", "x*tanh(log(1+exp(x)))"};
+  static const char *const closed[] = {"relu",
+                                       "leaky_relu",
+                                       "erf",
+                                       "gelu",
+                                       "sin",
+                                       "rbf",
+                                       "exp",
+                                       "gaussian",
+                                       "gabor",
+                                       "sign",
+                                       "exp_normalized",
+                                       "monomial",
+                                       "rectified_monomial"};
+  static const char *const numeric[] = {"tanh",
+                                        "sigmoid",
+                                        "softplus",
+                                        "silu",
+                                        "mish",
+                                        "elu",
+                                        "selu",
+                                        "relu6",
+                                        "softsign",
+                                        "max(x,0)",
+                                        "x*tanh(log(1+exp(x)))"};
   nke_status st = NKE_OK;
   MPI_Init(NULL, NULL);
   for (size_t i = 0; i < sizeof closed / sizeof *closed; i++) NKE_TRY(run(closed[i], 1, -1, 1, PAIRS));
