@@ -1,6 +1,7 @@
 #include "kernel/features.h"
 
 #include "base/memory.h"
+#include "kernel/exact.h"
 #include "kernel/features_method.h"
 #include "kernel/gated_kernels.h"
 
@@ -15,6 +16,8 @@ struct nke_features {
   nke_embedding_options options;
   double *mirrored; /* one row, when options.flip */
   void *second;     /* its features */
+  nke_exact *exact; /* when options.scale_to_exact */
+  double *norms;    /* of one row */
 };
 
 static const nke_features_method *const methods[] = {&nke_features_random, &nke_features_tensorsketch,
@@ -46,6 +49,10 @@ nke_status nke_features_create(const nke_network *network, const nke_embedding_o
     NKE_TRY(nke_alloc(f->options.features, (size_t)nke_precision_bytes(options->precision), "features of a mirrored row",
                       &f->second));
   }
+  if (options->scale_to_exact) {
+    NKE_TRY(nke_exact_create(network, options->precision, options->flip, &f->exact));
+    NKE_TRY(nke_alloc(nke_exact_norms_length(f->exact), sizeof *f->norms, "variances of a row", &f->norms));
+  }
 done:
   if (st != NKE_OK) nke_features_destroy(&f);
   *out = f;
@@ -59,6 +66,8 @@ void nke_features_destroy(nke_features **features)
   if (f->plan) f->method->destroy(f->plan);
   nke_free(f->mirrored);
   nke_free(f->second);
+  nke_exact_destroy(&f->exact);
+  nke_free(f->norms);
   nke_free(f);
   *features = NULL;
 }
@@ -93,16 +102,39 @@ static void mirror(nke_shape shape, const double *x, double *out)
       memcpy(out + (i * w + j) * c, x + (i * w + w - 1 - j) * c, (size_t)c * sizeof *x);
 }
 
+/* z <- (z + z(mirrored x)) / 2: the features of (k(x, y) + k(x, flip y)) / 2 for a flip-equivariant network. */
+static nke_status average_mirrored(nke_features *f, const double *x, void *z)
+{
+  nke_status st = NKE_OK;
+  mirror(f->input, x, f->mirrored);
+  NKE_TRY(f->method->apply(f->plan, f->mirrored, f->second));
+  f->k->add_scaled(f->options.features, 1, f->second, z);
+  f->k->add_scaled(f->options.features, -0.5, z, z);
+done:
+  return st;
+}
+
+/* Scale z so that |z|^2 is the exact kernel of the row with itself, which the features only estimate: most of the error of
+ * a sketch is such a common factor. A row of zero features stays as it is. */
+static nke_status scale_row(nke_features *f, const double *x, void *z)
+{
+  nke_status st = NKE_OK;
+  double nngp, ntk;
+  NKE_TRY(nke_exact_norms(f->exact, 1, x, f->norms));
+  NKE_TRY(nke_exact_diagonal(f->exact, 1, x, f->norms, &nngp, &ntk));
+  const double exact = f->options.kernel == NKE_KERNEL_NTK ? ntk : nngp;
+  const double estimate = f->k->norm2(f->options.features, z);
+  if (estimate > 0) f->k->add_scaled(f->options.features, sqrt(exact / estimate) - 1, z, z);
+done:
+  return st;
+}
+
 static nke_status apply_row(nke_features *f, const double *x, void *z)
 {
   nke_status st = NKE_OK;
   NKE_TRY(f->method->apply(f->plan, x, z));
-  if (!f->options.flip) return st;
-  mirror(f->input, x, f->mirrored);
-  NKE_TRY(f->method->apply(f->plan, f->mirrored, f->second));
-  /* (z + z') / 2: the features of (k(x, y) + k(x, flip y)) / 2 for a flip-equivariant network. */
-  f->k->add_scaled(f->options.features, 1, f->second, z);
-  f->k->add_scaled(f->options.features, -0.5, z, z);
+  if (f->options.flip) NKE_TRY(average_mirrored(f, x, z));
+  if (f->exact) st = scale_row(f, x, z);
 done:
   return st;
 }

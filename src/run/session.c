@@ -45,7 +45,6 @@ static nke_status check_available(const nke_config *config)
     {config->data.augment.flip, "data.augment.flip: only false"},
     {config->data.augment.shift != 0, "data.augment.shift: only 0"},
     {config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE, "data.class_weights: only none"},
-    {config->embedding.scale_to_exact, "embedding.scale_to_exact: only false"},
     {config->solver.select != NKE_SELECT_VALIDATION, "solver.select: only validation"},
     {config->solver.precondition != NKE_PRECONDITION_NONE, "solver.precondition: only none"},
   };

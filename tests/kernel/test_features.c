@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "kernel/exact.h"
 #include "support/mpi_main.h"
 
 #include <math.h>
@@ -200,6 +201,40 @@ static void the_flip_average_is_flip_invariant(void **state)
   nke_network_destroy(&network);
 }
 
+static void scaling_gives_each_row_its_exact_kernel(void **state)
+{
+  (void)state;
+  const nke_shape shape = {.axes = 2, .height = 32, .width = 32, .channels = 3};
+  enum { D = 32 * 32 * 3, M = 300 };
+  double x[2 * D], exact[2], z[2 * M];
+  for (int i = 0; i < 2 * D; i++) x[i] = normal(6, i);
+  nke_network *network = network_of("myrtle5", "relu", shape);
+  for (int flip = 0; flip < 2; flip++) {
+    nke_embedding_options options = options_of(NKE_KERNEL_NTK, M, 3);
+    options.precision = NKE_DOUBLE;
+    options.scale_to_exact = 1;
+    options.flip = flip;
+    nke_features *f;
+    nke_exact *e;
+    double *norms;
+    assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+    assert_int_equal(nke_exact_create(network, NKE_DOUBLE, flip, &e), NKE_OK);
+    assert_int_equal(nke_alloc(2 * nke_exact_norms_length(e), sizeof *norms, "norms", &norms), NKE_OK);
+    assert_int_equal(nke_exact_norms(e, 2, x, norms), NKE_OK);
+    assert_int_equal(nke_exact_diagonal(e, 2, x, norms, NULL, exact), NKE_OK);
+    features_of(f, 2, x, z);
+    for (int row = 0; row < 2; row++) {
+      double norm = 0;
+      for (int i = 0; i < M; i++) norm += z[row * M + i] * z[row * M + i];
+      assert_true(fabs(norm / exact[row] - 1) < 1e-12);
+    }
+    nke_free(norms);
+    nke_exact_destroy(&e);
+    nke_features_destroy(&f);
+  }
+  nke_network_destroy(&network);
+}
+
 static void wrong_options_are_refused(void **state)
 {
   (void)state;
@@ -243,6 +278,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
   cmocka_unit_test(single_precision_follows_double),
   cmocka_unit_test(the_flip_average_is_flip_invariant),
+  cmocka_unit_test(scaling_gives_each_row_its_exact_kernel),
   cmocka_unit_test(wrong_options_are_refused),
 };
 
