@@ -24,10 +24,16 @@ static const char *type_name(hid_t type, char *text, size_t size)
 {
   const char *kind = "other";
   switch (H5Tget_class(type)) {
-    case H5T_INTEGER: kind = H5Tget_sign(type) == H5T_SGN_NONE ? "uint" : "int"; break;
-    case H5T_FLOAT: kind = "float"; break;
-    case H5T_STRING: return "string";
-    default: return "other type";
+    case H5T_INTEGER:
+      kind = H5Tget_sign(type) == H5T_SGN_NONE ? "uint" : "int";
+      break;
+    case H5T_FLOAT:
+      kind = "float";
+      break;
+    case H5T_STRING:
+      return "string";
+    default:
+      return "other type";
   }
   snprintf(text, size, "%s%zu", kind, 8 * H5Tget_size(type));
   return text;
@@ -98,8 +104,7 @@ static void list_attribute(listing *l, hid_t attribute, const char *object)
 static void list_attributes(listing *l, hid_t object, const char *name)
 {
   for (hsize_t i = 0; l->lines <= MAX_LINES; i++) {
-    const hid_t attribute =
-      H5Aopen_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, i, H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t attribute = H5Aopen_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, i, H5P_DEFAULT, H5P_DEFAULT);
     if (attribute < 0) return;
     list_attribute(l, attribute, name);
     nke_hdf5_close(attribute);
@@ -115,7 +120,7 @@ static void list_group(listing *l, hid_t group, const char *name, int depth)
   for (hsize_t i = 0; i < info.nlinks && l->lines <= MAX_LINES; i++) {
     char link[128], path[MAX_NAME];
     const ssize_t length =
-      H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, link, sizeof link, H5P_DEFAULT);
+        H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, i, link, sizeof link, H5P_DEFAULT);
     if (length < 0 || snprintf(path, sizeof path, "%s/%s", name, link) >= (int)sizeof path) continue;
     const hid_t object = H5Oopen(group, link, H5P_DEFAULT);
     const H5I_type_t kind = object >= 0 ? H5Iget_type(object) : H5I_BADID;

@@ -63,24 +63,29 @@ static bool is_section(const char *path)
   return false;
 }
 
-static nke_status set_default(nke_reader *reader, const nke_key *key)
-{
-  nke_yaml *value = NULL;
-  const nke_reader outer = *reader;
-  nke_status st = nke_yaml_parse(key->path, key->fallback, strlen(key->fallback), &value);
-  reader->source = "default";
-  if (st == NKE_OK) st = key->type->read(reader, key, value, (char *)reader->config + key->offset);
-  reader->source = outer.source;
-  if (key->type == &nke_type_features) reader->features_given = false;
-  nke_yaml_destroy(&value);
-  return st;
-}
-
+/* Defaults for the key `path` and all below it, parsed as one map from paths to values. */
 static nke_status reset_section(nke_reader *reader, const char *path)
 {
   nke_status st = NKE_OK;
-  for (const nke_key *key = nke_config_keys; key->path && st == NKE_OK; key++)
-    if (below(key, path) || strcmp(key->path, path) == 0) st = set_default(reader, key);
+  nke_text text = {0};
+  nke_yaml *values = NULL;
+  const char *const source = reader->source;
+  const bool features_given =
+      reader->features_given && !below(find_key("embedding.features"), path) && strcmp(path, "embedding.features") != 0;
+  for (const nke_key *key = nke_config_keys; key->path; key++)
+    if (below(key, path) || strcmp(key->path, path) == 0) nke_text_add(&text, "%s: %s\n", key->path, key->fallback);
+  NKE_TRY(text.status);
+  NKE_TRY(nke_yaml_parse("defaults", text.at, (size_t)text.length, &values));
+  reader->source = "defaults";
+  for (const nke_yaml *value = values->first; value; value = value->next) {
+    const nke_key *const key = find_key(value->key);
+    NKE_TRY(key->type->read(reader, key, value, (char *)reader->config + key->offset));
+  }
+done:
+  reader->source = source;
+  reader->features_given = features_given;
+  nke_text_clear(&text);
+  nke_yaml_destroy(&values);
   return st;
 }
 
@@ -268,7 +273,8 @@ nke_status nke_config_require(const nke_config *config, int needs)
   if (needs & NKE_NEEDS_TRAIN && !config->data.train.file)
     return nke_fail(NKE_ERR_USAGE, "%s: data.train.file: expected a data file, got nothing", config->name);
   if (needs & NKE_NEEDS_NETWORK && !config->network)
-    return nke_fail(NKE_ERR_USAGE, "%s: network: expected a list of layers, or {preset: name, activation: name}, got nothing",
+    return nke_fail(NKE_ERR_USAGE,
+                    "%s: network: expected a list of layers, or {preset: name, activation: name}, got nothing",
                     config->name);
   return NKE_OK;
 }

@@ -1,7 +1,8 @@
 /* The config: YAML text checked against one table of keys, filled into a typed struct.
  *
  * Every key stands in the table of config_keys.c with its type, range, default and meaning; defaults are parsed by the
- * same code as the file. `--set key.path=value` overrides the file; null gives a key (or a whole section) its default. */
+ * same code as the file. `--set key.path=value` overrides the file; null gives a key (or a whole section) its default.
+ */
 #ifndef NKE_RUN_CONFIG_H
 #define NKE_RUN_CONFIG_H
 
@@ -75,8 +76,8 @@ typedef struct nke_config_run {
 
 typedef struct nke_config_augment {
   int64_t copies; /* each training row appears so many times, first as it is */
-  int flip; /* mirrored left-right at random */
-  int64_t shift; /* pixels, each way */
+  int flip;       /* mirrored left-right at random */
+  int64_t shift;  /* pixels, each way */
 } nke_config_augment;
 
 typedef struct nke_config_data {
@@ -133,7 +134,7 @@ typedef struct nke_config {
   nke_config_compare compare;
   nke_config_kernel kernel;
   nke_config_synth synth;
-  const char *name;              /* of the config file, for error texts */
+  const char *name;               /* of the config file, for error texts */
   struct nke_config_texts *owned; /* the strings that the fields above point to */
 } nke_config;
 

@@ -26,6 +26,7 @@ static bool has_validation_file(const nke_config *config) { return config->data.
 static bool has_no_validation_file(const nke_config *config) { return !config->data.validation.file; }
 static bool always(const nke_config *config) { return config != NULL; }
 
+/* clang-format off: one row a key */
 #define SOURCE(section, member, what)                                                                                  \
   {section ".file", &nke_type_text, AT(member.file), "null", .hidden = HIDDEN, .doc = what                             \
    "; .h5, .npy, .csv or libsvm text; a relative path is taken from $NKE_DATA, else from the current folder"},         \
@@ -41,8 +42,8 @@ const nke_key nke_config_keys[] = {
   {"run.precision", &nke_type_choice, AT(run.precision), "single", .choices = precisions, .doc = "of the features"},
   {"run.out", &nke_type_text, AT(run.out), "null", .free = true,
    .doc = "folder of the results; null: runs/ and the name of the config file"},
-  {"run.memory_per_rank", &nke_type_bytes, AT(run.memory_per_rank), "4GiB", .min = 1 << 20, .max = max_int, .free = true,
-   .doc = "what a rank may use; more is refused before the run"},
+  {"run.memory_per_rank", &nke_type_bytes, AT(run.memory_per_rank), "4GiB", .min = 1 << 20, .max = max_int,
+   .free = true, .doc = "what a rank may use; more is refused before the run"},
 #define HIDDEN NULL
 #define GROUP "train"
   SOURCE("data.train", data.train, "training rows"),
@@ -105,15 +106,16 @@ const nke_key nke_config_keys[] = {
    .doc = "between checkpoints"},
   {"compare.methods", &nke_type_texts, AT(compare.methods), "[random_features]", .choices = methods, .least = 1,
    .most = MOST, .doc = "embedding methods to compare with the exact kernel"},
-  {"compare.features", &nke_type_ints, AT(compare.features), "[4096]", .min = 1, .max = 1 << 28, .least = 1, .most = MOST,
-   .doc = "feature counts"},
+  {"compare.features", &nke_type_ints, AT(compare.features), "[4096]", .min = 1, .max = 1 << 28, .least = 1,
+   .most = MOST, .doc = "feature counts"},
   {"compare.seeds", &nke_type_ints, AT(compare.seeds), "[1]", .max = max_int, .least = 1, .most = MOST, .doc = "seeds"},
   {"compare.at_n", &nke_type_int, AT(compare.at_n), "60000", .min = 1, .max = max_int,
    .doc = "rows for which the speed-up is worked out"},
   {"kernel.file", &nke_type_text, AT(kernel.file), "null", .free = true,
    .doc = "file of the exact kernel; null: kernel.h5 in run.out"},
   {"kernel.tile", &nke_type_int, AT(kernel.tile), "64", .min = 1, .max = 65536, .doc = "rows and columns of a tile"},
-  {"synth.file", &nke_type_text, AT(synth.file), "null", .free = true, .doc = "file to write; null: synth.h5 in run.out"},
+  {"synth.file", &nke_type_text, AT(synth.file), "null", .free = true,
+   .doc = "file to write; null: synth.h5 in run.out"},
   {"synth.n", &nke_type_int, AT(synth.n), "10000", .min = 1, .max = max_int, .doc = "training rows"},
   {"synth.d", &nke_type_int, AT(synth.d), "100", .min = 1, .max = 1 << 20, .doc = "columns"},
   {"synth.n_test", &nke_type_int, AT(synth.n_test), "1000", .max = max_int, .doc = "test rows"},
@@ -125,3 +127,4 @@ const nke_key nke_config_keys[] = {
    .doc = "p: directions of scale j^-p in a random rotation; 0: independent columns"},
   {.path = NULL},
 };
+/* clang-format on */

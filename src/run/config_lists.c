@@ -7,7 +7,7 @@
 
 /* embedding.widths is a list like the others, with room for fewer. */
 _Static_assert(offsetof(nke_embedding_options, widths) - offsetof(nke_embedding_options, n_widths) ==
-                 offsetof(nke_ints, at),
+                   offsetof(nke_ints, at),
                "widths lie as in nke_ints");
 
 typedef nke_status read_entry(nke_reader *reader, const nke_key *key, const nke_yaml *node, int index, void *field);
@@ -185,8 +185,12 @@ static void write_preprocess(nke_text *text, const nke_config *config, const nke
     const nke_preprocess_step *const step = &config->data.preprocess[i];
     nke_text_add(text, "%s", i ? ", " : "");
     switch (step->kind) {
-      case NKE_PREPROCESS_STANDARDIZE: nke_text_add(text, "standardize"); break;
-      case NKE_PREPROCESS_LAYERNORM: nke_text_add(text, "layernorm"); break;
+      case NKE_PREPROCESS_STANDARDIZE:
+        nke_text_add(text, "standardize");
+        break;
+      case NKE_PREPROCESS_LAYERNORM:
+        nke_text_add(text, "layernorm");
+        break;
       case NKE_PREPROCESS_ZCA:
         nke_text_add(text, "{zca: ");
         nke_text_add_double(text, step->eps);

@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const layer_words[] = {"dense", "conv", "activation", "avgpool", "global_avgpool", "flatten",
-                                          "layernorm", "residual", "identity", NULL};
-_Static_assert(NKE_LAYER_DENSE == 0 && NKE_LAYER_FLATTEN == 5 && NKE_LAYER_IDENTITY == 8, "layers lie as in layer_words");
+static const char *const layer_words[] = {"dense",   "conv",      "activation", "avgpool",  "global_avgpool",
+                                          "flatten", "layernorm", "residual",   "identity", NULL};
+_Static_assert(NKE_LAYER_DENSE == 0 && NKE_LAYER_FLATTEN == 5 && NKE_LAYER_IDENTITY == 8,
+               "layers lie as in layer_words");
 static const char *const paddings[] = {"same", "valid", "circular", NULL};
 _Static_assert(NKE_PAD_SAME == 0 && NKE_PAD_CIRCULAR == 2, "paddings");
 
@@ -26,7 +27,8 @@ static const nke_yaml *entry_of(const nke_yaml *map, const char *name)
   return NULL;
 }
 
-static nke_status read_std(const nke_reader *reader, const char *path, const nke_yaml *map, const char *name, double *out)
+static nke_status read_std(const nke_reader *reader, const char *path, const nke_yaml *map, const char *name,
+                           double *out)
 {
   const nke_key key = {.path = path, .type = &nke_type_real, .max = 1e6};
   const nke_yaml *const entry = entry_of(map, name);
@@ -58,8 +60,10 @@ static nke_status read_conv(const nke_reader *reader, const nke_yaml *map, nke_l
   NKE_TRY(nke_check_entries(reader, "network.conv", map, words));
   const nke_yaml *const filter = entry_of(map, "filter"), *const stride = entry_of(map, "stride");
   const nke_yaml *const padding = entry_of(map, "padding");
-  if (!filter) return nke_refuse(reader, map->line, "network.conv.filter", "expected a whole number, or [height, width], "
-                                 "got nothing");
+  if (!filter)
+    return nke_refuse(reader, map->line, "network.conv.filter",
+                      "expected a whole number, or [height, width], "
+                      "got nothing");
   NKE_TRY(read_window(reader, "network.conv.filter", filter, &layer->filter_h, &layer->filter_w));
   if (stride) NKE_TRY(read_window(reader, "network.conv.stride", stride, &layer->stride_h, &layer->stride_w));
   if (padding) {
@@ -98,7 +102,8 @@ static nke_status read_residual(const nke_reader *reader, const nke_yaml *map, p
   at.nesting++;
   NKE_TRY(nke_check_entries(reader, "network.residual", map, words));
   const nke_yaml *const branch = entry_of(map, "branch"), *const shortcut = entry_of(map, "shortcut");
-  if (!branch) return nke_refuse(reader, map->line, "network.residual.branch", "expected a list of layers, got nothing");
+  if (!branch)
+    return nke_refuse(reader, map->line, "network.residual.branch", "expected a list of layers, got nothing");
   NKE_TRY(read_layers(reader, branch, at, &layer->branch));
   if (shortcut) NKE_TRY(read_layers(reader, shortcut, at, &layer->shortcut));
 done:
@@ -113,7 +118,8 @@ static nke_status read_layer_value(const nke_reader *reader, const nke_yaml *nod
   char path[64];
   snprintf(path, sizeof path, "network.%s", name);
   switch (layer->kind) {
-    case NKE_LAYER_DENSE: return value ? read_dense(reader, value, layer) : NKE_OK;
+    case NKE_LAYER_DENSE:
+      return value ? read_dense(reader, value, layer) : NKE_OK;
     case NKE_LAYER_CONV:
       if (value) return read_conv(reader, value, layer);
       return nke_refuse(reader, node->line, path, "expected {filter: k}, got nothing");
@@ -284,7 +290,9 @@ static void write_layer(nke_text *text, const nke_layer *layer)
     case NKE_LAYER_GLOBAL_AVGPOOL:
     case NKE_LAYER_FLATTEN:
     case NKE_LAYER_LAYERNORM:
-    case NKE_LAYER_IDENTITY: nke_text_add(text, "%s: {}", name); return;
+    case NKE_LAYER_IDENTITY:
+      nke_text_add(text, "%s: {}", name);
+      return;
   }
 }
 

@@ -70,7 +70,8 @@ nke_status nke_config_reference(char **out)
     nke_text_add(&text, "%s: %s\n", key->path, key->fallback);
     nke_key_range(key, range, sizeof range);
     const bool list = key->most > 0;
-    nke_text_add(&text, "    %s%s%s\n    %s\n", list ? key->type->name : "", list && strcmp(range, key->type->name) ? "; " : "",
+    nke_text_add(&text, "    %s%s%s\n    %s\n", list ? key->type->name : "",
+                 list && strcmp(range, key->type->name) ? "; " : "",
                  list && !strcmp(range, key->type->name) ? "" : range, key->doc);
     before = key;
   }

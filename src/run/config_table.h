@@ -11,14 +11,14 @@ typedef struct nke_value_type nke_value_type;
 typedef struct nke_key {
   const char *path;
   const nke_value_type *type;
-  size_t offset;                     /* of the field in nke_config */
-  const char *fallback;              /* the default, as YAML */
+  size_t offset;        /* of the field in nke_config */
+  const char *fallback; /* the default, as YAML */
   const char *doc;
-  double min, max;                   /* of a number, or of each entry of a list */
-  const char *const *choices;        /* NULL-terminated; of a choice or a list of words */
-  int least, most;                   /* entries of a list */
-  bool open;                         /* min and max themselves are out of range */
-  bool free;                         /* changing it does not change results */
+  double min, max;                    /* of a number, or of each entry of a list */
+  const char *const *choices;         /* NULL-terminated; of a choice or a list of words */
+  int least, most;                    /* entries of a list */
+  bool open;                          /* min and max themselves are out of range */
+  bool free;                          /* changing it does not change results */
   bool (*hidden)(const nke_config *); /* not part of the resolved config now; NULL: always part */
 } nke_key;
 
@@ -43,14 +43,15 @@ struct nke_value_type {
 };
 
 extern const nke_value_type nke_type_int, nke_type_int32, nke_type_real, nke_type_bytes, nke_type_flag, nke_type_text;
-extern const nke_value_type nke_type_choice, nke_type_word, nke_type_ints, nke_type_reals, nke_type_texts, nke_type_rows;
+extern const nke_value_type nke_type_choice, nke_type_word, nke_type_ints, nke_type_reals, nke_type_texts,
+    nke_type_rows;
 extern const nke_value_type nke_type_validation, nke_type_preprocess, nke_type_symmetrize, nke_type_select;
 extern const nke_value_type nke_type_class_weights, nke_type_layers, nke_type_preset, nke_type_activation;
 extern const nke_value_type nke_type_features;
 
 /* `source:line: path: ` and a line of text. */
 nke_status nke_refuse(const nke_reader *reader, int line, const char *path, const char *format, ...)
-  __attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 
 /* The same: expected `what`, got the node. */
 nke_status nke_expected(const nke_reader *reader, const char *path, const nke_yaml *node, const char *what);
@@ -72,8 +73,7 @@ int nke_find_word(const char *const *words, const nke_yaml *node);
 const char *nke_words_text(const char *const *words, char *text, size_t size);
 
 /* NKE_ERR_USAGE if the entries of a map are not all among the words, or one stands twice. */
-nke_status nke_check_entries(const nke_reader *reader, const char *path, const nke_yaml *map,
-                             const char *const *words);
+nke_status nke_check_entries(const nke_reader *reader, const char *path, const nke_yaml *map, const char *const *words);
 
 /* The word nearest to `text`, NULL if none is near. */
 typedef struct nke_guess {

@@ -45,8 +45,8 @@ const char *nke_words_text(const char *const *words, char *text, size_t size)
 const char *nke_key_range(const nke_key *key, char *text, size_t size)
 {
   const nke_value_type *const type = key->type;
-  const bool whole = type == &nke_type_int || type == &nke_type_int32 || type == &nke_type_ints ||
-                     type == &nke_type_features;
+  const bool whole =
+      type == &nke_type_int || type == &nke_type_int32 || type == &nke_type_ints || type == &nke_type_features;
   if (type == &nke_type_flag) {
     snprintf(text, size, "true or false");
   } else if (type == &nke_type_bytes) {

@@ -39,9 +39,11 @@ static nke_status check_launch(MPI_Comm comm)
   int size;
   MPI_Comm_size(comm, &size);
   if (launched() <= size) return NKE_OK;
-  return nke_fail(NKE_ERR_USAGE,
-                  "launched as %d processes, but MPI sees %d: use the mpirun of the MPI library that nke is built with, or "
-                  "srun --mpi=pmix", launched(), size);
+  return nke_fail(
+      NKE_ERR_USAGE,
+      "launched as %d processes, but MPI sees %d: use the mpirun of the MPI library that nke is built with, or "
+      "srun --mpi=pmix",
+      launched(), size);
 }
 
 static void print_versions(MPI_Comm comm, int nodes)
@@ -79,7 +81,8 @@ nke_status nke_doctor_run(const nke_invocation *invocation)
   const int nodes = nodes_of(comm);
   if (rank == 0) print_versions(comm, nodes);
   nke_status st = nke_agree(comm, check_launch(comm));
-  if (rank == 0) printf("%-4s  %-9s %s\n", st == NKE_OK ? "ok" : "FAIL", "launch", st == NKE_OK ? "" : nke_error_text());
+  if (rank == 0)
+    printf("%-4s  %-9s %s\n", st == NKE_OK ? "ok" : "FAIL", "launch", st == NKE_OK ? "" : nke_error_text());
   st = check(comm, "exchange", nke_selftest_exchange, st);
   st = check(comm, "file", nke_selftest_file, st);
   st = check(comm, "features", nke_selftest_features, st);

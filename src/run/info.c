@@ -31,21 +31,24 @@ static void print_activations(void)
       printf(" %-6g", row->homogeneity);
     printf(" %s\n", row->definition);
   }
-  printf("\ndegree a: phi(c x) = c^a phi(x) for c > 0, at the default parameters. In a config: `activation: relu`,\n"
-         "`activation: {erf: {a: 1, b: 2}}`, `activation: {polynomial: {coefs: [0, 1]}}`, `activation: {formula: \"x*erf(x)\"}`.\n");
+  printf(
+      "\ndegree a: phi(c x) = c^a phi(x) for c > 0, at the default parameters. In a config: `activation: relu`,\n"
+      "`activation: {erf: {a: 1, b: 2}}`, `activation: {polynomial: {coefs: [0, 1]}}`, `activation: {formula: "
+      "\"x*erf(x)\"}`.\n");
 }
 
 static void print_build(void)
 {
   int count = 0;
   printf("nke %s (%s), %s\nbuilt with %s\n\nlayers:\n", nke_version(), nke_git(), nke_compiler(), nke_libraries());
-  printf("  conv: {filter: k or [h, w], stride: 1, padding: same|valid|circular, w_std: 1, b_std: 0}\n"
-         "  dense: {w_std: 1, b_std: 0}\n"
-         "  activation: NAME | {NAME: {parameter: value}} | {formula: \"...\"}\n"
-         "  avgpool: p or [h, w]\n"
-         "  global_avgpool, flatten, layernorm, identity\n"
-         "  residual: {branch: [layers], shortcut: [layers]}\n"
-         "presets: myrtle5, myrtle7, myrtle10, fc1, fc2, ... (hidden layers)\n\nactivations:\n ");
+  printf(
+      "  conv: {filter: k or [h, w], stride: 1, padding: same|valid|circular, w_std: 1, b_std: 0}\n"
+      "  dense: {w_std: 1, b_std: 0}\n"
+      "  activation: NAME | {NAME: {parameter: value}} | {formula: \"...\"}\n"
+      "  avgpool: p or [h, w]\n"
+      "  global_avgpool, flatten, layernorm, identity\n"
+      "  residual: {branch: [layers], shortcut: [layers]}\n"
+      "presets: myrtle5, myrtle7, myrtle10, fc1, fc2, ... (hidden layers)\n\nactivations:\n ");
   for (const nke_activation_info *row = nke_activation_table(); row->name; row++)
     printf("%s %s", ++count % 10 == 0 ? "\n " : "", row->name);
   printf("\n\n`nke info --activations` says more of them, `nke info --config-reference` lists the keys of a config.\n");

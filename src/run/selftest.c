@@ -20,7 +20,8 @@ enum { IMAGES = 8, SIDE = 8, FEATURES = 4096 };
 
 static void fill_normal(uint64_t number, int64_t n, double *out)
 {
-  for (int64_t i = 0; i < n; i++) out[i] = nke_random_normal(1, nke_stream(NKE_STREAM_SAMPLE, (uint32_t)number), (uint64_t)i);
+  for (int64_t i = 0; i < n; i++)
+    out[i] = nke_random_normal(1, nke_stream(NKE_STREAM_SAMPLE, (uint32_t)number), (uint64_t)i);
 }
 
 /* conv 3x3, relu, pool 2, flatten, dense on 8 x 8 images. */
@@ -58,8 +59,8 @@ static nke_status sketched_kernel(const nke_network *network, const double *x, f
 {
   nke_status st = NKE_OK;
   nke_features *features = NULL;
-  const nke_embedding_options options = {.kernel = NKE_KERNEL_NTK, .method = "random_features", .features = FEATURES,
-                                         .precision = NKE_SINGLE, .seed = 1};
+  const nke_embedding_options options = {
+      .kernel = NKE_KERNEL_NTK, .method = "random_features", .features = FEATURES, .precision = NKE_SINGLE, .seed = 1};
   NKE_TRY(nke_features_create(network, &options, &features));
   NKE_TRY(nke_features_apply(features, IMAGES, x, z));
   st = nke_gemm(NKE_SINGLE, NKE_PLAIN, NKE_TRANSPOSED, IMAGES, IMAGES, FEATURES, z, FEATURES, z, FEATURES, 0, kernel,

@@ -20,7 +20,8 @@ static int64_t slab_rows(int64_t d)
   return nke_max(1, ((int64_t)1 << 20) / d / NKE_SYNTH_BLOCK) * NKE_SYNTH_BLOCK;
 }
 
-static nke_status write_slab(nke_h5file *file, nke_teacher *teacher, const part *p, nke_range rows, double *x, double *y)
+static nke_status write_slab(nke_h5file *file, nke_teacher *teacher, const part *p, nke_range rows, double *x,
+                             double *y)
 {
   nke_status st = NKE_OK;
   const int64_t d = teacher->d;
@@ -88,9 +89,10 @@ static void print_result(const nke_invocation *invocation, const char *path, con
 {
   const nke_config_synth *const synth = &invocation->config->synth;
   const double rows = (double)(synth->n + synth->n_test);
-  printf("%s: %s %lld training and %lld test rows of %lld columns, %.1f MiB, %.3g GFlop; noise variance %g\n", path, verb,
-         (long long)synth->n, (long long)synth->n_test, (long long)synth->d, rows * 4 * (double)(synth->d + 1) / 1048576,
-         rows * nke_teacher_flops_per_row(invocation->config) * 1e-9, synth->noise);
+  printf("%s: %s %lld training and %lld test rows of %lld columns, %.1f MiB, %.3g GFlop; noise variance %g\n", path,
+         verb, (long long)synth->n, (long long)synth->n_test, (long long)synth->d,
+         rows * 4 * (double)(synth->d + 1) / 1048576, rows * nke_teacher_flops_per_row(invocation->config) * 1e-9,
+         synth->noise);
 }
 
 nke_status nke_synth_run(const nke_invocation *invocation)

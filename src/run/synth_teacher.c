@@ -87,7 +87,8 @@ static nke_status make_rows(nke_teacher *t, nke_synth_part part, int64_t first, 
   double *const z = t->rotation ? t->hidden[0] : x;
   for (int64_t i = 0; i < n; i++) z[i] = nke_random_normal(t->seed, stream, from + (uint64_t)i);
   if (!t->rotation) return NKE_OK;
-  return nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, NKE_SYNTH_BLOCK, t->d, t->d, z, t->d, t->rotation, t->d, 0, x, t->d);
+  return nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, NKE_SYNTH_BLOCK, t->d, t->d, z, t->d, t->rotation, t->d, 0, x,
+                  t->d);
 }
 
 /* The network's outputs for a block of rows, before they are standardised. */
@@ -156,7 +157,8 @@ static nke_status standardise(MPI_Comm comm, nke_teacher *t, int64_t n)
       t->deviation = 1;
       goto done;
     }
-    st = nke_fail(NKE_ERR_NUMERIC, "synth: the network's outputs do not vary; expected wider hidden layers or another seed");
+    st = nke_fail(NKE_ERR_NUMERIC,
+                  "synth: the network's outputs do not vary; expected wider hidden layers or another seed");
     goto done;
   }
   t->deviation = sqrt(variance);

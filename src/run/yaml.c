@@ -12,8 +12,8 @@ typedef struct builder {
   struct fy_parser *parser;
   nke_yaml *stack[NKE_YAML_MAX_DEPTH];
   int depth;
-  int line;      /* of the last token seen */
-  char *key;     /* of the entry being read; owned */
+  int line;  /* of the last token seen */
+  char *key; /* of the entry being read; owned */
   int key_line;
   int documents;
   nke_yaml *root;
@@ -146,7 +146,9 @@ static nke_status take_event(builder *b, const struct fy_event *event)
     case FYET_DOCUMENT_START:
       see_line(b, event->document_start.document_start);
       return b->documents++ == 0 ? NKE_OK : refuse(b, b->line, "a second document; expected one");
-    case FYET_SCALAR: see_line(b, event->scalar.value); return add_scalar(b, &event->scalar);
+    case FYET_SCALAR:
+      see_line(b, event->scalar.value);
+      return add_scalar(b, &event->scalar);
     case FYET_SEQUENCE_START:
       see_line(b, event->sequence_start.sequence_start);
       return open_container(b, NKE_YAML_LIST, event->sequence_start.anchor, event->sequence_start.tag);
@@ -159,11 +161,14 @@ static nke_status take_event(builder *b, const struct fy_event *event)
       nke_free(b->key);
       b->key = NULL;
       return NKE_OK;
-    case FYET_ALIAS: see_line(b, event->alias.anchor); return refuse(b, b->line, "aliases are not supported");
+    case FYET_ALIAS:
+      see_line(b, event->alias.anchor);
+      return refuse(b, b->line, "aliases are not supported");
     case FYET_NONE:
     case FYET_STREAM_START:
     case FYET_STREAM_END:
-    case FYET_DOCUMENT_END: return NKE_OK;
+    case FYET_DOCUMENT_END:
+      return NKE_OK;
   }
   return NKE_OK;
 }

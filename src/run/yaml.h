@@ -1,7 +1,7 @@
 /* YAML text as a small tree whose every node knows its line. Inside src/run.
  *
- * A subset on purpose: one document of maps, lists and scalars; anchors, aliases, tags, merge keys and keys that are not
- * scalars are refused, so nothing expands beyond the text. */
+ * A subset on purpose: one document of maps, lists and scalars; anchors, aliases, tags, merge keys and keys that are
+ * not scalars are refused, so nothing expands beyond the text. */
 #ifndef NKE_RUN_YAML_H
 #define NKE_RUN_YAML_H
 
@@ -18,11 +18,11 @@ typedef struct nke_yaml nke_yaml;
 
 struct nke_yaml {
   nke_yaml_kind kind;
-  int line;              /* from 1; of an entry of a map, the line of its key */
-  char *key;             /* of an entry of a map, else NULL */
-  char *text;            /* scalar */
-  bool plain;            /* scalar without quotes: may be a number, true, false or null */
-  int n;                 /* entries */
+  int line;               /* from 1; of an entry of a map, the line of its key */
+  char *key;              /* of an entry of a map, else NULL */
+  char *text;             /* scalar */
+  bool plain;             /* scalar without quotes: may be a number, true, false or null */
+  int n;                  /* entries */
   nke_yaml *first, *last; /* entries of a list or map, in order; owned */
   nke_yaml *next;
 };

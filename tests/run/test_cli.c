@@ -20,8 +20,8 @@ static void test_accepted(void **state)
 {
   (void)state;
   nke_cli cli;
-  assert_int_equal(parse(&cli, (const char *const[]){"fit", "--set", "a=1", "c.yaml", "--set=b=2", "--dry-run", "--", "-v",
-                                                     "--fast", NULL}),
+  assert_int_equal(parse(&cli, (const char *const[]){"fit", "--set", "a=1", "c.yaml", "--set=b=2", "--dry-run", "--",
+                                                     "-v", "--fast", NULL}),
                    NKE_OK);
   assert_int_equal(cli.action, NKE_CLI_RUN);
   assert_string_equal(cli.config_path, "c.yaml");
@@ -32,8 +32,9 @@ static void test_accepted(void **state)
   assert_int_equal(cli.invocation.petsc_argc, 2);
   assert_string_equal(cli.invocation.petsc_argv[1], "--fast");
   nke_cli_clear(&cli);
-  assert_int_equal(parse(&cli, (const char *const[]){"predict", "m.h5", "d.h5", "--rows", "5:9", "--out=p.h5", "--force", NULL}),
-                   NKE_OK);
+  assert_int_equal(
+      parse(&cli, (const char *const[]){"predict", "m.h5", "d.h5", "--rows", "5:9", "--out=p.h5", "--force", NULL}),
+      NKE_OK);
   assert_null(cli.config_path);
   assert_int_equal(cli.invocation.n_files, 2);
   assert_string_equal(cli.invocation.files[1], "d.h5");
@@ -68,22 +69,22 @@ static void test_refused(void **state)
   static const struct {
     const char *words[MOST], *says;
   } cases[] = {
-    {{NULL}, "expected a command"},
-    {{"fti", NULL}, "unknown command 'fti'"},
-    {{"embedd", NULL}, "did you mean embed"},
-    {{"fit", NULL}, "fit: expected CONFIG.yaml, got nothing"},
-    {{"fit", "a.yaml", "b.yaml", NULL}, "unexpected argument 'b.yaml'"},
-    {{"fit", "a.yaml", "--fast", NULL}, "unknown option '--fast'"},
-    {{"fit", "a.yaml", "--dryrun", NULL}, "did you mean --dry-run"},
-    {{"fit", "a.yaml", "--set", NULL}, "--set: expected key.path=value, got nothing"},
-    {{"fit", "a.yaml", "--force=1", NULL}, "--force: expected no value, got '1'"},
-    {{"fit", "a.yaml", "--out", "x", NULL}, "unknown option '--out'"},
-    {{"predict", "m.h5", NULL}, "predict: expected MODEL.h5 DATA.h5, got m.h5"},
-    {{"predict", "m.h5", "d.h5", "--rows", "9:5", NULL}, "--rows: expected a:b with 0 <= a < b, got '9:5'"},
-    {{"predict", "m.h5", "d.h5", "--rows", "-1:5", NULL}, "--rows"},
-    {{"predict", "m.h5", "d.h5", "--rows", "5", NULL}, "--rows"},
-    {{"predict", "m.h5", "d.h5", "--rows", "1:2x", NULL}, "--rows"},
-    {{"doctor", "x", NULL}, "unexpected argument 'x'; expected none"},
+      {{NULL}, "expected a command"},
+      {{"fti", NULL}, "unknown command 'fti'"},
+      {{"embedd", NULL}, "did you mean embed"},
+      {{"fit", NULL}, "fit: expected CONFIG.yaml, got nothing"},
+      {{"fit", "a.yaml", "b.yaml", NULL}, "unexpected argument 'b.yaml'"},
+      {{"fit", "a.yaml", "--fast", NULL}, "unknown option '--fast'"},
+      {{"fit", "a.yaml", "--dryrun", NULL}, "did you mean --dry-run"},
+      {{"fit", "a.yaml", "--set", NULL}, "--set: expected key.path=value, got nothing"},
+      {{"fit", "a.yaml", "--force=1", NULL}, "--force: expected no value, got '1'"},
+      {{"fit", "a.yaml", "--out", "x", NULL}, "unknown option '--out'"},
+      {{"predict", "m.h5", NULL}, "predict: expected MODEL.h5 DATA.h5, got m.h5"},
+      {{"predict", "m.h5", "d.h5", "--rows", "9:5", NULL}, "--rows: expected a:b with 0 <= a < b, got '9:5'"},
+      {{"predict", "m.h5", "d.h5", "--rows", "-1:5", NULL}, "--rows"},
+      {{"predict", "m.h5", "d.h5", "--rows", "5", NULL}, "--rows"},
+      {{"predict", "m.h5", "d.h5", "--rows", "1:2x", NULL}, "--rows"},
+      {{"doctor", "x", NULL}, "unexpected argument 'x'; expected none"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     nke_cli cli;

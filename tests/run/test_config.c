@@ -12,32 +12,34 @@
 #include <unistd.h>
 
 static const char good[] =
-  "run: {seed: 5, precision: double, out: \"a b\\\"c\", memory_per_rank: 1.5 GiB}\n"
-  "data:\n"
-  "  train: {file: c.h5, x: /train/x, y: /train/y, rows: 0:50000}\n"
-  "  test: {file: c.h5}\n"
-  "  task: regression\n"
-  "  validation: {file: v.npy, y: w.npy, rows: \"7:\"}\n"
-  "  preprocess: [standardize, layernorm, {zca: 0.1}]\n"
-  "  augment: {copies: 20, flip: true, shift: 4}\n"
-  "  class_weights: [1, 2.5]\n"
-  "network:\n"
-  "  - conv: {filter: 3, w_std: 1.4142135623730951, b_std: 0.1, padding: circular}\n"
-  "  - activation: {erf: {b: 2}}\n"
-  "  - residual: {branch: [{conv: {filter: [3, 1], stride: [1, 1]}}, {activation: {formula: \"x*tanh(log(1+exp(x)))\"}},\n"
-  "                        {conv: {filter: 1}}], shortcut: [identity]}\n"
-  "  - layernorm\n"
-  "  - activation: {polynomial: {coefs: [0, 1, 0.1]}}\n"
-  "  - avgpool: [2, 1]\n"
-  "  - conv: {filter: 2, stride: 2, padding: valid}\n"
-  "  - activation: abs\n"
-  "  - global_avgpool\n"
-  "  - dense\n"
-  "embedding: {kernel: nngp, method: polysketch, features: 1024, degree: 4, symmetrize: [flip], scale_to_exact: true}\n"
-  "solver: {type: cg, lambda: [1e-2, 1e-6, 0.1], select: {kfold: 5}, precondition: sketch}\n"
-  "compare: {methods: [polysketch, none], features: [64, 128], seeds: [1, 2, 3], at_n: 1e6}\n"
-  "kernel: {file: k.h5, tile: 32}\n"
-  "synth: {file: s.h5, n: 100, d: 3, n_test: 0, hidden: [4], noise: 0.25, spectrum: 1}\n";
+    "run: {seed: 5, precision: double, out: \"a b\\\"c\", memory_per_rank: 1.5 GiB}\n"
+    "data:\n"
+    "  train: {file: c.h5, x: /train/x, y: /train/y, rows: 0:50000}\n"
+    "  test: {file: c.h5}\n"
+    "  task: regression\n"
+    "  validation: {file: v.npy, y: w.npy, rows: \"7:\"}\n"
+    "  preprocess: [standardize, layernorm, {zca: 0.1}]\n"
+    "  augment: {copies: 20, flip: true, shift: 4}\n"
+    "  class_weights: [1, 2.5]\n"
+    "network:\n"
+    "  - conv: {filter: 3, w_std: 1.4142135623730951, b_std: 0.1, padding: circular}\n"
+    "  - activation: {erf: {b: 2}}\n"
+    "  - residual: {branch: [{conv: {filter: [3, 1], stride: [1, 1]}}, {activation: {formula: "
+    "\"x*tanh(log(1+exp(x)))\"}},\n"
+    "                        {conv: {filter: 1}}], shortcut: [identity]}\n"
+    "  - layernorm\n"
+    "  - activation: {polynomial: {coefs: [0, 1, 0.1]}}\n"
+    "  - avgpool: [2, 1]\n"
+    "  - conv: {filter: 2, stride: 2, padding: valid}\n"
+    "  - activation: abs\n"
+    "  - global_avgpool\n"
+    "  - dense\n"
+    "embedding: {kernel: nngp, method: polysketch, features: 1024, degree: 4, symmetrize: [flip], scale_to_exact: "
+    "true}\n"
+    "solver: {type: cg, lambda: [1e-2, 1e-6, 0.1], select: {kfold: 5}, precondition: sketch}\n"
+    "compare: {methods: [polysketch, none], features: [64, 128], seeds: [1, 2, 3], at_n: 1e6}\n"
+    "kernel: {file: k.h5, tile: 32}\n"
+    "synth: {file: s.h5, n: 100, d: 3, n_test: 0, hidden: [4], noise: 0.25, spectrum: 1}\n";
 
 static nke_config *parse(const char *text, int n_sets, const char *const *sets)
 {
@@ -147,9 +149,16 @@ static void test_defaults(void **state)
 static void test_overrides(void **state)
 {
   (void)state;
-  const char *const sets[] = {"run.seed=7",        "solver.lambda=[1e-3]",   "data.test=null",       "data.validation=0.25",
-                              "network.preset=fc2", "network.activation=gelu", "run.out=x=y",         "data.train.rows=5:9",
-                              "embedding={features: 64, method: tensorsketch}", "run.seed=8"};
+  const char *const sets[] = {"run.seed=7",
+                              "solver.lambda=[1e-3]",
+                              "data.test=null",
+                              "data.validation=0.25",
+                              "network.preset=fc2",
+                              "network.activation=gelu",
+                              "run.out=x=y",
+                              "data.train.rows=5:9",
+                              "embedding={features: 64, method: tensorsketch}",
+                              "run.seed=8"};
   nke_config *c = parse(good, sizeof sets / sizeof *sets, sets);
   assert_int_equal(c->run.seed, 8);
   assert_int_equal(c->solver.lambda.n, 1);
@@ -199,114 +208,114 @@ static const struct {
   int line;
   const char *says;
 } broken[] = {
-  {"- 1\n- 2\n", 1, "config: expected a map of keys, got a list"},
-  {"5\n", 1, "config: expected a map of keys, got '5'"},
-  {"run: {seed: 1\ndata: {}\n", 2, "YAML"},
-  {"run:\n  seed: 1\n out: x\n", 3, "YAML"},
-  {"run: {out: \"x}\n", 1, "YAML"},
-  {"run: {seed: 1}\n---\nrun: {}\n", 2, "second document"},
-  {"run: &a {seed: 1}\n", 1, "anchors"},
-  {"\nrun: {seed: *a}\n", 2, "alias"},
-  {"run: !!map {seed: 1}\n", 1, "tags"},
-  {"? [a]\n: 1\n", 1, "a key is a list or a map"},
-  {"run: {seed: 1}\n\001", 2, "control character"},
-  {"\377\376r", 1, "UTF-8"},
-  {"\nrun: {seed: 1}\n\nrun: {out: x}\n", 4, "run: stands twice, first in line 2"},
-  {"run:\n  seed: 1\n  seed: 2\n", 3, "run.seed: stands twice, first in line 2"},
-  {"solvers: {}\n", 1, "solvers: unknown key; did you mean solver?"},
-  {"run:\n  sed: 1\n", 2, "run.sed: unknown key; did you mean run.seed?"},
-  {"features: 4\n", 1, "features: unknown key; did you mean embedding.features?"},
-  {"run: {qwertz: 1}\n", 1, "run.qwertz: unknown key"},
-  {"data: {train: {path: x}}\n", 1, "data.train.path: unknown key"},
-  {"run: 5\n", 1, "run: expected a map of keys, got '5'"},
-  {"run: [seed, 1]\n", 1, "run: expected a map of keys, got a list"},
-  {"run: {seed: one}\n", 1, "run.seed: expected a whole number from 0 to 9007199254740991, got 'one'"},
-  {"run: {seed: -1}\n", 1, "run.seed"},
-  {"run: {seed: 1.5}\n", 1, "run.seed"},
-  {"run: {seed: \"1\"}\n", 1, "run.seed"},
-  {"run: {seed: 1e300}\n", 1, "run.seed"},
-  {"run: {seed: 0x10}\n", 1, "run.seed"},
-  {"run: {seed: {}}\n", 1, "run.seed: expected a whole number from 0 to 9007199254740991, got a map"},
-  {"run: {precision: half}\n", 1, "run.precision: expected single or double, got 'half'"},
-  {"run: {out: [x]}\n", 1, "run.out: expected text, got a list"},
-  {"run: {memory_per_rank: lots}\n", 1, "run.memory_per_rank: expected a size"},
-  {"run: {memory_per_rank: 4GB}\n", 1, "run.memory_per_rank"},
-  {"run: {memory_per_rank: 1KiB}\n", 1, "run.memory_per_rank"},
-  {"run: {memory_per_rank: 9e99GiB}\n", 1, "run.memory_per_rank"},
-  {"data:\n  train:\n    rows: all\n", 3, "data.train.rows: expected rows a:b with 0 <= a < b, got 'all'"},
-  {"data: {train: {rows: 5:5}}\n", 1, "data.train.rows"},
-  {"data: {train: {rows: 9:5}}\n", 1, "data.train.rows"},
-  {"data: {train: {rows: 1:2:3}}\n", 1, "data.train.rows"},
-  {"data: {train: {rows: 0:99999999999999999999}}\n", 1, "data.train.rows"},
-  {"data: {task: clustering}\n", 1, "data.task: expected classification or regression, got 'clustering'"},
-  {"data: {validation: 0}\n", 1, "data.validation: expected a number above 0 and below 1, got '0'"},
-  {"data: {validation: 1}\n", 1, "data.validation"},
-  {"data: {validation: -0.1}\n", 1, "data.validation"},
-  {"data: {validation: [0.1]}\n", 1, "data.validation"},
-  {"data: {preprocess: whiten}\n", 1, "data.preprocess: expected a list, got 'whiten'"},
-  {"data: {preprocess: [whiten]}\n", 1, "data.preprocess: expected standardize, layernorm or {zca: r}, got 'whiten'"},
-  {"data: {preprocess: [{zca: 0}]}\n", 1, "data.preprocess.zca"},
-  {"data: {preprocess: [{pca: 1}]}\n", 1, "unknown key 'pca'"},
-  {"data: {preprocess: [zca]}\n", 1, "data.preprocess"},
-  {"data: {layout: diagonal}\n", 1, "data.layout"},
-  {"data: {augment: {copies: 0}}\n", 1, "data.augment.copies"},
-  {"data: {augment: {flip: yes}}\n", 1, "data.augment.flip: expected true or false, got 'yes'"},
-  {"data: {class_weights: [1]}\n", 1, "data.class_weights"},
-  {"data: {class_weights: [1, -1]}\n", 1, "data.class_weights"},
-  {"network: myrtle5\n", 1, "network: expected a list of layers, or {preset: name, activation: name}, got 'myrtle5'"},
-  {"network: []\n", 1, "network: expected at least one layer"},
-  {"network:\n  - flatten\n  - maxpool: 2\n", 3, "network: unknown layer 'maxpool'; expected dense, conv"},
-  {"network:\n  - 5\n", 2, "network: expected a layer"},
-  {"network:\n  - {conv: {filter: 3}, flatten: {}}\n", 2, "network: expected a layer"},
-  {"network:\n  - conv\n", 2, "network.conv: expected {filter: k}, got nothing"},
-  {"network:\n  - conv: {w_std: 1}\n", 2, "network.conv.filter"},
-  {"network:\n  - conv: {filter: 0}\n", 2, "network.conv.filter: expected a whole number from 1"},
-  {"network:\n  - conv: {filter: [1, 2, 3]}\n", 2, "network.conv.filter"},
-  {"network:\n  - conv: {filter: 3, fliter: 3}\n", 2, "unknown key 'fliter'"},
-  {"network:\n  - conv: {filter: 3, filter: 3}\n", 2, "'filter' stands twice"},
-  {"network:\n  - conv: {filter: 3, padding: mirror}\n", 2, "network.conv.padding: expected same, valid or circular"},
-  {"network:\n  - dense: {w_std: -1}\n", 2, "network.dense.w_std"},
-  {"network:\n  - dense: {b_std: .inf}\n", 2, "network.dense.b_std"},
-  {"network:\n  - dense: 3\n", 2, "network.dense"},
-  {"network:\n  - flatten: 2\n", 2, "network.flatten: expected no parameters"},
-  {"network:\n  - avgpool\n", 2, "network.avgpool"},
-  {"network:\n  - activation: rellu\n", 2, "network.activation"},
-  {"network:\n  - activation:\n", 2, "network.activation"},
-  {"network:\n  - activation: {relu: {slope: 1}}\n", 2, "slope"},
-  {"network:\n  - activation: {erf: {a: 1, a: 2}}\n", 2, "'a' stands twice"},
-  {"network:\n  - activation: {erf: {a: x}}\n", 2, "network.activation"},
-  {"network:\n  - activation: {formula: \"x+\"}\n", 2, "network.activation"},
-  {"network:\n  - activation: formula\n", 2, "network.activation"},
-  {"network:\n  - residual: []\n", 2, "network.residual"},
-  {"network:\n  - residual: {shortcut: []}\n", 2, "network.residual.branch"},
-  {"network:\n  - residual:\n      branch:\n        - dense\n        - pool\n", 5, "network"},
-  {"network:\n  preset: myrtle6\n", 2, "network.preset: 'myrtle6' is unknown"},
-  {"network: {presets: myrtle5}\n", 1, "did you mean network.preset?"},
-  {"network:\n  preset: fc1\n  activation: rellu\n", 3, "network.activation"},
-  {"embedding: {kernel: gp}\n", 1, "embedding.kernel: expected nngp or ntk, got 'gp'"},
-  {"embedding: {method: magic}\n", 1, "embedding.method"},
-  {"embedding: {features: 0}\n", 1, "embedding.features"},
-  {"embedding: {features: [64]}\n", 1, "embedding.features"},
-  {"embedding: {widths: [8, 0]}\n", 1, "embedding.widths"},
-  {"embedding: {degree: 100}\n", 1, "embedding.degree"},
-  {"embedding: {symmetrize: [rotate]}\n", 1, "embedding.symmetrize: expected [] or [flip], got 'rotate'"},
-  {"embedding: {symmetrize: flip}\n", 1, "embedding.symmetrize"},
-  {"solver:\n  type: quantum\n", 2, "solver.type: expected auto, cholesky, eigen, dual, cg or lsqr, got 'quantum'"},
-  {"solver: {lambda: []}\n", 1, "solver.lambda: expected a list of 1 to 1024 entries, got 0"},
-  {"solver: {lambda: [-1e-3]}\n", 1, "solver.lambda"},
-  {"solver: {lambda: [.nan]}\n", 1, "solver.lambda"},
-  {"solver: {lambda: [small]}\n", 1, "solver.lambda"},
-  {"solver: {lambda: [1e-3, 0.001]}\n", 1, "solver.lambda: expected different values"},
-  {"solver:\n  lambda:\n    - 1\n    - x\n", 4, "solver.lambda"},
-  {"solver: {select: {kfold: 1}}\n", 1, "solver.select.kfold"},
-  {"solver: {select: luck}\n", 1, "solver.select"},
-  {"checkpoint: {seconds: 0}\n", 1, "checkpoint.seconds"},
-  {"compare: {methods: []}\n", 1, "compare.methods"},
-  {"compare: {seeds: [x]}\n", 1, "compare.seeds"},
-  {"kernel: {tile: 0}\n", 1, "kernel.tile"},
-  {"synth: {n: 0}\n", 1, "synth.n"},
-  {"synth: {noise: -1}\n", 1, "synth.noise"},
-  {"synth: {hidden: []}\n", 1, "synth.hidden"},
+    {"- 1\n- 2\n", 1, "config: expected a map of keys, got a list"},
+    {"5\n", 1, "config: expected a map of keys, got '5'"},
+    {"run: {seed: 1\ndata: {}\n", 2, "YAML"},
+    {"run:\n  seed: 1\n out: x\n", 3, "YAML"},
+    {"run: {out: \"x}\n", 1, "YAML"},
+    {"run: {seed: 1}\n---\nrun: {}\n", 2, "second document"},
+    {"run: &a {seed: 1}\n", 1, "anchors"},
+    {"\nrun: {seed: *a}\n", 2, "alias"},
+    {"run: !!map {seed: 1}\n", 1, "tags"},
+    {"? [a]\n: 1\n", 1, "a key is a list or a map"},
+    {"run: {seed: 1}\n\001", 2, "control character"},
+    {"\377\376r", 1, "UTF-8"},
+    {"\nrun: {seed: 1}\n\nrun: {out: x}\n", 4, "run: stands twice, first in line 2"},
+    {"run:\n  seed: 1\n  seed: 2\n", 3, "run.seed: stands twice, first in line 2"},
+    {"solvers: {}\n", 1, "solvers: unknown key; did you mean solver?"},
+    {"run:\n  sed: 1\n", 2, "run.sed: unknown key; did you mean run.seed?"},
+    {"features: 4\n", 1, "features: unknown key; did you mean embedding.features?"},
+    {"run: {qwertz: 1}\n", 1, "run.qwertz: unknown key"},
+    {"data: {train: {path: x}}\n", 1, "data.train.path: unknown key"},
+    {"run: 5\n", 1, "run: expected a map of keys, got '5'"},
+    {"run: [seed, 1]\n", 1, "run: expected a map of keys, got a list"},
+    {"run: {seed: one}\n", 1, "run.seed: expected a whole number from 0 to 9007199254740991, got 'one'"},
+    {"run: {seed: -1}\n", 1, "run.seed"},
+    {"run: {seed: 1.5}\n", 1, "run.seed"},
+    {"run: {seed: \"1\"}\n", 1, "run.seed"},
+    {"run: {seed: 1e300}\n", 1, "run.seed"},
+    {"run: {seed: 0x10}\n", 1, "run.seed"},
+    {"run: {seed: {}}\n", 1, "run.seed: expected a whole number from 0 to 9007199254740991, got a map"},
+    {"run: {precision: half}\n", 1, "run.precision: expected single or double, got 'half'"},
+    {"run: {out: [x]}\n", 1, "run.out: expected text, got a list"},
+    {"run: {memory_per_rank: lots}\n", 1, "run.memory_per_rank: expected a size"},
+    {"run: {memory_per_rank: 4GB}\n", 1, "run.memory_per_rank"},
+    {"run: {memory_per_rank: 1KiB}\n", 1, "run.memory_per_rank"},
+    {"run: {memory_per_rank: 9e99GiB}\n", 1, "run.memory_per_rank"},
+    {"data:\n  train:\n    rows: all\n", 3, "data.train.rows: expected rows a:b with 0 <= a < b, got 'all'"},
+    {"data: {train: {rows: 5:5}}\n", 1, "data.train.rows"},
+    {"data: {train: {rows: 9:5}}\n", 1, "data.train.rows"},
+    {"data: {train: {rows: 1:2:3}}\n", 1, "data.train.rows"},
+    {"data: {train: {rows: 0:99999999999999999999}}\n", 1, "data.train.rows"},
+    {"data: {task: clustering}\n", 1, "data.task: expected classification or regression, got 'clustering'"},
+    {"data: {validation: 0}\n", 1, "data.validation: expected a number above 0 and below 1, got '0'"},
+    {"data: {validation: 1}\n", 1, "data.validation"},
+    {"data: {validation: -0.1}\n", 1, "data.validation"},
+    {"data: {validation: [0.1]}\n", 1, "data.validation"},
+    {"data: {preprocess: whiten}\n", 1, "data.preprocess: expected a list, got 'whiten'"},
+    {"data: {preprocess: [whiten]}\n", 1, "data.preprocess: expected standardize, layernorm or {zca: r}, got 'whiten'"},
+    {"data: {preprocess: [{zca: 0}]}\n", 1, "data.preprocess.zca"},
+    {"data: {preprocess: [{pca: 1}]}\n", 1, "unknown key 'pca'"},
+    {"data: {preprocess: [zca]}\n", 1, "data.preprocess"},
+    {"data: {layout: diagonal}\n", 1, "data.layout"},
+    {"data: {augment: {copies: 0}}\n", 1, "data.augment.copies"},
+    {"data: {augment: {flip: yes}}\n", 1, "data.augment.flip: expected true or false, got 'yes'"},
+    {"data: {class_weights: [1]}\n", 1, "data.class_weights"},
+    {"data: {class_weights: [1, -1]}\n", 1, "data.class_weights"},
+    {"network: myrtle5\n", 1, "network: expected a list of layers, or {preset: name, activation: name}, got 'myrtle5'"},
+    {"network: []\n", 1, "network: expected at least one layer"},
+    {"network:\n  - flatten\n  - maxpool: 2\n", 3, "network: unknown layer 'maxpool'; expected dense, conv"},
+    {"network:\n  - 5\n", 2, "network: expected a layer"},
+    {"network:\n  - {conv: {filter: 3}, flatten: {}}\n", 2, "network: expected a layer"},
+    {"network:\n  - conv\n", 2, "network.conv: expected {filter: k}, got nothing"},
+    {"network:\n  - conv: {w_std: 1}\n", 2, "network.conv.filter"},
+    {"network:\n  - conv: {filter: 0}\n", 2, "network.conv.filter: expected a whole number from 1"},
+    {"network:\n  - conv: {filter: [1, 2, 3]}\n", 2, "network.conv.filter"},
+    {"network:\n  - conv: {filter: 3, fliter: 3}\n", 2, "unknown key 'fliter'"},
+    {"network:\n  - conv: {filter: 3, filter: 3}\n", 2, "'filter' stands twice"},
+    {"network:\n  - conv: {filter: 3, padding: mirror}\n", 2, "network.conv.padding: expected same, valid or circular"},
+    {"network:\n  - dense: {w_std: -1}\n", 2, "network.dense.w_std"},
+    {"network:\n  - dense: {b_std: .inf}\n", 2, "network.dense.b_std"},
+    {"network:\n  - dense: 3\n", 2, "network.dense"},
+    {"network:\n  - flatten: 2\n", 2, "network.flatten: expected no parameters"},
+    {"network:\n  - avgpool\n", 2, "network.avgpool"},
+    {"network:\n  - activation: rellu\n", 2, "network.activation"},
+    {"network:\n  - activation:\n", 2, "network.activation"},
+    {"network:\n  - activation: {relu: {slope: 1}}\n", 2, "slope"},
+    {"network:\n  - activation: {erf: {a: 1, a: 2}}\n", 2, "'a' stands twice"},
+    {"network:\n  - activation: {erf: {a: x}}\n", 2, "network.activation"},
+    {"network:\n  - activation: {formula: \"x+\"}\n", 2, "network.activation"},
+    {"network:\n  - activation: formula\n", 2, "network.activation"},
+    {"network:\n  - residual: []\n", 2, "network.residual"},
+    {"network:\n  - residual: {shortcut: []}\n", 2, "network.residual.branch"},
+    {"network:\n  - residual:\n      branch:\n        - dense\n        - pool\n", 5, "network"},
+    {"network:\n  preset: myrtle6\n", 2, "network.preset: 'myrtle6' is unknown"},
+    {"network: {presets: myrtle5}\n", 1, "did you mean network.preset?"},
+    {"network:\n  preset: fc1\n  activation: rellu\n", 3, "network.activation"},
+    {"embedding: {kernel: gp}\n", 1, "embedding.kernel: expected nngp or ntk, got 'gp'"},
+    {"embedding: {method: magic}\n", 1, "embedding.method"},
+    {"embedding: {features: 0}\n", 1, "embedding.features"},
+    {"embedding: {features: [64]}\n", 1, "embedding.features"},
+    {"embedding: {widths: [8, 0]}\n", 1, "embedding.widths"},
+    {"embedding: {degree: 100}\n", 1, "embedding.degree"},
+    {"embedding: {symmetrize: [rotate]}\n", 1, "embedding.symmetrize: expected [] or [flip], got 'rotate'"},
+    {"embedding: {symmetrize: flip}\n", 1, "embedding.symmetrize"},
+    {"solver:\n  type: quantum\n", 2, "solver.type: expected auto, cholesky, eigen, dual, cg or lsqr, got 'quantum'"},
+    {"solver: {lambda: []}\n", 1, "solver.lambda: expected a list of 1 to 1024 entries, got 0"},
+    {"solver: {lambda: [-1e-3]}\n", 1, "solver.lambda"},
+    {"solver: {lambda: [.nan]}\n", 1, "solver.lambda"},
+    {"solver: {lambda: [small]}\n", 1, "solver.lambda"},
+    {"solver: {lambda: [1e-3, 0.001]}\n", 1, "solver.lambda: expected different values"},
+    {"solver:\n  lambda:\n    - 1\n    - x\n", 4, "solver.lambda"},
+    {"solver: {select: {kfold: 1}}\n", 1, "solver.select.kfold"},
+    {"solver: {select: luck}\n", 1, "solver.select"},
+    {"checkpoint: {seconds: 0}\n", 1, "checkpoint.seconds"},
+    {"compare: {methods: []}\n", 1, "compare.methods"},
+    {"compare: {seeds: [x]}\n", 1, "compare.seeds"},
+    {"kernel: {tile: 0}\n", 1, "kernel.tile"},
+    {"synth: {n: 0}\n", 1, "synth.n"},
+    {"synth: {noise: -1}\n", 1, "synth.noise"},
+    {"synth: {hidden: []}\n", 1, "synth.hidden"},
 };
 
 static void test_broken(void **state)
@@ -439,10 +448,10 @@ static void test_reference(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-  cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_values),         cmocka_unit_test(test_defaults),
-  cmocka_unit_test(test_overrides),      cmocka_unit_test(test_bad_overrides),  cmocka_unit_test(test_broken),
-  cmocka_unit_test(test_limits),         cmocka_unit_test(test_damaged_texts),  cmocka_unit_test(test_failing_allocations),
-  cmocka_unit_test(test_hash),           cmocka_unit_test(test_read),           cmocka_unit_test(test_reference),
+    cmocka_unit_test(test_round_trip), cmocka_unit_test(test_values),        cmocka_unit_test(test_defaults),
+    cmocka_unit_test(test_overrides),  cmocka_unit_test(test_bad_overrides), cmocka_unit_test(test_broken),
+    cmocka_unit_test(test_limits),     cmocka_unit_test(test_damaged_texts), cmocka_unit_test(test_failing_allocations),
+    cmocka_unit_test(test_hash),       cmocka_unit_test(test_read),          cmocka_unit_test(test_reference),
 };
 
 NKE_TEST_MAIN(tests)

@@ -1,4 +1,5 @@
-/* Made data: the same rows at any number of ranks and in a file of any length, standardised, with the noise asked for. */
+/* Made data: the same rows at any number of ranks and in a file of any length, standardised, with the noise asked. */
+ */
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
@@ -181,11 +182,11 @@ static int remove_files(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-  cmocka_unit_test_setup_teardown(test_ranks, name_files, remove_files),
-  cmocka_unit_test_setup_teardown(test_rows_stand_alone, name_files, remove_files),
-  cmocka_unit_test_setup_teardown(test_moments, name_files, remove_files),
-  cmocka_unit_test_setup_teardown(test_spectrum, name_files, remove_files),
-  cmocka_unit_test_setup_teardown(test_refusals, name_files, remove_files),
+    cmocka_unit_test_setup_teardown(test_ranks, name_files, remove_files),
+    cmocka_unit_test_setup_teardown(test_rows_stand_alone, name_files, remove_files),
+    cmocka_unit_test_setup_teardown(test_moments, name_files, remove_files),
+    cmocka_unit_test_setup_teardown(test_spectrum, name_files, remove_files),
+    cmocka_unit_test_setup_teardown(test_refusals, name_files, remove_files),
 };
 
 NKE_TEST_MAIN(tests)
