@@ -63,6 +63,7 @@ static void stage_destroy(nke_gated_stage *stage)
   nke_free(stage->g_dense);
   nke_free(stage->out_table);
   nke_free(stage->phase);
+  nke_phi_destroy(&stage->phi);
   nke_free(stage->other_sign);
   if (stage->own) stage->own_destroy(stage->own);
   nke_free(stage);

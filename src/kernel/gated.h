@@ -10,6 +10,7 @@
 
 #include "kernel/features_method.h"
 #include "kernel/gated_kernels.h"
+#include "num/phi.h"
 
 /* What is known of Theta: 0 before the first linear layer, equal to Sigma after it, its own after the first activation. */
 typedef enum nke_theta { NKE_THETA_ZERO, NKE_THETA_IS_SIGMA, NKE_THETA_OWN } nke_theta;
@@ -83,6 +84,7 @@ struct nke_gated_stage {
   int64_t strip;           /* columns of pixels walked together, so that their inputs stay in the cache */
   void *out_table;         /* [out.stride]: random signs / (sqrt(width) pool^2) */
   void *phase;             /* [out.stride], exp-normalized only */
+  nke_phi *phi;            /* activations without vector code */
   /* residual: the sum of two images */
   const nke_image *other;
   void *other_sign; /* [out.stride] */

@@ -37,18 +37,20 @@ static void eval_normalised(const nke_gated_plan *plan, const nke_gated_stage *s
   memcpy(phi, a, bytes);
 }
 
-static nke_status eval_slow(const nke_gated_plan *plan, const nke_activation *act, int64_t n, const void *a, void *phi,
+/* Activations without vector code. A formula is parsed once, when it is first met. */
+static nke_status eval_slow(const nke_gated_plan *plan, nke_gated_stage *stage, int64_t n, const void *a, void *phi,
                             void *dphi)
 {
   nke_status st = NKE_OK;
-  double *x;
+  double *x = NULL;
+  if (!stage->phi) NKE_TRY(nke_phi_create(&stage->layer->activation, &stage->phi));
   NKE_TRY(nke_alloc(3 * n, sizeof *x, "an activation", &x));
   plan->k->to_double(n, a, x);
-  st = nke_activation_eval(act, n, x, x + n, x + 2 * n);
+  NKE_TRY(nke_phi_eval(stage->phi, n, x, x + n, x + 2 * n));
   plan->k->from_double(n, 1, x + n, phi);
   plan->k->from_double(n, 1, x + 2 * n, dphi);
-  nke_free(x);
 done:
+  nke_free(x);
   return st;
 }
 
@@ -81,7 +83,7 @@ static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64
     if (act->kind == NKE_ACT_EXP_NORMALIZED)
       eval_normalised(plan, stage, first + i, count, norm, ai, phi, dphi);
     else if (!plan->k->eval(act, count, ai, phi, dphi))
-      NKE_TRY(eval_slow(plan, act, count, ai, phi, dphi));
+      NKE_TRY(eval_slow(plan, stage, count, ai, phi, dphi));
     plan->k->gate(count, fresh, nke_at(plan, table, i), c, phi, dphi, g ? nke_at(plan, g, i) : NULL, nke_at(plan, s, i),
                   g ? nke_at(plan, t, i) : NULL);
   }
