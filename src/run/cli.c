@@ -119,6 +119,7 @@ nke_status nke_cli_parse(int argc, char **argv, nke_cli *cli)
   nke_status st = NKE_OK;
   *cli = (nke_cli){.action = NKE_CLI_RUN};
   cli->invocation.rows.end = -1;
+  cli->invocation.tiles.begin = -1;
   if (argc < 2) return nke_fail(NKE_ERR_USAGE, "expected a command; nke --help lists them");
   const char *const first = argv[1];
   if (strcmp(first, "--version") == 0) {

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { FIT = 1, PREDICT = 2, EMBED = 4, SYNTH = 8, INFO = 16, DOCTOR = 32, ALL = 63 };
+enum { FIT = 1, PREDICT = 2, EMBED = 4, SYNTH = 8, INFO = 16, DOCTOR = 32, KERNEL = 64, ALL = 127 };
 
 const nke_command nke_commands[] = {
   {"fit", FIT, nke_fit_run, true, 0, 0, "CONFIG.yaml",
@@ -14,6 +14,8 @@ const nke_command nke_commands[] = {
    "scores and classes of new rows, and metrics where they have labels"},
   {"embed", EMBED, nke_embed_run, true, 0, 0, "CONFIG.yaml",
    "the features of every row; writes features.h5 to run.out"},
+  {"kernel", KERNEL, nke_kernel_run, true, 0, 0, "CONFIG.yaml",
+   "the exact NNGP and NTK of all pairs of rows, tile by tile; writes kernel.file, and goes on where it was stopped"},
   {"synth", SYNTH, nke_synth_run, true, 0, 0, "CONFIG.yaml",
    "a data set from a random network plus noise; writes synth.file"},
   {"info", INFO, nke_info_run, false, 0, 1, "[FILE]",
@@ -26,15 +28,18 @@ const nke_command nke_commands[] = {
 #define FIELD(name) offsetof(nke_invocation, name)
 
 const nke_option nke_options[] = {
-  {"--set", NKE_OPTION_SET, "key.path=value", FIT | EMBED | SYNTH, 0, "override a key of the config, value in YAML"},
-  {"--dry-run", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | SYNTH, FIELD(dry_run),
+  {"--set", NKE_OPTION_SET, "key.path=value", FIT | EMBED | KERNEL | SYNTH, 0, "override a key of the config, value in YAML"},
+  {"--dry-run", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | SYNTH, FIELD(dry_run),
    "check config and files, print the resolved config, memory and work, and stop"},
-  {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | SYNTH, FIELD(force),
+  {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | SYNTH, FIELD(force),
    "replace output files that nke did not write"},
   {"--out", NKE_OPTION_TEXT, "FILE", PREDICT, FIELD(out), "file of the predictions (predictions.h5)"},
   {"--x", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(x), "data set of the rows (as in the model's config)"},
   {"--y", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(y), "data set of the targets (as in the model's config)"},
   {"--rows", NKE_OPTION_RANGE, "a:b", PREDICT, FIELD(rows), "only rows a up to but without b"},
+  {"--tiles", NKE_OPTION_RANGE, "a:b", KERNEL, FIELD(tiles),
+   "only these tiles (lower triangle row-major, then test), into kernel.A-B.h5; for job arrays"},
+  {"--merge", NKE_OPTION_FLAG, NULL, KERNEL, FIELD(merge), "join the files of --tiles runs into kernel.file"},
   {"--activations", NKE_OPTION_FLAG, NULL, INFO, FIELD(activations), "the table of activations"},
   {"--config-reference", NKE_OPTION_FLAG, NULL, INFO, FIELD(config_reference), "every config key, its range and default"},
   {"--help", NKE_OPTION_HELP, NULL, ALL, 0, "this text"},

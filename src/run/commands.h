@@ -19,6 +19,8 @@ typedef struct nke_invocation {
   const char *out;         /* --out, or NULL */
   const char *x, *y;       /* --x, --y: data sets, or NULL */
   nke_range rows;          /* --rows a:b; end -1: to the end */
+  nke_range tiles;         /* kernel --tiles a:b; begin -1: not given */
+  bool merge;              /* kernel */
   bool dry_run, force;
   bool activations, config_reference; /* info */
   int petsc_argc;          /* what follows --, without the program's name */
@@ -29,6 +31,7 @@ typedef struct nke_invocation {
 nke_status nke_fit_run(const nke_invocation *invocation);
 nke_status nke_embed_run(const nke_invocation *invocation);
 nke_status nke_predict_run(const nke_invocation *invocation);
+nke_status nke_kernel_run(const nke_invocation *invocation);
 nke_status nke_synth_run(const nke_invocation *invocation);
 nke_status nke_info_run(const nke_invocation *invocation);
 nke_status nke_doctor_run(const nke_invocation *invocation);

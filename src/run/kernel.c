@@ -1,0 +1,380 @@
+/* `nke kernel`: exact NNGP and NTK of data.train with itself and of data.test with data.train, tile by tile, into a file
+ * that a stopped or killed run goes on with; a range of tiles into a file of its own; and the joining of such files. */
+#include "base/memory.h"
+#include "dist/collect.h"
+#include "run/kernel_blocks.h"
+#include "run/kernel_file.h"
+#include "run/kernel_merge.h"
+#include "run/progress.h"
+#include "run/session.h"
+#include "run/signals.h"
+#include "run/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Seconds of work that ranks take on before they agree on failures and stops, and between marks of finished tiles. */
+static const double round_seconds = 10, mark_seconds = 1;
+
+typedef struct kernel_job {
+  MPI_Comm comm;
+  int rank, ranks;
+  const nke_invocation *invocation;
+  nke_config *config;
+  nke_dataset *train, *test;
+  nke_preprocess *preprocess;
+  nke_exact *exact;
+  nke_tiling tiling;
+  nke_range tiles;
+  nke_kernel_blocks blocks;
+  nke_kernel_file file;
+  char path[4096];
+  char *identity;
+  double *nngp, *ntk; /* one tile */
+  int64_t *open, n_open, *mine, *unmarked, n_unmarked;
+  int *owner;
+  double *speed, *load;
+  double started, pairs, seconds; /* this rank's */
+} kernel_job;
+
+/* ---- set up ---- */
+
+/* What the file's numbers depend on: the data and network sections of the resolved config, and the rest by name. */
+static nke_status make_identity(kernel_job *job)
+{
+  nke_status st = NKE_OK;
+  char *config = NULL;
+  nke_text text = {0};
+  NKE_TRY(nke_config_print(job->config, &config));
+  int keep = 0;
+  for (const char *line = config, *end; *line; line = end) {
+    end = line + strcspn(line, "\n");
+    if (*end) end++;
+    if (*line != ' ') keep = strncmp(line, "data:", 5) == 0 || strncmp(line, "network:", 8) == 0;
+    if (keep) nke_text_add(&text, "%.*s", (int)(end - line), line);
+  }
+  nke_text_add(&text, "precision: %s\nflip: %d\ntile: %lld\nn: %lld\nn_test: %lld\n",
+               job->config->run.precision == NKE_SINGLE ? "single" : "double", job->config->embedding.flip,
+               (long long)job->tiling.tile, (long long)job->tiling.n, (long long)job->tiling.n_test);
+  NKE_TRY(nke_text_take(&text, &job->identity));
+done:
+  nke_text_clear(&text);
+  nke_free(config);
+  return st;
+}
+
+/* Whether the call asked for some of the tiles. */
+static bool is_part(const kernel_job *job) { return job->invocation->tiles.begin >= 0; }
+
+/* Tiles of this call: all, or --tiles a:b. */
+static nke_status set_tiles(kernel_job *job)
+{
+  nke_range asked = job->invocation->tiles;
+  job->tiles = (nke_range){0, job->tiling.total};
+  if (!is_part(job)) return NKE_OK;
+  if (job->invocation->merge) return nke_fail(NKE_ERR_USAGE, "--merge joins all tiles; it goes without --tiles");
+  if (asked.end < 0) asked.end = job->tiling.total;
+  if (asked.begin >= asked.end || asked.end > job->tiling.total)
+    return nke_fail(NKE_ERR_USAGE, "--tiles %lld:%lld: expected a range within 0:%lld", (long long)asked.begin,
+                    (long long)asked.end, (long long)job->tiling.total);
+  job->tiles = asked;
+  return NKE_OK;
+}
+
+/* kernel.file, or kernel.h5 in run.out; a part's tiles stand before the extension. */
+static nke_status set_path(kernel_job *job)
+{
+  char whole[sizeof job->path];
+  const char *given = job->config->kernel.file;
+  int length = given ? snprintf(whole, sizeof whole, "%s", given)
+                     : snprintf(whole, sizeof whole, "%s/kernel.h5", job->config->run.out);
+  if (length < (int)sizeof whole) {
+    if (is_part(job))
+      length = nke_kernel_part_path(whole, job->tiles, job->path, sizeof job->path);
+    else
+      length = snprintf(job->path, sizeof job->path, "%s", whole);
+  }
+  if (length >= (int)sizeof job->path) return nke_fail(NKE_ERR_OUTPUT, "kernel.file: path too long");
+  return NKE_OK;
+}
+
+static nke_status check_same_shape(const nke_dataset *a, const nke_dataset *b)
+{
+  const nke_shape s = nke_dataset_shape(a), t = nke_dataset_shape(b);
+  if (s.axes == t.axes && s.height == t.height && s.width == t.width && s.channels == t.channels) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld expected as in %s, got %lld x %lld x %lld",
+                  nke_dataset_path(b), (long long)s.height, (long long)s.width, (long long)s.channels,
+                  nke_dataset_path(a), (long long)t.height, (long long)t.width, (long long)t.channels);
+}
+
+static nke_status open_job(kernel_job *job)
+{
+  nke_status st = NKE_OK;
+  nke_config *config = job->config;
+  NKE_TRY(nke_config_require(config, NKE_NEEDS_TRAIN | NKE_NEEDS_NETWORK));
+  NKE_TRY(nke_dataset_open(job->comm, &config->data.train, &job->train));
+  if (config->data.test.file) {
+    NKE_TRY(nke_dataset_open(job->comm, &config->data.test, &job->test));
+    NKE_TRY(check_same_shape(job->train, job->test));
+  }
+  NKE_TRY(nke_session_shape(config, nke_dataset_shape(job->train)));
+  NKE_TRY(nke_agree(job->comm, nke_exact_create(config->network, config->run.precision, config->embedding.flip,
+                                                &job->exact)));
+  job->tiling = nke_tiling_of(nke_dataset_rows(job->train), job->test ? nke_dataset_rows(job->test) : 0,
+                              config->kernel.tile);
+  NKE_TRY(set_tiles(job));
+  NKE_TRY(set_path(job));
+  NKE_TRY(nke_agree(job->comm, make_identity(job)));
+done:
+  return st;
+}
+
+/* Bytes of everything but the blocks of rows. */
+static int64_t fixed_bytes(const kernel_job *job)
+{
+  const int64_t t = job->tiling.tile;
+  return nke_exact_block_bytes(job->exact, t, t) + 3 * t * t * (int64_t)sizeof(double) +
+         (job->tiles.end - job->tiles.begin) * 29 + nke_dataset_bytes(job->train) + nke_peak_rss();
+}
+
+static nke_status check_memory(const kernel_job *job)
+{
+  const int64_t block = nke_kernel_block_bytes(job->exact, nke_dataset_length(job->train), job->tiling.tile);
+  const int64_t needed = fixed_bytes(job) + 2 * block, limit = job->config->run.memory_per_rank;
+  if (needed <= limit) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "tiles of %lld rows need %lld MiB a rank, run.memory_per_rank is %lld MiB; use a smaller "
+                  "kernel.tile", (long long)job->tiling.tile, (long long)(needed >> 20), (long long)(limit >> 20));
+}
+
+static double pairs_of(const kernel_job *job)
+{
+  double pairs = 0;
+  for (int64_t k = job->tiles.begin; k < job->tiles.end; k++) {
+    const nke_tile tile = nke_tile_at(&job->tiling, k);
+    pairs += nke_tile_pairs(&tile);
+  }
+  return pairs;
+}
+
+static nke_status print_dry_run(const kernel_job *job)
+{
+  char *config = NULL;
+  const nke_status st = nke_config_print(job->config, &config);
+  if (st == NKE_OK && job->rank == 0) {
+    const double pairs = pairs_of(job), entries = (double)job->tiling.n * (double)(job->tiling.n + job->tiling.n_test);
+    const int64_t block = nke_kernel_block_bytes(job->exact, nke_dataset_length(job->train), job->tiling.tile);
+    printf("%s\n%s: tiles %lld of %lld, pairs %.0f, %.1f MFlop a pair, %.0f GFlop in all\n", config, job->path,
+           (long long)(job->tiles.end - job->tiles.begin), (long long)job->tiling.total, pairs,
+           1e-6 * nke_exact_flops_per_pair(job->exact), 1e-9 * pairs * nke_exact_flops_per_pair(job->exact));
+    printf("memory a rank: at least %.0f MiB of %.0f; whole file: %.0f MiB\n",
+           (double)(fixed_bytes(job) + 2 * block) / 1048576, (double)job->config->run.memory_per_rank / 1048576,
+           2 * entries * (double)nke_precision_bytes(job->config->run.precision) / 1048576);
+    fflush(stdout);
+  }
+  nke_free(config);
+  return nke_agree(job->comm, st);
+}
+
+static nke_status alloc_job(kernel_job *job)
+{
+  nke_status st = NKE_OK;
+  const int64_t t = job->tiling.tile, tiles = job->tiles.end - job->tiles.begin;
+  NKE_TRY(nke_calloc(t * t, sizeof *job->nngp, "a tile", &job->nngp));
+  NKE_TRY(nke_calloc(t * t, sizeof *job->ntk, "a tile", &job->ntk));
+  NKE_TRY(nke_alloc(tiles, sizeof *job->open, "the list of tiles", &job->open));
+  NKE_TRY(nke_alloc(tiles, sizeof *job->mine, "the list of tiles", &job->mine));
+  NKE_TRY(nke_alloc(tiles, sizeof *job->unmarked, "the list of tiles", &job->unmarked));
+  NKE_TRY(nke_alloc(tiles, sizeof *job->owner, "the list of tiles", &job->owner));
+  NKE_TRY(nke_alloc(job->ranks, sizeof *job->speed, "speeds", &job->speed));
+  NKE_TRY(nke_alloc(job->ranks, sizeof *job->load, "loads", &job->load));
+  job->blocks = (nke_kernel_blocks){.train = job->train, .test = job->test, .preprocess = job->preprocess,
+                                    .exact = job->exact, .tiling = job->tiling};
+  NKE_TRY(nke_kernel_blocks_init(&job->blocks, (job->config->run.memory_per_rank - fixed_bytes(job)) / 2));
+done:
+  return st;
+}
+
+static void close_job(kernel_job *job)
+{
+  nke_kernel_file_close(&job->file);
+  nke_kernel_blocks_clear(&job->blocks);
+  nke_free(job->identity);
+  nke_free(job->nngp);
+  nke_free(job->ntk);
+  nke_free(job->open);
+  nke_free(job->mine);
+  nke_free(job->unmarked);
+  nke_free(job->owner);
+  nke_free(job->speed);
+  nke_free(job->load);
+  nke_exact_destroy(&job->exact);
+  nke_preprocess_destroy(&job->preprocess);
+  nke_dataset_close(&job->test);
+  nke_dataset_close(&job->train);
+}
+
+/* ---- tiles ---- */
+
+static nke_status compute_tile(kernel_job *job, int64_t number)
+{
+  nke_status st = NKE_OK;
+  const nke_tile tile = nke_tile_at(&job->tiling, number);
+  const nke_kernel_block *rows, *cols;
+  const int64_t t = job->tiling.tile;
+  NKE_TRY(nke_kernel_blocks_get(&job->blocks, tile.test, tile.row_block, &rows));
+  NKE_TRY(nke_kernel_blocks_get(&job->blocks, 0, tile.col_block, &cols));
+  st = nke_tile_is_diagonal(&tile)
+           ? nke_exact_triangle(job->exact, rows->n, rows->x, rows->norms, job->nngp, job->ntk, t)
+           : nke_exact_block(job->exact, rows->n, rows->x, rows->norms, cols->n, cols->x, cols->norms, job->nngp, job->ntk,
+                             t);
+  if (st == NKE_ERR_NUMERIC)
+    st = nke_fail(st, "%s, tile of rows %lld.. and %lld..: %s", job->path, (long long)tile.rows.begin,
+                  (long long)tile.cols.begin, nke_error_text());
+  if (st != NKE_OK) goto done;
+  NKE_TRY(nke_kernel_file_write(&job->file, number, job->nngp, job->ntk));
+  job->unmarked[job->n_unmarked++] = number;
+  job->pairs += nke_tile_pairs(&tile);
+done:
+  return st;
+}
+
+static nke_status mark(kernel_job *job)
+{
+  const nke_status st = nke_kernel_file_mark(&job->file, job->n_unmarked, job->unmarked);
+  job->n_unmarked = 0;
+  return st;
+}
+
+/* This rank's tiles of a round, in the order of their numbers: neighbours share blocks of rows. */
+static nke_status compute_round(kernel_job *job, int64_t n)
+{
+  nke_status st = NKE_OK;
+  const double begun = nke_seconds();
+  double marked = begun;
+  for (int64_t k = 0; k < n; k++) {
+    NKE_TRY(compute_tile(job, job->mine[k]));
+    if (nke_seconds() - marked < mark_seconds) continue;
+    NKE_TRY(mark(job));
+    marked = nke_seconds();
+  }
+  NKE_TRY(mark(job));
+done:
+  job->seconds += nke_seconds() - begun;
+  return st;
+}
+
+/* Pairs a second of every rank so far; those that had nothing to do yet count as the mean. */
+static nke_status share_speeds(kernel_job *job)
+{
+  const double own = job->seconds > 0 ? job->pairs / job->seconds : 0;
+  const nke_status st = nke_gather_rows(job->comm, 1, 1, &own, job->speed);
+  double sum = 0;
+  int known = 0;
+  for (int r = 0; r < job->ranks; r++) {
+    sum += job->speed[r];
+    known += job->speed[r] > 0;
+  }
+  for (int r = 0; r < job->ranks; r++)
+    if (job->speed[r] <= 0) job->speed[r] = known > 0 ? sum / known : 1;
+  return st;
+}
+
+/* One round: deal tiles out, compute, agree. *stop: a rank was asked to. */
+static nke_status run_round(kernel_job *job, int64_t *next, double seconds, bool *stop)
+{
+  nke_status st = NKE_OK;
+  const int64_t count = nke_tiles_deal(&job->tiling, job->n_open - *next, job->open + *next, job->ranks, job->speed,
+                                       seconds, job->load, job->owner);
+  int64_t n = 0;
+  for (int64_t k = 0; k < count; k++)
+    if (job->owner[k] == job->rank) job->mine[n++] = job->open[*next + k];
+  NKE_TRY(nke_agree(job->comm, compute_round(job, n)));
+  NKE_TRY(nke_h5file_flush(job->file.h5));
+  NKE_TRY(share_speeds(job));
+  *stop = nke_signals_agree(job->comm);
+  *next += count;
+done:
+  return st;
+}
+
+static nke_status list_open(kernel_job *job)
+{
+  nke_status st = NKE_OK;
+  unsigned char *done = NULL;
+  const int64_t tiles = job->tiles.end - job->tiles.begin;
+  NKE_TRY(nke_alloc(tiles, 1, "the map of tiles", &done));
+  NKE_TRY(nke_kernel_file_done(&job->file, done));
+  job->n_open = 0;
+  for (int64_t k = 0; k < tiles; k++)
+    if (!done[k]) job->open[job->n_open++] = job->tiles.begin + k;
+done:
+  nke_free(done);
+  return st;
+}
+
+static void print_result(const kernel_job *job, double pairs, double busy)
+{
+  if (job->rank != 0) return;
+  const int64_t tiles = job->tiles.end - job->tiles.begin;
+  printf("%s: %lld tiles, %lld computed now, %.0f pairs", job->path, (long long)tiles, (long long)job->n_open, pairs);
+  if (pairs > 0)
+    printf(", %.2f s, %.4f ms a pair and rank, %s", nke_seconds() - job->started, 1e3 * busy / pairs,
+           nke_exact_variant_name(job->exact));
+  printf("\n");
+  fflush(stdout);
+}
+
+static nke_status compute_all(kernel_job *job)
+{
+  nke_status st = NKE_OK;
+  nke_progress progress;
+  bool stop = false;
+  int64_t next = 0;
+  NKE_TRY(nke_agree(job->comm, list_open(job)));
+  for (int r = 0; r < job->ranks; r++) job->speed[r] = 1;
+  nke_progress_begin(&progress, job->comm, "kernel", "tiles", job->n_open);
+  /* The first round is a tile for each rank, to learn their speeds. */
+  for (double seconds = 0; next < job->n_open && !stop && st == NKE_OK; seconds = round_seconds) {
+    st = run_round(job, &next, seconds, &stop);
+    nke_progress_update(&progress, next);
+  }
+  nke_progress_end(&progress);
+  if (st != NKE_OK) goto done;
+  double sums[2] = {job->pairs, job->seconds};
+  nke_sum_over_ranks(job->comm, 2, sums);
+  if (stop) NKE_TRY(nke_fail(NKE_STOPPED, "stopped by a signal; the same command goes on with %s", job->path));
+  print_result(job, sums[0], sums[1]);
+done:
+  return st;
+}
+
+static nke_status run_job(kernel_job *job)
+{
+  nke_status st = NKE_OK;
+  const nke_config_data *data = &job->config->data;
+  NKE_TRY(open_job(job));
+  if (job->invocation->dry_run) return print_dry_run(job);
+  NKE_TRY(nke_agree(job->comm, check_memory(job)));
+  NKE_TRY(nke_kernel_file_open(job->comm, job->path, job->identity, job->config->run.precision, &job->tiling, job->tiles,
+                               is_part(job), job->invocation->force, &job->file));
+  if (job->invocation->merge) return nke_kernel_merge(job->comm, &job->file, job->identity);
+  nke_signals_catch();
+  NKE_TRY(nke_preprocess_fit(job->comm, job->train, data->n_preprocess, data->preprocess,
+                             job->config->run.memory_per_rank, &job->preprocess));
+  NKE_TRY(nke_agree(job->comm, alloc_job(job)));
+  NKE_TRY(compute_all(job));
+done:
+  return st;
+}
+
+nke_status nke_kernel_run(const nke_invocation *invocation)
+{
+  kernel_job job = {.comm = invocation->comm, .invocation = invocation, .config = invocation->config,
+                    .file = {.fd = -1}, .started = nke_seconds()};
+  MPI_Comm_rank(job.comm, &job.rank);
+  MPI_Comm_size(job.comm, &job.ranks);
+  const nke_status st = run_job(&job);
+  close_job(&job);
+  nke_signals_release();
+  return st;
+}

@@ -1,0 +1,130 @@
+#include "run/kernel_merge.h"
+
+#include "base/memory.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Where the extension of a path begins, or its end. */
+static size_t stem_length(const char *path)
+{
+  const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
+  return dot && (!slash || dot > slash + 1) ? (size_t)(dot - path) : strlen(path);
+}
+
+int nke_kernel_part_path(const char *whole, nke_range tiles, char *path, size_t size)
+{
+  const size_t stem = stem_length(whole);
+  return snprintf(path, size, "%.*s.%lld-%lld%s", (int)stem, whole, (long long)tiles.begin, (long long)tiles.end,
+                  whole + stem);
+}
+
+/* The tiles that a part's name says, or none. */
+static int part_range(const char *whole, const char *path, nke_range *tiles)
+{
+  long long begin, end;
+  int used = 0;
+  const char *rest = path + stem_length(whole);
+  if (sscanf(rest, ".%lld-%lld%n", &begin, &end, &used) != 2 || strcmp(rest + used, whole + stem_length(whole)) != 0)
+    return 0;
+  *tiles = (nke_range){begin, end};
+  return begin >= 0 && begin < end;
+}
+
+/* This rank's share of the finished tiles of one part. Local. */
+static nke_status copy_tiles(nke_kernel_file *part, nke_kernel_file *whole, int rank, int ranks)
+{
+  nke_status st = NKE_OK;
+  unsigned char *done = NULL;
+  double *nngp = NULL, *ntk = NULL;
+  const int64_t size = part->tiling.tile * part->tiling.tile;
+  NKE_TRY(nke_alloc(part->last - part->first, 1, "the map of tiles", &done));
+  NKE_TRY(nke_alloc(size, sizeof *nngp, "a tile", &nngp));
+  NKE_TRY(nke_alloc(size, sizeof *ntk, "a tile", &ntk));
+  NKE_TRY(nke_kernel_file_done(part, done));
+  for (int64_t number = part->first + rank; number < part->last; number += ranks) {
+    if (!done[number - part->first]) continue;
+    NKE_TRY(nke_kernel_file_read(part, number, nngp, ntk));
+    NKE_TRY(nke_kernel_file_write(whole, number, nngp, ntk));
+    NKE_TRY(nke_kernel_file_mark(whole, 1, &number));
+  }
+done:
+  nke_free(done);
+  nke_free(nngp);
+  nke_free(ntk);
+  return st;
+}
+
+static nke_status merge_part(MPI_Comm comm, const char *path, nke_range tiles, nke_kernel_file *whole,
+                             const char *identity)
+{
+  nke_status st = NKE_OK;
+  nke_kernel_file part;
+  int rank, ranks;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &ranks);
+  NKE_TRY(nke_kernel_file_open(comm, path, identity, NKE_DOUBLE, &whole->tiling, tiles, true, false, &part));
+  st = nke_agree(comm, copy_tiles(&part, whole, rank, ranks));
+  nke_kernel_file_close(&part);
+done:
+  return st;
+}
+
+/* How many tiles of the whole file are missing, and the first of them. Local. */
+static nke_status count_missing(nke_kernel_file *whole, int64_t *missing, int64_t *first)
+{
+  nke_status st = NKE_OK;
+  unsigned char *done = NULL;
+  *missing = 0;
+  NKE_TRY(nke_alloc(whole->last, 1, "the map of tiles", &done));
+  NKE_TRY(nke_kernel_file_done(whole, done));
+  for (int64_t k = whole->last - 1; k >= 0; k--)
+    if (!done[k]) {
+      ++*missing;
+      *first = k;
+    }
+done:
+  nke_free(done);
+  return st;
+}
+
+static nke_status report(MPI_Comm comm, nke_kernel_file *whole, int64_t parts)
+{
+  nke_status st = NKE_OK;
+  int64_t missing = 0, first = 0;
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  NKE_TRY(nke_h5file_flush(whole->h5));
+  NKE_TRY(nke_agree(comm, count_missing(whole, &missing, &first)));
+  const char *path = nke_h5file_path(whole->h5);
+  if (missing > 0)
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: %lld of %lld tiles are in none of %lld part files, tile %lld the first; `nke kernel` "
+                     "computes them", path, (long long)missing, (long long)whole->last, (long long)parts,
+                     (long long)first));
+  if (rank == 0) printf("%s: %lld tiles from %lld part files\n", path, (long long)whole->last, (long long)parts);
+  fflush(stdout);
+done:
+  return st;
+}
+
+nke_status nke_kernel_merge(MPI_Comm comm, nke_kernel_file *whole, const char *identity)
+{
+  nke_status st = NKE_OK;
+  char pattern[4200];
+  const char *path = nke_h5file_path(whole->h5);
+  const size_t stem = stem_length(path);
+  glob_t found;
+  int64_t parts = 0;
+  snprintf(pattern, sizeof pattern, "%.*s.*-*%s", (int)stem, path, path + stem);
+  const int result = glob(pattern, 0, NULL, &found);
+  st = nke_agree(comm, result == 0 || result == GLOB_NOMATCH ? NKE_OK : nke_fail(NKE_ERR_DATA, "%s: cannot be listed", pattern));
+  for (size_t k = 0; st == NKE_OK && result == 0 && k < found.gl_pathc; k++) {
+    nke_range tiles;
+    if (!part_range(path, found.gl_pathv[k], &tiles) || tiles.end > whole->last) continue;
+    st = merge_part(comm, found.gl_pathv[k], tiles, whole, identity);
+    parts++;
+  }
+  if (result == 0) globfree(&found);
+  return st == NKE_OK ? report(comm, whole, parts) : st;
+}
