@@ -15,15 +15,15 @@ nke_setup() { # in a job: go to the repository, load the site's settings
   fi
 }
 
-# nke_run ARGUMENT...: one run of the program on the job's ranks; its exit code.
+# nke_run ARGUMENT...: one run of the program on NKE_RANKS ranks (unset: all of the job's); its exit code.
 # USR1 (time is nearly up) and TERM (preempted or cancelled) are passed on, so that it writes a checkpoint and exits 5.
 nke_run() {
-  local pid status
+  local pid status ranks=${NKE_RANKS:-$SLURM_NTASKS}
   nke_signal=
   if [ "$NKE_LAUNCHER" = srun ]; then
-    srun --mpi=pmix --wait=15 "$NKE_PROGRAM" "$@" &
+    srun --mpi=pmix --ntasks="$ranks" --wait=15 "$NKE_PROGRAM" "$@" &
   else
-    mpirun -n "$SLURM_NTASKS" "$NKE_PROGRAM" "$@" &
+    mpirun -n "$ranks" "$NKE_PROGRAM" "$@" &
   fi
   pid=$!
   trap 'nke_signal=USR1; kill -USR1 $pid' USR1

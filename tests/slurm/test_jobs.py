@@ -32,7 +32,8 @@ checkpoint: {seconds: 5}
 
 def make_folder(path):
     """Scripts, program, a config and 4000 rows in 3 classes: the sign pattern of a random projection."""
-    shutil.copytree(ROOT / "jobs", path / "jobs")
+    for name in ("jobs", "configs"):
+        shutil.copytree(ROOT / name, path / name)
     (path / "build" / "release").mkdir(parents=True)
     (path / "build" / "release" / "nke").symlink_to(PROGRAM)
     (path / "fit.yaml").write_text(CONFIG)
@@ -78,6 +79,40 @@ class Jobs(unittest.TestCase):
             with self.subTest(name):
                 state, exit_code, restarts = self.job("fit", *args).wait()
                 self.assertEqual((state, exit_code, restarts), ("FAILED", code, 0))
+
+    def test_a_lost_node(self):
+        """The node goes down in the middle: the job goes back into the queue and is done on the other one."""
+        fit = self.job("fit", "fit.yaml", "--set", "embedding.features=2048")
+        node = fit.wait_for(lambda fields: fields["JobState"] == "RUNNING", "start")["NodeList"]
+        fit.wait_for(lambda fields: "ranks, start 1" in fit.output, "first line")
+        subprocess.run(["scontrol", "update", f"nodename={node}", "state=down", "reason=test"], check=True)
+        try:
+            self.assertEqual(fit.must(), 1)
+        finally:  # it may have come back by itself: ReturnToService
+            subprocess.run(["scontrol", "update", f"nodename={node}", "state=resume"], stderr=subprocess.DEVNULL)
+        self.assertIn("start 2", fit.output)
+        self.assertEqual(self.report()["features"], 2048)
+
+    def test_million_in_small(self):
+        sizes = ["synth.n=4000", "synth.n_test=500", "embedding.features=512"]
+        self.job("million", *[word for size in sizes for word in ("--set", size)]).must()
+        report = self.report("runs/million")
+        self.assertEqual((report["n_train"], report["n_test"], report["ranks"]), (4000, 500, 2))
+        self.assertLess(report["metrics"]["test"]["mse"], 0.5)
+
+    def test_scaling(self):
+        job = self.job("scaling", "fit.yaml", 500)
+        job.must()
+        table = [line.split()[:3] for line in job.output.splitlines()[-4:]]
+        self.assertEqual(table, [["strong", "1", "1000"], ["strong", "2", "1000"], ["weak", "1", "500"],
+                                 ["weak", "2", "1000"]])
+
+    def test_every_script_says_how_it_is_used(self):
+        for script in ("fit", "predict", "scaling"):
+            with self.subTest(script):
+                job = self.job(script)
+                self.assertEqual(job.wait()[:2], ("FAILED", 2))
+                self.assertIn(f"usage: sbatch jobs/{script}.sbatch", job.output)
 
     def test_without_the_program(self):
         state, code, _ = self.job("fit", "fit.yaml", NKE_PROGRAM="none").wait()
