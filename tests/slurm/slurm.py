@@ -17,6 +17,13 @@ class Job:
         self.id = subprocess.run(command, cwd=root, env={**os.environ, **environment}, check=True, text=True,
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout.strip()
 
+    @classmethod
+    def submitted(cls, root, number):
+        """A job that something else submitted from the folder `root`."""
+        job = cls.__new__(cls)
+        job.root, job.id = pathlib.Path(root), number
+        return job
+
     def show(self):
         text = subprocess.run(["scontrol", "-o", "show", "job", self.id], check=True, text=True, stdout=subprocess.PIPE).stdout
         return dict(re.findall(r"(\w+)=(\S+)", text.splitlines()[0]))

@@ -32,7 +32,7 @@ checkpoint: {seconds: 5}
 
 def make_folder(path):
     """Scripts, program, a config and 4000 rows in 3 classes: the sign pattern of a random projection."""
-    for name in ("jobs", "configs"):
+    for name in ("jobs", "configs", "tools"):
         shutil.copytree(ROOT / name, path / name)
     (path / "build" / "release").mkdir(parents=True)
     (path / "build" / "release" / "nke").symlink_to(PROGRAM)
@@ -106,6 +106,28 @@ class Jobs(unittest.TestCase):
         table = [line.split()[:3] for line in job.output.splitlines()[-4:]]
         self.assertEqual(table, [["strong", "1", "1000"], ["strong", "2", "1000"], ["weak", "1", "500"],
                                  ["weak", "2", "1000"]])
+
+    def submit(self, *args):
+        return subprocess.run(["jobs/submit", *SMALL, *args], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
+                              capture_output=True)
+
+    def test_submit(self):
+        done = self.submit("fit", "fit.yaml")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("asking for 2 ranks, 256 MiB each", done.stdout)
+        self.assertRegex(done.stdout, r"about \d+ minutes")
+        Job.submitted(self.folder, done.stdout.split()[-1]).must()
+        self.assertEqual(self.report()["ranks"], 2)
+
+    def test_submit_refuses(self):
+        for args, code, word in ((["fit", "none.yaml"], 2, "none.yaml"), (["fit", "fit.yaml", "--set", "data.train.file=no.h5"], 3, "no.h5"),
+                                 (["--partition=none", "fit", "fit.yaml"], 2, "partition"), (["train", "fit.yaml"], 2, "train"),
+                                 (["--mem-per-cpu=8M", "fit", "fit.yaml"], 2, "a rank needs")):
+            with self.subTest(word):
+                done = self.submit(*args)
+                self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+                self.assertIn(word, done.stderr)
+                self.assertNotIn("Submitted", done.stdout)
 
     def test_every_script_says_how_it_is_used(self):
         for script in ("fit", "predict", "scaling"):
