@@ -22,9 +22,9 @@ typedef struct nke_grid {
 
 typedef struct nke_bcmat {
   nke_grid grid;
-  int64_t rows, cols, nb;              /* global sizes; blocks are nb x nb, smaller at the far edges */
-  int64_t rows_loc, cols_loc, ld;      /* this rank's part [rows_loc x cols_loc], ld = max(1, rows_loc) */
-  double *a;                           /* column-major */
+  int64_t rows, cols, nb;         /* global sizes; blocks are nb x nb, smaller at the far edges */
+  int64_t rows_loc, cols_loc, ld; /* this rank's part [rows_loc x cols_loc], ld = max(1, rows_loc) */
+  double *a;                      /* column-major */
 } nke_bcmat;
 
 /* The grid of a communicator, which the grid borrows. Local. */
@@ -34,14 +34,21 @@ nke_grid nke_grid_of(MPI_Comm comm);
 int64_t nke_bc_count(int64_t n, int64_t nb, int nproc, int proc);
 
 /* Owner of global index g; its local index there; the global index of local index l on process `proc`. Local. */
-static inline int nke_bc_owner(int64_t g, int64_t nb, int nproc) { return (int)(g / nb % nproc); }
-static inline int64_t nke_bc_local(int64_t g, int64_t nb, int nproc) { return g / nb / nproc * nb + g % nb; }
+static inline int nke_bc_owner(int64_t g, int64_t nb, int nproc)
+{
+  return (int)(g / nb % nproc);
+}
+static inline int64_t nke_bc_local(int64_t g, int64_t nb, int nproc)
+{
+  return g / nb / nproc * nb + g % nb;
+}
 static inline int64_t nke_bc_global(int64_t l, int64_t nb, int nproc, int proc)
 {
   return (l / nb * nproc + proc) * nb + l % nb;
 }
 
-/* Block size for a square matrix of order n. Depends on n only: results must not depend on the number of ranks. Local. */
+/* Block size for a square matrix of order n. Depends on n only: results must not depend on the number of ranks. Local.
+ */
 int64_t nke_bc_block_size(int64_t n);
 
 /* A zeroed rows x cols matrix over comm (borrowed), in blocks of nb. Collective.

@@ -45,8 +45,8 @@ static MPI_Datatype entry_type(const nke_exchange *x)
   return x->precision == NKE_SINGLE ? MPI_FLOAT : MPI_DOUBLE;
 }
 
-/* Pieces of [begin, end) that `rank` needs, adjacent blocks joined, relative to begin. lens and at have a place for every
- * block; returns how many are used. */
+/* Pieces of [begin, end) that `rank` needs, adjacent blocks joined, relative to begin. lens and at have a place for
+ * every block; returns how many are used. */
 static int pieces(const nke_exchange *x, int rank, int64_t begin, int64_t end, int *lens, int *at)
 {
   int count = 0, joined = 0;
@@ -63,7 +63,8 @@ static int pieces(const nke_exchange *x, int rank, int64_t begin, int64_t end, i
   return count;
 }
 
-/* A committed type of the pieces of [begin, end) for `rank`, in units of `unit`; *extent bytes from one such to the next. */
+/* A committed type of the pieces of [begin, end) for `rank`, in units of `unit`; *extent bytes from one such to the
+ * next. */
 static nke_status piece_type(const nke_exchange *x, int rank, int64_t begin, int64_t end, MPI_Datatype unit,
                              int64_t extent, MPI_Datatype *out)
 {

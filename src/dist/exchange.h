@@ -23,7 +23,7 @@ typedef struct nke_exchange nke_exchange;
 typedef struct nke_panel {
   const void *data; /* row-major with leading dimension ld; the exchange's, valid until its next call */
   int64_t ld, step;
-  int64_t depth;    /* length of the other direction: rows of the panel, or columns of the chunk */
+  int64_t depth; /* length of the other direction: rows of the panel, or columns of the chunk */
   const int64_t *offset;
 } nke_panel;
 

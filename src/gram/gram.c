@@ -15,11 +15,11 @@ struct nke_gram {
   nke_stats *stats;
   nke_bcmat *matrix;
   nke_exchange *exchange;
-  double *cross;   /* [m, k]: this rank's blocks of rows, zero elsewhere */
-  double *squares; /* [k] */
-  void *scratch;   /* a tile of the precision; a panel's block of columns in double reuses `wide` */
-  double *wide;    /* [panel rows, nb] */
-  double *targets; /* [panel rows, k] */
+  double *cross;    /* [m, k]: this rank's blocks of rows, zero elsewhere */
+  double *squares;  /* [k] */
+  void *scratch;    /* a tile of the precision; a panel's block of columns in double reuses `wide` */
+  double *wide;     /* [panel rows, nb] */
+  double *targets;  /* [panel rows, k] */
   int64_t capacity; /* panel rows that wide and targets have room for */
 };
 
@@ -79,8 +79,8 @@ static void widen(const nke_panel *panel, nke_precision precision, int64_t first
   for (int64_t p = 0; p < panel->depth; p++)
     for (int64_t j = 0; j < width; j++) {
       const int64_t at = p * panel->ld + first + j;
-      wide[p * width + j] = precision == NKE_SINGLE ? (double)((const float *)panel->data)[at]
-                                                    : ((const double *)panel->data)[at];
+      wide[p * width + j] =
+          precision == NKE_SINGLE ? (double)((const float *)panel->data)[at] : ((const double *)panel->data)[at];
     }
 }
 

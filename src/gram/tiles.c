@@ -8,16 +8,16 @@ typedef struct tile {
 
 /* The accumulator of a tile gets the product; for diagonal tiles the lower triangle goes to both sides, since the two
  * halves of a computed X'X may differ in their last bits. The product is column-major, packed. */
-#define DEFINE_ACCUMULATE(name, type)                                                   \
+#define DEFINE_ACCUMULATE(name, type)                                                            \
   static void name(double *restrict to, int64_t ld, const tile *t, const type *restrict product) \
-  {                                                                                     \
-    for (int64_t j = 0; j < t->cols; j++) {                                             \
-      double *column = to + t->row + (t->col + j) * ld;                                 \
-      const type *from = product + j * t->rows;                                         \
-      const int64_t first = t->diagonal ? j : 0;                                        \
-      for (int64_t i = 0; i < first; i++) column[i] += (double)product[j + i * t->rows]; \
-      for (int64_t i = first; i < t->rows; i++) column[i] += (double)from[i];           \
-    }                                                                                   \
+  {                                                                                              \
+    for (int64_t j = 0; j < t->cols; j++) {                                                      \
+      double *column = to + t->row + (t->col + j) * ld;                                          \
+      const type *from = product + j * t->rows;                                                  \
+      const int64_t first = t->diagonal ? j : 0;                                                 \
+      for (int64_t i = 0; i < first; i++) column[i] += (double)product[j + i * t->rows];         \
+      for (int64_t i = first; i < t->rows; i++) column[i] += (double)from[i];                    \
+    }                                                                                            \
   }
 DEFINE_ACCUMULATE(accumulate_single, float)
 DEFINE_ACCUMULATE(accumulate_double, double)

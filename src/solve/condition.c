@@ -42,8 +42,7 @@ nke_status nke_norm1_estimate(MPI_Comm comm, int64_t n, nke_symmetric_map *map, 
     for (int64_t i = 0; i < n; i++) y[i] = i == column;
   }
   /* The alternating vector that Higham adds against the cases in which the search above stops too early. */
-  for (int64_t i = 0; i < n; i++)
-    y[i] = (i % 2 ? -1 : 1) * (1 + (double)i / (double)(n > 1 ? n - 1 : 1));
+  for (int64_t i = 0; i < n; i++) y[i] = (i % 2 ? -1 : 1) * (1 + (double)i / (double)(n > 1 ? n - 1 : 1));
   NKE_TRY(map(context, y));
   *norm = fmax(*norm, 2 * sum_of_sizes(n, y) / (3 * (double)n));
 done:

@@ -16,7 +16,8 @@ struct nke_eigen {
   double *projected; /* q = V' b [n, k] */
 };
 
-/* pdsyevd can return wrong vectors without a word; one product tells: |A b - V diag(w) V' b| against |A b|. Collective. */
+/* pdsyevd can return wrong vectors without a word; one product tells: |A b - V diag(w) V' b| against |A b|. Collective.
+ */
 static nke_status verify(const nke_eigen *e, const nke_bcmat *a, const double *b)
 {
   nke_status st = NKE_OK;
@@ -83,7 +84,8 @@ void nke_eigen_destroy(nke_eigen **e)
 int64_t nke_eigen_bytes(const nke_grid *grid, int64_t rows, int k)
 {
   const int64_t nb = nke_bc_block_size(rows);
-  const int64_t part = nke_bc_count(rows, nb, grid->nprow, grid->myrow) * nke_bc_count(rows, nb, grid->npcol, grid->mycol);
+  const int64_t part =
+      nke_bc_count(rows, nb, grid->nprow, grid->myrow) * nke_bc_count(rows, nb, grid->npcol, grid->mycol);
   /* The vectors, the copy that is destroyed, and the two of divide and conquer's work space. */
   return 8 * (4 * part + 3 * rows * k + 12 * rows);
 }
@@ -98,7 +100,8 @@ nke_status nke_eigen_solve(const nke_eigen *e, double shift, double *x)
   nke_status st = NKE_OK;
   double *scaled = NULL;
   if (e->values[0] + shift <= 0)
-    return nke_fail(NKE_ERR_NUMERIC, "not positive definite: the smallest eigenvalue is %g, the shift %g", e->values[0], shift);
+    return nke_fail(NKE_ERR_NUMERIC, "not positive definite: the smallest eigenvalue is %g, the shift %g", e->values[0],
+                    shift);
   NKE_TRY(nke_agree(e->vectors->grid.comm, nke_alloc(e->n * e->k, sizeof *scaled, "solution", &scaled)));
   for (int64_t j = 0; j < e->n; j++)
     for (int c = 0; c < e->k; c++) scaled[j * e->k + c] = e->projected[j * e->k + c] / (e->values[j] + shift);
@@ -193,7 +196,8 @@ nke_status nke_eigen_leverage(const nke_eigen *e, int64_t rows, const double *z,
   for (int64_t j = 0; j < e->n; j++)
     for (int s = 0; s < count; s++) {
       const double weight = 1 / (e->values[j] + shifts[s]);
-      for (int64_t r = 0; r < rows; r++) leverage[r * count + s] += rotated[j * rows + r] * rotated[j * rows + r] * weight;
+      for (int64_t r = 0; r < rows; r++)
+        leverage[r * count + s] += rotated[j * rows + r] * rotated[j * rows + r] * weight;
     }
 done:
   nke_free(rotated);

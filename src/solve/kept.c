@@ -43,8 +43,8 @@ nke_status nke_kept_multiply(const nke_kept *kept, const nke_kept_work *work, co
   nke_status st = NKE_OK;
   for (int64_t first = 0; first < kept->rows_loc; first += ROWS) {
     const int64_t count = nke_min(ROWS, kept->rows_loc - first);
-    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, count, 1, kept->m, rows_from(kept, work, first, count), kept->m, x, 1,
-                     0.0, t_loc + first, 1));
+    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, count, 1, kept->m, rows_from(kept, work, first, count), kept->m,
+                     x, 1, 0.0, t_loc + first, 1));
   }
 done:
   return st;
@@ -58,14 +58,15 @@ done:
   return st;
 }
 
-nke_status nke_kept_transpose(const nke_kept *kept, const nke_kept_work *work, const double *t_loc, int64_t stride, double *y)
+nke_status nke_kept_transpose(const nke_kept *kept, const nke_kept_work *work, const double *t_loc, int64_t stride,
+                              double *y)
 {
   nke_status st = NKE_OK;
   memset(y, 0, (size_t)kept->m * sizeof *y);
   for (int64_t first = 0; st == NKE_OK && first < kept->rows_loc; first += ROWS) {
     const int64_t count = nke_min(ROWS, kept->rows_loc - first);
-    st = nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, kept->m, 1, count, rows_from(kept, work, first, count), kept->m,
-                  t_loc + first * stride, stride, 1.0, y, 1);
+    st = nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, kept->m, 1, count, rows_from(kept, work, first, count),
+                  kept->m, t_loc + first * stride, stride, 1.0, y, 1);
   }
   return st == NKE_OK ? sum_over_ranks(kept, y) : st;
 }

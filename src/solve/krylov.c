@@ -8,8 +8,8 @@
 #include <petscksp.h>
 #include <string.h>
 
-/* What a solve holds. PETSc's vectors of m are spread by rows as PETSc likes, those of n + m (for LSQR) are this rank's rows
- * followed by its part of m. */
+/* What a solve holds. PETSc's vectors of m are spread by rows as PETSc likes, those of n + m (for LSQR) are this rank's
+ * rows followed by its part of m. */
 typedef struct krylov {
   const nke_kept *kept;
   nke_kept_work work;
@@ -203,7 +203,8 @@ static nke_status iterate(krylov *s, int target, nke_krylov_info *info)
   NKE_TRY_PETSC(KSPGetIterationNumber(s->ksp, &count));
   info->iterations = info->iterations > count ? info->iterations : (int)count;
   if (reason < 0)
-    st = nke_fail(NKE_ERR_NUMERIC, "target %d has not converged after %d iterations (%s); a larger lambda or a preconditioner helps",
+    st = nke_fail(NKE_ERR_NUMERIC,
+                  "target %d has not converged after %d iterations (%s); a larger lambda or a preconditioner helps",
                   target, (int)count, KSPConvergedReasons[reason]);
 done:
   return st;
@@ -223,7 +224,8 @@ done:
 }
 
 /* *error and *size += the squares of (Z'Z + s I) x_c - Z'y_c and of Z'y_c. Collective. */
-static nke_status add_residual(krylov *s, int k, int c, const double *y_loc, const double *x, double *error, double *size)
+static nke_status add_residual(krylov *s, int k, int c, const double *y_loc, const double *x, double *error,
+                               double *size)
 {
   nke_status st = NKE_OK;
   double *b = NULL;
@@ -283,8 +285,8 @@ static nke_status fill_stacked(krylov *s, int k, int c, const double *y_loc, dou
   return NKE_OK;
 }
 
-static nke_status solve_cg(const nke_kept *kept, double shift, int k, const double *y_loc, double tolerance, int iterations,
-                           nke_stats *stats, double *x, nke_krylov_info *info)
+static nke_status solve_cg(const nke_kept *kept, double shift, int k, const double *y_loc, double tolerance,
+                           int iterations, nke_stats *stats, double *x, nke_krylov_info *info)
 {
   nke_status st = NKE_OK;
   krylov s;
@@ -301,8 +303,8 @@ done:
   return st;
 }
 
-static nke_status solve_lsqr(const nke_kept *kept, double shift, int k, const double *y_loc, double tolerance, int iterations,
-                             nke_stats *stats, double *x, nke_krylov_info *info)
+static nke_status solve_lsqr(const nke_kept *kept, double shift, int k, const double *y_loc, double tolerance,
+                             int iterations, nke_stats *stats, double *x, nke_krylov_info *info)
 {
   nke_status st = NKE_OK;
   krylov s;

@@ -4,9 +4,9 @@
 
 #include "base/status.h"
 
-/* Start PETSc over comm with its own options (`argv[0..argc)`, without a program name; what stands after `--` on the command
- * line), or with none (argc = 0). Collective over comm, after MPI_Init; once a process.
- * PETSc installs no signal handler, prints no error, reads no option file. NKE_ERR_USAGE for options it refuses. */
+/* Start PETSc over comm with its own options (`argv[0..argc)`, without a program name; what stands after `--` on the
+ * command line), or with none (argc = 0). Collective over comm, after MPI_Init; once a process. PETSc installs no
+ * signal handler, prints no error, reads no option file. NKE_ERR_USAGE for options it refuses. */
 nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv);
 
 /* Stop PETSc, printing what -log_view and the like asked for. Collective; nothing happens without nke_solve_init(). */

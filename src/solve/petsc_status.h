@@ -7,18 +7,24 @@
 /* `failure` with the text that PETSc gave with its last error, for the failed call `what`. Local. */
 nke_status nke_petsc_fail(nke_status failure, const char *what);
 
-#define NKE_TRY_PETSC_AS(failure, call)             \
-  do {                                              \
-    if ((call) != 0) {                              \
-      st = nke_petsc_fail(failure, #call);          \
-      goto done;                                    \
-    }                                               \
+#define NKE_TRY_PETSC_AS(failure, call)    \
+  do {                                     \
+    if ((call) != 0) {                     \
+      st = nke_petsc_fail(failure, #call); \
+      goto done;                           \
+    }                                      \
   } while (0)
 
 #define NKE_TRY_PETSC(call) NKE_TRY_PETSC_AS(NKE_ERR_INTERNAL, call)
 
 /* The named parts of -log_view. Set by nke_solve_init(). */
-typedef enum nke_solve_event { NKE_EVENT_FACTOR, NKE_EVENT_BACKSOLVE, NKE_EVENT_PRODUCT, NKE_EVENT_EIGEN, NKE_EVENT_COUNT } nke_solve_event;
+typedef enum nke_solve_event {
+  NKE_EVENT_FACTOR,
+  NKE_EVENT_BACKSOLVE,
+  NKE_EVENT_PRODUCT,
+  NKE_EVENT_EIGEN,
+  NKE_EVENT_COUNT
+} nke_solve_event;
 void nke_event_begin(nke_solve_event event);
 void nke_event_end(nke_solve_event event, double flops);
 

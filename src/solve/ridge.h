@@ -15,25 +15,25 @@ typedef struct nke_ridge_info {
 } nke_ridge_info;
 
 /* Solve (A + shift I) X = B by ScaLAPACK's Cholesky. Collective over A's ranks, after nke_solve_init().
- * a: square, blocks on and below the diagonal are read, left as it is. b, x: row-major [rows, k], the same on every rank.
- * NKE_ERR_NUMERIC, on all ranks, where A + shift I is not numerically positive definite; the text names the leading minor
- * that fails, and x is undefined; also where A is not finite. stats (may be NULL) gets the flops of NKE_STAGE_SOLVE.
- * Work: rows^3 / 3 flops over all ranks, 4 rows^2 k for the solutions and their residual, about 10 rows^2 for the
- * condition; memory: A once more. */
+ * a: square, blocks on and below the diagonal are read, left as it is. b, x: row-major [rows, k], the same on every
+ * rank. NKE_ERR_NUMERIC, on all ranks, where A + shift I is not numerically positive definite; the text names the
+ * leading minor that fails, and x is undefined; also where A is not finite. stats (may be NULL) gets the flops of
+ * NKE_STAGE_SOLVE. Work: rows^3 / 3 flops over all ranks, 4 rows^2 k for the solutions and their residual, about 10
+ * rows^2 for the condition; memory: A once more. */
 nke_status nke_ridge_solve(const nke_bcmat *a, double shift, int k, const double *b, nke_stats *stats, double *x,
                            nke_ridge_info *info);
 
 /* Bytes of one rank for a solve besides a and b. Local. */
 int64_t nke_ridge_bytes(const nke_grid *grid, int64_t rows, int k);
 
-/* Called for each lambda of a path, in the order given. status: NKE_OK, or NKE_ERR_NUMERIC (then x is undefined and `text`
- * says why). What it returns other than NKE_OK, the same on all ranks, ends the path. It may be collective. */
+/* Called for each lambda of a path, in the order given. status: NKE_OK, or NKE_ERR_NUMERIC (then x is undefined and
+ * `text` says why). What it returns other than NKE_OK, the same on all ranks, ends the path. It may be collective. */
 typedef nke_status nke_ridge_visit(void *context, int index, nke_status status, const char *text, const double *x,
                                    const nke_ridge_info *info);
 
 /* nke_ridge_solve() for shift = lambda[i] * scale, i in [0, count), in the memory of one. Collective.
- * scale: the mean diagonal trace(A) / n, n the number of training rows. A shift at which the factor fails is reported to
- * `visit` and the path goes on; other failures end it. */
+ * scale: the mean diagonal trace(A) / n, n the number of training rows. A shift at which the factor fails is reported
+ * to `visit` and the path goes on; other failures end it. */
 nke_status nke_ridge_path(const nke_bcmat *a, double scale, int count, const double *lambda, int k, const double *b,
                           nke_stats *stats, nke_ridge_visit *visit, void *context);
 

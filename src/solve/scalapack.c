@@ -13,13 +13,14 @@ void Cblacs_gridexit(int context);
 void pdpotrf_(const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca, int *info);
 void pdpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, const int *ia, const int *ja,
               const int *desca, double *b, const int *ib, const int *jb, const int *descb, int *info);
-void pdsyevd_(const char *job, const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca,
-              double *w, double *z, const int *iz, const int *jz, const int *descz, double *work, const int *lwork,
-              int *iwork, const int *liwork, int *info);
+void pdsyevd_(const char *job, const char *uplo, const int *n, double *a, const int *ia, const int *ja,
+              const int *desca, double *w, double *z, const int *iz, const int *jz, const int *descz, double *work,
+              const int *lwork, int *iwork, const int *liwork, int *info);
 
 static const int one = 1;
 
-/* What ScaLAPACK wants to know of a matrix: type 1 (dense), context, sizes, blocks, source (0, 0), leading dimension. */
+/* What ScaLAPACK wants to know of a matrix: type 1 (dense), context, sizes, blocks, source (0, 0), leading dimension.
+ */
 typedef struct descriptor {
   int d[9];
 } descriptor;
@@ -58,7 +59,8 @@ nke_status nke_scalapack_cholesky(const nke_blacs *blacs, nke_bcmat *a)
   pdpotrf_("L", &n, a->a, &one, &one, d.d, &info);
   nke_event_end(NKE_EVENT_FACTOR, order * order * order / 3 / a->grid.size);
   NKE_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, &info, 1, MPI_INT, MPI_MAX, a->grid.comm));
-  if (info > 0) st = nke_fail(NKE_ERR_NUMERIC, "not positive definite: the leading minor of order %d of %d fails", info, n);
+  if (info > 0)
+    st = nke_fail(NKE_ERR_NUMERIC, "not positive definite: the leading minor of order %d of %d fails", info, n);
   if (info < 0) st = nke_fail(NKE_ERR_INTERNAL, "pdpotrf: argument %d", -info);
 done:
   return st;
@@ -114,8 +116,8 @@ done:
   return st;
 }
 
-/* Entries of work space that pdsyevd needs beyond those it asks for: at blocks large beside the matrix its query leaves out
- * what PDORMTR and PDLASRT take, and it then returns wrong vectors with info = 0. */
+/* Entries of work space that pdsyevd needs beyond those it asks for: at blocks large beside the matrix its query leaves
+ * out what PDORMTR and PDLASRT take, and it then returns wrong vectors with info = 0. */
 static int64_t forgotten(const nke_bcmat *a)
 {
   return a->rows + a->nb * (2 * a->nb + 2 * a->rows_loc + a->cols_loc);
@@ -136,9 +138,11 @@ static nke_status divide_and_conquer(const nke_blacs *blacs, nke_bcmat *copy, do
   if (st == NKE_OK) st = nke_alloc(isize, sizeof *iwork, "work space of the eigenproblem", &iwork);
   NKE_TRY(nke_agree(copy->grid.comm, st));
   nke_event_begin(NKE_EVENT_EIGEN);
-  pdsyevd_("V", "L", &n, copy->a, &one, &one, d.d, values, vectors->a, &one, &one, d.d, work, &lwork, iwork, &isize, &info);
+  pdsyevd_("V", "L", &n, copy->a, &one, &one, d.d, values, vectors->a, &one, &one, d.d, work, &lwork, iwork, &isize,
+           &info);
   nke_event_end(NKE_EVENT_EIGEN, 9.0 * n * n * n / copy->grid.size);
-  if (info != 0) st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: pdsyevd stopped with info = %d", n, n, info);
+  if (info != 0)
+    st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: pdsyevd stopped with info = %d", n, n, info);
   NKE_TRY(nke_agree(copy->grid.comm, st));
 done:
   nke_free(iwork);

@@ -19,11 +19,15 @@ typedef struct problem {
 } problem;
 
 /* m below, at and past one block, not a multiple of it; fewer rows than ranks; no row at all in some panels. */
-static const problem problems[] = {
-    {100, 7, 2, NKE_DOUBLE}, {3, 70, 1, NKE_SINGLE}, {131, 300, 3, NKE_SINGLE}, {97, 257, 1, NKE_DOUBLE}, {1, 1, 1, NKE_DOUBLE}};
+static const problem problems[] = {{100, 7, 2, NKE_DOUBLE},
+                                   {3, 70, 1, NKE_SINGLE},
+                                   {131, 300, 3, NKE_SINGLE},
+                                   {97, 257, 1, NKE_DOUBLE},
+                                   {1, 1, 1, NKE_DOUBLE}};
 enum { PROBLEMS = sizeof problems / sizeof *problems };
 
-/* Uniform in [-1, 1), 24 bits: float holds it exactly, but not the products. A hash, since the plain loops call it often. */
+/* Uniform in [-1, 1), 24 bits: float holds it exactly, but not the products. A hash, since the plain loops call it
+ * often. */
 static double feature(int64_t row, int64_t column)
 {
   uint64_t h = (uint64_t)(row * 4096 + column + 1) * UINT64_C(0x9E3779B97F4A7C15);
@@ -95,7 +99,8 @@ static double *whole(const nke_bcmat *a)
   assert_int_equal(nke_calloc(a->rows * a->cols, sizeof *full, "full", &full), NKE_OK);
   for (int64_t j = 0; j < a->cols_loc; j++)
     for (int64_t i = 0; i < a->rows_loc; i++) {
-      const int64_t row = nke_bc_global(i, a->nb, g->nprow, g->myrow), col = nke_bc_global(j, a->nb, g->npcol, g->mycol);
+      const int64_t row = nke_bc_global(i, a->nb, g->nprow, g->myrow),
+                    col = nke_bc_global(j, a->nb, g->npcol, g->mycol);
       if (row / a->nb < col / a->nb) assert_true(a->a[i + j * a->ld] == 0);
       full[row * a->cols + col] = a->a[i + j * a->ld];
     }
@@ -123,13 +128,15 @@ static void test_against_loops(void **state)
     for (int64_t i = 0; i < p->m; i++) {
       for (int64_t j = 0; j < p->m; j++) {
         double sum = 0, sizes = 0;
-        for (int64_t r = 0; r < p->n; r++) sum += feature(r, i) * feature(r, j), sizes += fabs(feature(r, i) * feature(r, j));
+        for (int64_t r = 0; r < p->n; r++)
+          sum += feature(r, i) * feature(r, j), sizes += fabs(feature(r, i) * feature(r, j));
         assert_true(fabs(full[i * p->m + j] - sum) <= tolerance * sizes);
         if (i == j) expected += sum;
       }
       for (int c = 0; c < p->k; c++) {
         double sum = 0, sizes = 0;
-        for (int64_t r = 0; r < p->n; r++) sum += feature(r, i) * target(r, c), sizes += fabs(feature(r, i) * target(r, c));
+        for (int64_t r = 0; r < p->n; r++)
+          sum += feature(r, i) * target(r, c), sizes += fabs(feature(r, i) * target(r, c));
         assert_true(fabs(cross[i * p->k + c] - sum) <= 1e-14 * (double)p->n * sizes);
       }
     }
@@ -225,7 +232,8 @@ static void test_outer(void **state)
     for (int64_t i = 0; i < p->n; i++)
       for (int64_t j = 0; j < p->n; j++) {
         double sum = 0, sizes = 0;
-        for (int64_t c = 0; c < p->m; c++) sum += feature(i, c) * feature(j, c), sizes += fabs(feature(i, c) * feature(j, c));
+        for (int64_t c = 0; c < p->m; c++)
+          sum += feature(i, c) * feature(j, c), sizes += fabs(feature(i, c) * feature(j, c));
         assert_true(fabs(full[i * p->n + j] - sum) <= (p->precision == NKE_SINGLE ? 1e-6 : 1e-13) * sizes);
       }
     nke_free(full);
@@ -312,8 +320,8 @@ static void test_memory(void **state)
   }
 }
 
-static const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_against_loops), cmocka_unit_test(test_same_bits), cmocka_unit_test(test_outer),
-    cmocka_unit_test(test_bytes),         cmocka_unit_test(test_restore),   cmocka_unit_test(test_memory)};
+static const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_loops), cmocka_unit_test(test_same_bits),
+                                          cmocka_unit_test(test_outer),         cmocka_unit_test(test_bytes),
+                                          cmocka_unit_test(test_restore),       cmocka_unit_test(test_memory)};
 
 NKE_TEST_MAIN(tests)

@@ -1,4 +1,5 @@
-/* The eigendecomposition's path: the same solutions as Cholesky, leave-one-out as by leaving rows out, GCV by its definition. */
+/* The eigendecomposition's path: the same solutions as Cholesky, leave-one-out as by leaving rows out, GCV by its
+ * definition. */
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
@@ -202,6 +203,7 @@ static int stop(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_solutions, start), cmocka_unit_test(test_gcv),
-                                          cmocka_unit_test(test_leave_one_out), cmocka_unit_test_teardown(test_sizes, stop)};
+                                          cmocka_unit_test(test_leave_one_out),
+                                          cmocka_unit_test_teardown(test_sizes, stop)};
 
 NKE_TEST_MAIN(tests)

@@ -99,7 +99,10 @@ static double *cross_of(nke_gram *g, int64_t m, int k)
 static void test_solve(void **state)
 {
   (void)state;
-  const struct { int64_t n, m; int k; } cases[] = {{50, 1, 1}, {10, 3, 2}, {200, 32, 1}, {90, 130, 3}, {400, 290, 7}};
+  const struct {
+    int64_t n, m;
+    int k;
+  } cases[] = {{50, 1, 1}, {10, 3, 2}, {200, 32, 1}, {90, 130, 3}, {400, 290, 7}};
   for (int t = 0; t < 5; t++) {
     const int64_t n = cases[t].n, m = cases[t].m;
     const int k = cases[t].k;
@@ -163,8 +166,14 @@ static nke_bcmat *diagonal(int64_t n, double (*value)(int64_t))
   return a;
 }
 
-static double negative_at_77(int64_t i) { return i == 77 ? -1 : 2; }
-static double graded(int64_t i) { return pow(10, -6 * (double)i / 99); }
+static double negative_at_77(int64_t i)
+{
+  return i == 77 ? -1 : 2;
+}
+static double graded(int64_t i)
+{
+  return pow(10, -6 * (double)i / 99);
+}
 
 static nke_status seen[4];
 static nke_ridge_info seen_info[4];
@@ -180,7 +189,8 @@ static nke_status record(void *context, int index, nke_status status, const char
   return index == 2 ? NKE_STOPPED : NKE_OK;
 }
 
-/* Too small a lambda is told to the caller, with the pivot, on every rank, and the path goes on until the caller ends it. */
+/* Too small a lambda is told to the caller, with the pivot, on every rank, and the path goes on until the caller ends
+ * it. */
 static void test_path(void **state)
 {
   (void)state;
@@ -235,8 +245,8 @@ static int stop(void **state)
   return 0;
 }
 
-static const struct CMUnitTest tests[] = {
-    cmocka_unit_test_setup(test_solve, start), cmocka_unit_test(test_dual),      cmocka_unit_test(test_path),
-    cmocka_unit_test(test_not_finite),         cmocka_unit_test_teardown(test_condition, stop)};
+static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_solve, start), cmocka_unit_test(test_dual),
+                                          cmocka_unit_test(test_path), cmocka_unit_test(test_not_finite),
+                                          cmocka_unit_test_teardown(test_condition, stop)};
 
 NKE_TEST_MAIN(tests)

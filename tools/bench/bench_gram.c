@@ -1,6 +1,6 @@
-/* Rates a rank of the Gram of M float features and K targets beside those of the BLAS's plain float product, taken in turns in one
- * run, and of the Cholesky solve beside the double product. Also peak memory, by which hidden copies would show.
- * Usage: mpirun -n P bench_gram [M [PANELS [K]]], default 8192 4 10. Wall time; rates of rank 0. */
+/* Rates a rank of the Gram of M float features and K targets beside those of the BLAS's plain float product, taken in
+ * turns in one run, and of the Cholesky solve beside the double product. Also peak memory, by which hidden copies would
+ * show. Usage: mpirun -n P bench_gram [M [PANELS [K]]], default 8192 4 10. Wall time; rates of rank 0. */
 #include "base/memory.h"
 #include "base/rng.h"
 #include "gram/gram.h"
@@ -46,13 +46,14 @@ static nke_status plain(nke_precision precision, const char *what, void *buffer)
   const int64_t bytes = nke_precision_bytes(precision) * SIDE * SIDE;
   MPI_Barrier(MPI_COMM_WORLD);
   const lap start = now();
-  const nke_status st = nke_gemm(precision, NKE_PLAIN, NKE_PLAIN, SIDE, SIDE, SIDE, a, SIDE, a + bytes, SIDE, 0.0,
-                                 a + 2 * bytes, SIDE);
+  const nke_status st =
+      nke_gemm(precision, NKE_PLAIN, NKE_PLAIN, SIDE, SIDE, SIDE, a, SIDE, a + bytes, SIDE, 0.0, a + 2 * bytes, SIDE);
   report(what, 2.0 * SIDE * SIDE * SIDE, start, now());
   return st;
 }
 
-static nke_status accumulate(nke_gram *gram, nke_stats *stats, int panels, int64_t rows, const float *z, const double *y)
+static nke_status accumulate(nke_gram *gram, nke_stats *stats, int panels, int64_t rows, const float *z,
+                             const double *y)
 {
   nke_status st = NKE_OK;
   const double before = stats->flops[NKE_STAGE_GRAM];
@@ -104,7 +105,8 @@ static nke_status run(int argc, char **argv)
   const int64_t base = nke_peak_rss();
   NKE_TRY(nke_alloc(rows * m, sizeof *z, "features", &z));
   NKE_TRY(nke_alloc(rows * k, sizeof *y, "targets", &y));
-  for (int64_t i = 0; i < rows * m; i++) z[i] = (float)((uint32_t)((i + rank * rows * m) * 2654435761u) >> 8) * 0x1p-23f - 1;
+  for (int64_t i = 0; i < rows * m; i++)
+    z[i] = (float)((uint32_t)((i + rank * rows * m) * 2654435761u) >> 8) * 0x1p-23f - 1;
   for (int64_t i = 0; i < rows * k; i++) y[i] = nke_random_normal(1, nke_stream(NKE_STREAM_TEST, 0), (uint64_t)i);
   NKE_TRY(nke_gram_create(MPI_COMM_WORLD, m, k, NKE_SINGLE, &stats, &gram));
   NKE_TRY(accumulate(gram, &stats, panels, rows, z, y));
@@ -112,7 +114,8 @@ static nke_status run(int argc, char **argv)
   const double counted = (double)(nke_gram_matrix_bytes(m, size) + 4 * rows * m) +
                          (double)nke_gram_panel_bytes(&nke_gram_matrix(gram)->grid, m, rows * size, NKE_SINGLE) +
                          (double)nke_ridge_bytes(&nke_gram_matrix(gram)->grid, m, k);
-  if (rank == 0) printf("peak %.1f MB above the start, counted %.1f MB\n", 1e-6 * (double)(nke_peak_rss() - base), 1e-6 * counted);
+  if (rank == 0)
+    printf("peak %.1f MB above the start, counted %.1f MB\n", 1e-6 * (double)(nke_peak_rss() - base), 1e-6 * counted);
   NKE_TRY(nke_calloc(3 * SIDE * SIDE, sizeof *buffer, "matrices", &buffer));
   for (int round = 0; round < 2; round++) {
     NKE_TRY(plain(NKE_SINGLE, "plain float product", buffer));
