@@ -1,5 +1,4 @@
 /* Made data: the same rows at any number of ranks and in a file of any length, standardised, with the noise asked. */
- */
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
