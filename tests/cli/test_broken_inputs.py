@@ -69,7 +69,7 @@ CONFIGS = [
     Config("columns", "task: classification", "layout: columns", 2, r"case\.yaml.*data\.layout"),
     Config("copies", "task: classification", "augment: {copies: 3}", 2, r"case\.yaml.*data\.augment\.copies"),
     Config("class weights", "task: classification", "class_weights: balanced", 2, r"case\.yaml.*data\.class_weights"),
-    Config("scale to exact", "features: 64", "scale_to_exact: true", 2, r"case\.yaml.*embedding\.scale_to_exact"),
+    Config("scale to exact", "features: 64", "scale_to_exact: perhaps", 2, r"case\.yaml.*embedding\.scale_to_exact"),
     Config("select by loo", "lambda: [1e-3, 1e-2]", "select: loo", 2, r"case\.yaml.*solver\.select"),
     Config("precondition", "lambda: [1e-3, 1e-2]", "precondition: jacobi", 2, r"case\.yaml.*solver\.precondition"),
     Config("exact kernel", "method: random_features", "method: none", 2, r"case\.yaml.*embedding\.method|embedding\.method"),
