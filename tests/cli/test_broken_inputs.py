@@ -65,11 +65,11 @@ CONFIGS = [
     Config("validation above 1", "task: classification", "validation: 1.5", 2, r"case\.yaml:5.*validation"),
     Config("bad preprocessing", "task: classification", "preprocess: [whiten]", 2, r"case\.yaml:5.*whiten"),
     Config("zca is zero", "task: classification", "preprocess: [{zca: 0}]", 2, r"case\.yaml:5.*zca"),
+    Config("scale to exact", "features: 64", "scale_to_exact: perhaps", 2, r"case\.yaml:11.*embedding\.scale_to_exact"),
     # known keys that nothing reads yet
     Config("columns", "task: classification", "layout: columns", 2, r"case\.yaml.*data\.layout"),
     Config("copies", "task: classification", "augment: {copies: 3}", 2, r"case\.yaml.*data\.augment\.copies"),
     Config("class weights", "task: classification", "class_weights: balanced", 2, r"case\.yaml.*data\.class_weights"),
-    Config("scale to exact", "features: 64", "scale_to_exact: perhaps", 2, r"case\.yaml.*embedding\.scale_to_exact"),
     Config("select by loo", "lambda: [1e-3, 1e-2]", "select: loo", 2, r"case\.yaml.*solver\.select"),
     Config("precondition", "lambda: [1e-3, 1e-2]", "precondition: jacobi", 2, r"case\.yaml.*solver\.precondition"),
     Config("exact kernel", "method: random_features", "method: none", 2, r"case\.yaml.*embedding\.method|embedding\.method"),
