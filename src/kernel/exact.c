@@ -1,7 +1,6 @@
-#include "kernel/exact.h"
+#include "kernel/exact_impl.h"
 
 #include "base/memory.h"
-#include "kernel/exact_pack.h"
 #include "num/gemm.h"
 
 #include <math.h>
@@ -10,13 +9,6 @@
 
 /* Groups of lanes that a row of vectors is cut into: enough to hide the cost of a call, few enough for the cache. */
 enum { VECTOR_GROUPS = 16 };
-
-struct nke_exact {
-  nke_plane_plan *plan;
-  const nke_plane_variant *variant; /* of blocks */
-  const nke_plane_variant *precise; /* of norms and diagonals: double */
-  int flip;
-};
 
 nke_status nke_exact_create(const nke_network *network, nke_precision precision, int flip, nke_exact **out)
 {
@@ -44,9 +36,14 @@ void nke_exact_destroy(nke_exact **exact)
   *exact = NULL;
 }
 
-int64_t nke_exact_norms_length(const nke_exact *exact) { return exact->plan->norm_length; }
-const char *nke_exact_variant_name(const nke_exact *exact) { return exact->variant->name; }
-
+int64_t nke_exact_norms_length(const nke_exact *exact)
+{
+  return exact->plan->norm_length;
+}
+const char *nke_exact_variant_name(const nke_exact *exact)
+{
+  return exact->variant->name;
+}
 
 nke_status nke_exact_choose_variant(nke_exact *exact, int index)
 {
@@ -59,141 +56,15 @@ nke_status nke_exact_choose_variant(nke_exact *exact, int index)
   return nke_fail(NKE_ERR_USAGE, "exact kernel: no variant %d on this CPU", index);
 }
 
-static int64_t row_length(const nke_exact *exact) { return nke_shape_length(exact->plan->input); }
-
-/* ---- each row with itself ---- */
-
-/* Buffers of paired runs: `lanes` rows at a time. */
-typedef struct paired {
-  const nke_plane_variant *v;
-  void *first, *second, *tables, *mirrored, *work;
-  double *norms, *nngp, *ntk;
-} paired;
-
-static void paired_clear(paired *b)
-{
-  nke_free(b->first);
-  nke_free(b->second);
-  nke_free(b->tables);
-  nke_free(b->mirrored);
-  nke_free(b->work);
-  nke_free(b->norms);
-  nke_free(b->nngp);
-  nke_free(b->ntk);
-}
-
-static nke_status paired_init(paired *b, const nke_exact *exact, const nke_plane_schedule *schedule)
-{
-  nke_status st = NKE_OK;
-  const char *what = "a block of an exact kernel";
-  const nke_plane_variant *v = exact->precise;
-  const int64_t image = row_length(exact) * v->lanes, tables = exact->plan->table_length * v->lanes;
-  memset(b, 0, sizeof *b);
-  b->v = v;
-  NKE_TRY(nke_alloc(image, sizeof(double), what, &b->first));
-  NKE_TRY(nke_alloc(image, sizeof(double), what, &b->second));
-  NKE_TRY(nke_calloc(tables, sizeof(double), what, &b->tables));
-  NKE_TRY(nke_calloc(tables, sizeof(double), what, &b->mirrored));
-  NKE_TRY(nke_alloc(v->work_bytes(exact->plan, schedule, 1), 1, what, &b->work));
-  NKE_TRY(nke_alloc(exact->plan->norm_length * v->lanes, sizeof(double), what, &b->norms));
-  NKE_TRY(nke_calloc(v->lanes, sizeof(double), what, &b->nngp));
-  NKE_TRY(nke_calloc(v->lanes, sizeof(double), what, &b->ntk));
-done:
-  return st;
-}
-
-static nke_plane_job paired_job(const paired *b, const nke_exact *exact, const nke_plane_schedule *schedule)
-{
-  return (nke_plane_job){.plan = exact->plan, .schedule = schedule, .paired = 1, .same = 1, .groups = 1,
-                         .first_image = b->first, .second_image = b->first, .first_tables = b->tables,
-                         .second_tables = b->tables, .work = b->work, .nngp = b->nngp, .ntk = b->ntk};
-}
-
-nke_status nke_exact_norms(const nke_exact *exact, int64_t n, const double *x, double *norms)
-{
-  nke_status st = NKE_OK;
-  paired b;
-  const int64_t length = exact->plan->norm_length, d = row_length(exact);
-  NKE_TRY(paired_init(&b, exact, &exact->plan->norms));
-  const int lanes = b.v->lanes;
-  for (int64_t i = 0; i < n; i += lanes) {
-    const int64_t rows = nke_min(lanes, n - i);
-    nke_pack_images(NKE_DOUBLE, lanes, exact->plan->input, rows, x + i * d, 0, b.first);
-    nke_plane_job job = paired_job(&b, exact, &exact->plan->norms);
-    job.norms = b.norms;
-    NKE_TRY(b.v->run(&job));
-    for (int64_t l = 0; l < rows; l++)
-      for (int64_t k = 0; k < length; k++) {
-        const double q = b.norms[k * lanes + l];
-        norms[(i + l) * length + k] = q;
-        if (!isfinite(q))
-          NKE_TRY(nke_fail(NKE_ERR_NUMERIC, "exact kernel: the variance of row %lld is %g; expected finite",
-                           (long long)(i + l), q));
-      }
-  }
-done:
-  paired_clear(&b);
-  return st;
-}
-
-/* The diagonal of up to `lanes` rows: b->nngp, b->ntk. */
-static nke_status diagonal_group(const nke_exact *exact, paired *b, int64_t rows, const double *x, const double *norms)
-{
-  nke_status st = NKE_OK;
-  const int lanes = b->v->lanes;
-  double nngp[64], ntk[64];
-  nke_pack_images(NKE_DOUBLE, lanes, exact->plan->input, rows, x, 0, b->first);
-  nke_pack_tables(b->v, exact->plan, 1, rows, norms, 0, b->tables);
-  nke_plane_job job = paired_job(b, exact, &exact->plan->full);
-  NKE_TRY(b->v->run(&job));
-  if (!exact->flip) return NKE_OK;
-  memcpy(nngp, b->nngp, (size_t)lanes * sizeof(double));
-  memcpy(ntk, b->ntk, (size_t)lanes * sizeof(double));
-  nke_pack_images(NKE_DOUBLE, lanes, exact->plan->input, rows, x, 1, b->second);
-  nke_pack_tables(b->v, exact->plan, 1, rows, norms, 1, b->mirrored);
-  job.same = 0;
-  job.second_image = b->second;
-  job.second_tables = b->mirrored;
-  NKE_TRY(b->v->run(&job));
-  for (int l = 0; l < lanes; l++) {
-    b->nngp[l] = (b->nngp[l] + nngp[l]) / 2;
-    b->ntk[l] = (b->ntk[l] + ntk[l]) / 2;
-  }
-done:
-  return st;
-}
-
-nke_status nke_exact_diagonal(const nke_exact *exact, int64_t n, const double *x, const double *norms, double *nngp,
-                              double *ntk)
-{
-  nke_status st = NKE_OK;
-  paired b;
-  NKE_TRY(paired_init(&b, exact, &exact->plan->full));
-  for (int64_t i = 0; i < n; i += b.v->lanes) {
-    const int64_t rows = nke_min(b.v->lanes, n - i);
-    NKE_TRY(diagonal_group(exact, &b, rows, x + i * row_length(exact), norms + i * exact->plan->norm_length));
-    for (int64_t l = 0; l < rows; l++) {
-      if (!isfinite(b.nngp[l]) || !isfinite(b.ntk[l]))
-        NKE_TRY(nke_fail(NKE_ERR_NUMERIC, "exact kernel: row %lld with itself: NNGP %g, NTK %g; expected finite",
-                         (long long)(i + l), b.nngp[l], b.ntk[l]));
-      if (nngp) nngp[i + l] = b.nngp[l];
-      if (ntk) ntk[i + l] = b.ntk[l];
-    }
-  }
-done:
-  paired_clear(&b);
-  return st;
-}
-
 /* ---- tiles ---- */
 
 /* A tile in hand: all first rows packed, second rows one chunk of groups at a time. */
 typedef struct tile {
   const nke_exact *exact;
-  int groups;                       /* a chunk */
+  int groups; /* a chunk */
   int64_t nx, ny, ldk;
   const double *x, *norms_x, *y, *norms_y;
-  int triangle;                     /* y is x: pairs i > j, mirrored */
+  int triangle; /* y is x: pairs i > j, mirrored */
   double *nngp, *ntk;
   void *first, *first_tables;       /* [nx] */
   void *second, *tables, *products; /* one chunk */
@@ -212,7 +83,10 @@ static void tile_clear(tile *t)
   nke_free(t->out_ntk);
 }
 
-static int is_vector(const nke_exact *exact) { return exact->plan->input.axes == 0; }
+static int is_vector(const nke_exact *exact)
+{
+  return exact->plan->input.axes == 0;
+}
 
 static int chunk_groups(const nke_exact *exact, int64_t ny)
 {
@@ -222,7 +96,8 @@ static int chunk_groups(const nke_exact *exact, int64_t ny)
 /* Buffer sizes in reals: first, first_tables, second, tables, products, nngp and ntk of a chunk. */
 static void tile_sizes(const nke_exact *exact, int64_t nx, int groups, int64_t size[6])
 {
-  const int64_t d = row_length(exact), tables = exact->plan->table_length, rows = (int64_t)groups * exact->variant->lanes;
+  const int64_t d = row_length(exact), tables = exact->plan->table_length,
+                rows = (int64_t)groups * exact->variant->lanes;
   const int64_t sizes[6] = {nx * d, nx * tables, rows * d, rows * tables, is_vector(exact) ? nx * rows : 0, rows};
   memcpy(size, sizes, sizeof sizes);
 }
@@ -285,7 +160,8 @@ static nke_status store_row(const tile *t, int64_t i, int64_t j0, int64_t rows, 
     if (!isfinite(nngp) || !isfinite(ntk))
       return nke_fail(NKE_ERR_NUMERIC, "exact kernel: rows %lld and %lld of the tile: NNGP %g, NTK %g; expected finite",
                       (long long)i, (long long)j, nngp, ntk);
-    double *const to_nngp = t->nngp ? &t->nngp[i * t->ldk + j] : NULL, *const to_ntk = t->ntk ? &t->ntk[i * t->ldk + j] : NULL;
+    double *const to_nngp = t->nngp ? &t->nngp[i * t->ldk + j] : NULL, *const to_ntk =
+                                                                           t->ntk ? &t->ntk[i * t->ldk + j] : NULL;
     if (to_nngp) *to_nngp = weight * nngp + (add ? *to_nngp : 0);
     if (to_ntk) *to_ntk = weight * ntk + (add ? *to_ntk : 0);
     if (t->triangle && to_nngp) t->nngp[j * t->ldk + i] = *to_nngp;
@@ -302,12 +178,17 @@ static nke_status run_chunk(tile *t, int64_t j0, int64_t rows, int mirror)
   const int64_t width = (int64_t)t->groups * exact->variant->lanes;
   NKE_TRY(load_chunk(t, j0, rows, mirror));
   for (int64_t i = t->triangle ? j0 + 1 : 0; i < t->nx; i++) {
-    const nke_plane_job job = {
-        .plan = exact->plan, .schedule = &exact->plan->full, .groups = t->groups,
-        .first_image = (const char *)t->first + i * row_length(exact) * bytes, .second_image = t->second,
-        .products = is_vector(exact) ? (const char *)t->products + i * width * bytes : NULL,
-        .first_tables = (char *)t->first_tables + i * exact->plan->table_length * bytes, .second_tables = t->tables,
-        .work = t->work, .nngp = t->out_nngp, .ntk = t->out_ntk};
+    const nke_plane_job job = {.plan = exact->plan,
+                               .schedule = &exact->plan->full,
+                               .groups = t->groups,
+                               .first_image = (const char *)t->first + i * row_length(exact) * bytes,
+                               .second_image = t->second,
+                               .products = is_vector(exact) ? (const char *)t->products + i * width * bytes : NULL,
+                               .first_tables = (char *)t->first_tables + i * exact->plan->table_length * bytes,
+                               .second_tables = t->tables,
+                               .work = t->work,
+                               .nngp = t->out_nngp,
+                               .ntk = t->out_ntk};
     NKE_TRY(exact->variant->run(&job));
     NKE_TRY(store_row(t, i, j0, rows, exact->flip ? 0.5 : 1, mirror));
   }
@@ -331,8 +212,16 @@ done:
 nke_status nke_exact_block(const nke_exact *exact, int64_t nx, const double *x, const double *norms_x, int64_t ny,
                            const double *y, const double *norms_y, double *nngp, double *ntk, int64_t ldk)
 {
-  tile t = {.exact = exact, .nx = nx, .ny = ny, .ldk = ldk, .x = x, .norms_x = norms_x, .y = y, .norms_y = norms_y,
-            .nngp = nngp, .ntk = ntk};
+  tile t = {.exact = exact,
+            .nx = nx,
+            .ny = ny,
+            .ldk = ldk,
+            .x = x,
+            .norms_x = norms_x,
+            .y = y,
+            .norms_y = norms_y,
+            .nngp = nngp,
+            .ntk = ntk};
   return run_tile(&t);
 }
 
@@ -341,8 +230,17 @@ nke_status nke_exact_triangle(const nke_exact *exact, int64_t n, const double *x
 {
   nke_status st = NKE_OK;
   double *diagonal = NULL;
-  tile t = {.exact = exact, .nx = n, .ny = n, .ldk = ldk, .x = x, .norms_x = norms, .y = x, .norms_y = norms,
-            .triangle = 1, .nngp = nngp, .ntk = ntk};
+  tile t = {.exact = exact,
+            .nx = n,
+            .ny = n,
+            .ldk = ldk,
+            .x = x,
+            .norms_x = norms,
+            .y = x,
+            .norms_y = norms,
+            .triangle = 1,
+            .nngp = nngp,
+            .ntk = ntk};
   NKE_TRY(run_tile(&t));
   NKE_TRY(nke_alloc(2 * n, sizeof *diagonal, "the diagonal of a kernel", &diagonal));
   NKE_TRY(nke_exact_diagonal(exact, n, x, norms, diagonal, diagonal + n));
@@ -360,10 +258,14 @@ done:
 static double op_flops(const nke_plane_op *op, double entries_in, double entries_out)
 {
   switch (op->kind) {
-    case NKE_OP_LINEAR: return 3 * entries_in;
-    case NKE_OP_CONV: return 2 * ((op->filter_w - 1) + (op->filter_h - 1)) * entries_out + entries_in;
-    case NKE_OP_NORMALIZE: return 3 * entries_in;
-    case NKE_OP_DUAL: return (op->dual_kind == NKE_DUAL_ABRELU ? 32 : 100) * entries_in;
+    case NKE_OP_LINEAR:
+      return 3 * entries_in;
+    case NKE_OP_CONV:
+      return 2 * ((op->filter_w - 1) + (op->filter_h - 1)) * entries_out + entries_in;
+    case NKE_OP_NORMALIZE:
+      return 3 * entries_in;
+    case NKE_OP_DUAL:
+      return (op->dual_kind == NKE_DUAL_ABRELU ? 32 : 100) * entries_in;
   }
   return 0;
 }

@@ -13,7 +13,8 @@ void nke_pack_rows(nke_precision precision, int64_t count, const double *in, voi
   for (int64_t i = 0; i < count; i++) store(precision, out, i, in[i]);
 }
 
-void nke_pack_images(nke_precision precision, int lanes, nke_shape shape, int64_t n, const double *x, int mirror, void *out)
+void nke_pack_images(nke_precision precision, int lanes, nke_shape shape, int64_t n, const double *x, int mirror,
+                     void *out)
 {
   const int64_t d = nke_shape_length(shape), c = shape.channels, w = shape.width;
   for (int64_t i = 0; i < d; i++) {
@@ -24,8 +25,8 @@ void nke_pack_images(nke_precision precision, int lanes, nke_shape shape, int64_
 }
 
 /* The tables of one row as lane `lane` of group g. */
-static void pack_row(const nke_plane_variant *variant, const nke_plane_plan *plan, int groups, int g, int lanes, int lane,
-                     const double *norms, int mirror, char *out)
+static void pack_row(const nke_plane_variant *variant, const nke_plane_plan *plan, int groups, int g, int lanes,
+                     int lane, const double *norms, int mirror, char *out)
 {
   const int64_t bytes = nke_precision_bytes(variant->precision);
   for (int k = 0; k < plan->n_ops; k++) {

@@ -11,7 +11,8 @@ void nke_pack_rows(nke_precision precision, int64_t count, const double *in, voi
 
 /* Image l of `lanes` into lane l, mirrored left-right on demand: x [n, d], 1 <= n <= lanes; lanes left over repeat
  * the last image, so that they hold a possible kernel too. */
-void nke_pack_images(nke_precision precision, int lanes, nke_shape shape, int64_t n, const double *x, int mirror, void *out);
+void nke_pack_images(nke_precision precision, int lanes, nke_shape shape, int64_t n, const double *x, int mirror,
+                     void *out);
 
 /* Tables of n first images: out [n][table_length]. */
 void nke_pack_first_tables(const nke_plane_variant *variant, const nke_plane_plan *plan, int64_t n, const double *norms,

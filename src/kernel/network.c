@@ -132,8 +132,9 @@ static nke_status append_preset(nke_network *network, const char *name, const nk
   char *end = NULL;
   const long hidden = strncmp(name, "fc", 2) == 0 ? strtol(name + 2, &end, 10) : 0;
   if (hidden < 1 || hidden > MAX_HIDDEN || *end || name[2] < '1' || name[2] > '9')
-    return nke_fail(NKE_ERR_USAGE, "network.preset: '%s' is unknown; expected myrtle5, myrtle7, myrtle10 or fc1 .. fc%d",
-                    name, MAX_HIDDEN);
+    return nke_fail(NKE_ERR_USAGE,
+                    "network.preset: '%s' is unknown; expected myrtle5, myrtle7, myrtle10 or fc1 .. fc%d", name,
+                    MAX_HIDDEN);
   const nke_layer dense = nke_layer_dense(sqrt(2.0), 0);
   nke_status st = NKE_OK;
   for (long k = 0; k < hidden && st == NKE_OK; k++) st = append_hidden(network, &dense, activation);
@@ -282,7 +283,9 @@ static nke_status check_gaussian(const nke_layer *layer, int index, flow *state)
 {
   switch (layer->kind) {
     case NKE_LAYER_DENSE:
-    case NKE_LAYER_CONV: *state = (flow){.gaussian = 1, .weights = 1}; return NKE_OK;
+    case NKE_LAYER_CONV:
+      *state = (flow){.gaussian = 1, .weights = 1};
+      return NKE_OK;
     case NKE_LAYER_ACTIVATION:
       if (!state->gaussian) return refuse(layer, index, "an activation needs a dense or conv before it");
       state->gaussian = layer->activation.kind == NKE_ACT_IDENTITY;
@@ -295,7 +298,8 @@ static nke_status check_gaussian(const nke_layer *layer, int index, flow *state)
     case NKE_LAYER_AVGPOOL:
     case NKE_LAYER_GLOBAL_AVGPOOL:
     case NKE_LAYER_RESIDUAL:
-    case NKE_LAYER_IDENTITY: return NKE_OK;
+    case NKE_LAYER_IDENTITY:
+      return NKE_OK;
   }
   return NKE_OK;
 }
@@ -313,15 +317,21 @@ static nke_status shape_layer(nke_layer *layer, int index, flow *state)
   const nke_status st = check_gaussian(layer, index, state);
   if (st != NKE_OK) return st;
   switch (layer->kind) {
-    case NKE_LAYER_CONV: return shape_conv(layer, index);
-    case NKE_LAYER_AVGPOOL: return shape_avgpool(layer, index);
-    case NKE_LAYER_RESIDUAL: return shape_residual(layer, index, state);
+    case NKE_LAYER_CONV:
+      return shape_conv(layer, index);
+    case NKE_LAYER_AVGPOOL:
+      return shape_avgpool(layer, index);
+    case NKE_LAYER_RESIDUAL:
+      return shape_residual(layer, index, state);
     case NKE_LAYER_GLOBAL_AVGPOOL:
-    case NKE_LAYER_FLATTEN: layer->out = (nke_shape){.axes = 0, .height = 1, .width = 1}; return NKE_OK;
+    case NKE_LAYER_FLATTEN:
+      layer->out = (nke_shape){.axes = 0, .height = 1, .width = 1};
+      return NKE_OK;
     case NKE_LAYER_DENSE:
     case NKE_LAYER_ACTIVATION:
     case NKE_LAYER_LAYERNORM:
-    case NKE_LAYER_IDENTITY: return NKE_OK;
+    case NKE_LAYER_IDENTITY:
+      return NKE_OK;
   }
   return nke_fail(NKE_ERR_INTERNAL, "network: layer %d has kind %d", index + 1, (int)layer->kind);
 }

@@ -25,30 +25,31 @@ INLINE vec first_entry(const row_tables *t, ptrdiff_t p, int e, int paired)
 /* acos(1 - y) / (pi sqrt y) and (sqrt(1 - c^2) - c acos c) / (pi y^1.5), c = 1 - y, for y in [0, 1]: minimax
  * polynomials of relative error 8e-7 and 1.1e-6 (float), 7e-16 and 4e-17 (double). */
 #ifdef NKE_REAL_f32
-static const real acos_poly[] = {0.4501578211f,   0.03753587903f,   0.008195152867f,
+static const real acos_poly[] = {0.4501578211f,   0.03753587903f,    0.008195152867f,
                                  0.003459777721f, -0.0007199798387f, 0.001370974822f};
 static const real bend_poly[] = {0.3001057605f, 0.01499029578f, 0.002521740427f, 0.0002842703045f, 0.0004074779239f};
 #else
-static const real acos_poly[] = {
-    0.45015815807855331,    0.0375131798397219,     0.0084404654786828038,  0.0025120427497889964,
-    0.0008548030425332574,  0.00031459541228875993, 0.00012300856072396995, 4.4016561419073316e-5,
-    3.9789452980602194e-5,  -4.5769645261644599e-5, 0.00011553761216950844, -0.00016816794505412574,
-    0.00018880944787412739, -0.00014803204681092976, 7.9401156004877034e-5, -2.5864208526872884e-5,
-    4.0264529120711908e-6};
-static const real bend_poly[] = {
-    0.30010543871903537,    0.0150052719359453,     0.0024115615617388167,  0.00055823182057412351,
-    0.00015541725201714766, 4.8413243515992316e-5,  1.6313094544088494e-5,  5.5686398070574729e-6,
-    2.9388220328133933e-6,  -1.4194774328663753e-6, 4.9310212309122013e-6,  -6.8834377154214252e-6,
-    7.8417505683016597e-6,  -6.1425932941940176e-6, 3.3182248222272975e-6,  -1.08611087052222e-6,
-    1.7171727151490763e-7};
+static const real acos_poly[] = {0.45015815807855331,    0.0375131798397219,      0.0084404654786828038,
+                                 0.0025120427497889964,  0.0008548030425332574,   0.00031459541228875993,
+                                 0.00012300856072396995, 4.4016561419073316e-5,   3.9789452980602194e-5,
+                                 -4.5769645261644599e-5, 0.00011553761216950844,  -0.00016816794505412574,
+                                 0.00018880944787412739, -0.00014803204681092976, 7.9401156004877034e-5,
+                                 -2.5864208526872884e-5, 4.0264529120711908e-6};
+static const real bend_poly[] = {0.30010543871903537,    0.0150052719359453,     0.0024115615617388167,
+                                 0.00055823182057412351, 0.00015541725201714766, 4.8413243515992316e-5,
+                                 1.6313094544088494e-5,  5.5686398070574729e-6,  2.9388220328133933e-6,
+                                 -1.4194774328663753e-6, 4.9310212309122013e-6,  -6.8834377154214252e-6,
+                                 7.8417505683016597e-6,  -6.1425932941940176e-6, 3.3182248222272975e-6,
+                                 -1.08611087052222e-6,   1.7171727151490763e-7};
 #endif
 /* (asin(sqrt z) / sqrt z - 1) / z for z in [0, 1/4]: relative error of the asine 5e-9 (float), 2e-17 (double). */
 #ifdef NKE_REAL_f32
 static const real asin_poly[] = {0.1666675392f, 0.07495242106f, 0.04547705139f, 0.02414783916f, 0.04221817449f};
 #else
-static const real asin_poly[] = {0.16666666666665383,  0.075000000003429891, 0.044642856823515098, 0.030381959330196476,
-                                 0.022371753544876522, 0.017359770814073587, 0.013884601157005497, 0.012173262660009399,
-                                 0.006510922118331709, 0.019573724513628904, -0.016293796112292443, 0.031958779184205338};
+static const real asin_poly[] = {0.16666666666665383,  0.075000000003429891,  0.044642856823515098,
+                                 0.030381959330196476, 0.022371753544876522,  0.017359770814073587,
+                                 0.013884601157005497, 0.012173262660009399,  0.006510922118331709,
+                                 0.019573724513628904, -0.016293796112292443, 0.031958779184205338};
 #endif
 enum { ASIN_TERMS = sizeof asin_poly / sizeof *asin_poly };
 enum { ACOS_TERMS = sizeof acos_poly / sizeof *acos_poly, BEND_TERMS = sizeof bend_poly / sizeof *bend_poly };
@@ -122,8 +123,8 @@ INLINE vec v_asin(vec c)
 /* a erf(b x) + c [Williams 1997], c = 2 b^2 s v v', v = 1 / sqrt(1 + 2 b^2 q):
  *   k = 2 a^2 asin(c) / pi + c^2,  kdot = 4 a^2 b^2 v v' / (pi sqrt(1 - c^2)).
  * Table entry: v sqrt(2 b^2 scale). op->dual_param: 2 a^2 / pi and c^2. Raw T: kdot comes without its scale. */
-INLINE void erf_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, int paired,
-                     vec *out_s, vec *out_t)
+INLINE void erf_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                     int paired, vec *out_s, vec *out_t)
 {
   const real slope = (real)op->dual_param[0], offset = (real)op->dual_param[1];
   for (ptrdiff_t p = 0; p < n; p++) {
@@ -138,8 +139,8 @@ INLINE void erf_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const ve
  *   k = V (c^2 / e + q q' e) / (2 pi) + s (asin(c) / (2 pi) + 1/4),
  *   kdot = c (V^2 / e^2 + (1 - q q') V^2 + 1) / (2 pi e) + asin(c) / (2 pi) + 1/4.
  * Table entries: v, q. */
-INLINE void gelu_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, int paired,
-                      vec *out_s, vec *out_t)
+INLINE void gelu_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                      int paired, vec *out_s, vec *out_t)
 {
   const real scale = (real)op->scale_in, turn = (real)0.15915494309189533577;
   for (ptrdiff_t p = 0; p < n; p++) {
@@ -149,14 +150,12 @@ INLINE void gelu_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const v
     const vec e = v_sqrt((1 - c) * (1 + c)), inverse = 1 / e;
     const vec angle = turn * v_asin(c) + (real)0.25;
     out_s[p] = turn * v * (c2 * inverse + q * e) + cov * angle;
-    if (t)
-      out_t[p] = scale * t[p] *
-                 (turn * c * inverse * (v * v * (inverse * inverse + 1 - q) + 1) + angle);
+    if (t) out_t[p] = scale * t[p] * (turn * c * inverse * (v * v * (inverse * inverse + 1 - q) + 1) + angle);
   }
 }
 
-static void erf_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, int paired,
-                    vec *out_s, vec *out_t)
+static void erf_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                    int paired, vec *out_s, vec *out_t)
 {
   if (paired)
     erf_loop(op, n, s, t, tables, 1, out_s, out_t);
@@ -164,8 +163,8 @@ static void erf_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec
     erf_loop(op, n, s, t, tables, 0, out_s, out_t);
 }
 
-static void gelu_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, int paired,
-                     vec *out_s, vec *out_t)
+static void gelu_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                     int paired, vec *out_s, vec *out_t)
 {
   if (paired)
     gelu_loop(op, n, s, t, tables, 1, out_s, out_t);

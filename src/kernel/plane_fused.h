@@ -1,5 +1,5 @@
-/* The inner loop of convolutional relu networks: the vertical sum of a 3 x 3 filter, the activation, and either the plain
- * row or the horizontal sum of the next 3 x 3 filter, in registers. Included by plane_run.c only. */
+/* The inner loop of convolutional relu networks: the vertical sum of a 3 x 3 filter, the activation, and either the
+ * plain row or the horizontal sum of the next 3 x 3 filter, in registers. Included by plane_run.c only. */
 #ifndef NKE_KERNEL_PLANE_FUSED_H
 #define NKE_KERNEL_PLANE_FUSED_H
 
@@ -55,7 +55,10 @@ INLINE void fused(const fused_row *f, int own, int nonnegative, int adjusted, in
 }
 
 #define NKE_FUSED(name, own, nonnegative, adjusted, summed) \
-  static void name(const fused_row *f) { fused(f, own, nonnegative, adjusted, summed); }
+  static void name(const fused_row *f)                      \
+  {                                                         \
+    fused(f, own, nonnegative, adjusted, summed);           \
+  }
 NKE_FUSED(fused_first_row, 0, 0, 0, 0)
 NKE_FUSED(fused_first_sum, 0, 0, 0, 1)
 NKE_FUSED(fused_later_row, 1, 1, 0, 0)

@@ -1,4 +1,5 @@
-/* Running a displacement-plane plan: one variant for each precision and instruction set (internal to the exact kernels). */
+/* Running a displacement-plane plan: one variant for each precision and instruction set (internal to the exact
+ * kernels). */
 #ifndef NKE_KERNEL_PLANE_RUN_H
 #define NKE_KERNEL_PLANE_RUN_H
 
@@ -11,9 +12,9 @@ typedef struct nke_plane_job {
   const nke_plane_plan *plan;
   const nke_plane_schedule *schedule;
   int paired;
-  int same;   /* paired, and both sides are the same images: plane 0 has correlation 1 */
+  int same;      /* paired, and both sides are the same images: plane 0 has correlation 1 */
   double *norms; /* same, else NULL: plane 0 fills norms [norm entry][lane] and first_tables (= second_tables) */
-  int groups; /* of lanes in one run; 1 but for vectors, where the groups lie side by side like pixels of a row */
+  int groups;    /* of lanes in one run; 1 but for vectors, where the groups lie side by side like pixels of a row */
   const void *first_image, *second_image;
   const void *products; /* vectors, not paired: <x, x'> [group][lane] instead of the images */
   void *first_tables;

@@ -22,7 +22,10 @@ typedef struct planner {
   int64_t step_room, push_room;
 } planner;
 
-static int64_t grid_size(int h, int w) { return (2 * (int64_t)h - 1) * (2 * (int64_t)w - 1); }
+static int64_t grid_size(int h, int w)
+{
+  return (2 * (int64_t)h - 1) * (2 * (int64_t)w - 1);
+}
 static int64_t grid_at(int h, int w, int dy, int dx)
 {
   return (int64_t)(dy + h - 1) * (2 * w - 1) + dx + w - 1;
@@ -42,11 +45,20 @@ static int has_table(const nke_plane_plan *plan, const nke_plane_node *node)
   return 0;
 }
 
-static int floor_div(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+static int floor_div(int a, int b)
+{
+  return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
 
 /* The planes D of a pooling's output that gather from plane d of its input: s D - p < d < s D + p. */
-static int pool_first(int d, int window, int stride) { return floor_div(d - window, stride) + 1; }
-static int pool_last(int d, int window, int stride) { return floor_div(d + window - 1, stride); }
+static int pool_first(int d, int window, int stride)
+{
+  return floor_div(d - window, stride) + 1;
+}
+static int pool_last(int d, int window, int stride)
+{
+  return floor_div(d + window - 1, stride);
+}
 
 /* Planes [*begin, *end) of the next node's axis of n pixels that gather from plane d. */
 static void pool_range(int d, int window, int stride, int n, int *begin, int *end)
@@ -174,17 +186,16 @@ static void record_push(planner *p, int n, int edge, int dy, int dx, int to_dy, 
   const int to = p->plan->nodes[n].edge[edge].to;
   const int64_t at = class_at(&p->plan->nodes[to], to_dy, to_dx);
   const int first = p->pending[to][at] == p->total[to][at];
-  if (first)
-    p->slot[to][at] = p->n_free[to] > 0 ? p->free_slots[to][--p->n_free[to]] : p->out->slots[to]++;
+  if (first) p->slot[to][at] = p->n_free[to] > 0 ? p->free_slots[to][--p->n_free[to]] : p->out->slots[to]++;
   p->pending[to][at]--;
-  p->out->pushes[p->out->n_pushes++] = (nke_plane_push){.edge = edge, .slot = p->slot[to][at], .first = first, .dy = dy,
-                                                        .dx = dx, .to_dy = to_dy, .to_dx = to_dx};
+  p->out->pushes[p->out->n_pushes++] = (nke_plane_push){
+      .edge = edge, .slot = p->slot[to][at], .first = first, .dy = dy, .dx = dx, .to_dy = to_dy, .to_dx = to_dx};
 }
 
 static void record_step(planner *p, int n, int cy, int cx);
 
-/* Run class (cy, cx) of node n if all that it gathers has been pushed. For the norms plane 0 goes first: the others wait
- * for the tables that it makes. */
+/* Run class (cy, cx) of node n if all that it gathers has been pushed. For the norms plane 0 goes first: the others
+ * wait for the tables that it makes. */
 static void record_if_ready(planner *p, int n, int cy, int cx)
 {
   const nke_plane_node *node = &p->plan->nodes[n];
@@ -207,8 +218,8 @@ static void record_step(planner *p, int n, int cy, int cx)
   const int begin = p->out->n_pushes;
   for_each_output(p, n, cy, cx, record_push);
   const int end = p->out->n_pushes;
-  p->out->steps[p->out->n_steps++] = (nke_plane_step){.node = n, .dy = cy, .dx = cx, .slot = n == 0 ? -1 : p->slot[n][at],
-                                                      .push_begin = begin, .push_end = end};
+  p->out->steps[p->out->n_steps++] = (nke_plane_step){
+      .node = n, .dy = cy, .dx = cx, .slot = n == 0 ? -1 : p->slot[n][at], .push_begin = begin, .push_end = end};
   if (end - begin > p->out->most_pushes) p->out->most_pushes = end - begin;
   if (n > 0) p->free_slots[n][p->n_free[n]++] = p->slot[n][at];
   for (int k = begin; k < end; k++) {

@@ -1,5 +1,6 @@
-/* `nke kernel`: exact NNGP and NTK of data.train with itself and of data.test with data.train, tile by tile, into a file
- * that a stopped or killed run goes on with; a range of tiles into a file of its own; and the joining of such files. */
+/* `nke kernel`: exact NNGP and NTK of data.train with itself and of data.test with data.train, tile by tile, into a
+ * file that a stopped or killed run goes on with; a range of tiles into a file of its own; and the joining of such
+ * files. */
 #include "base/memory.h"
 #include "dist/collect.h"
 #include "run/kernel_blocks.h"
@@ -64,7 +65,10 @@ done:
 }
 
 /* Whether the call asked for some of the tiles. */
-static bool is_part(const kernel_job *job) { return job->invocation->tiles.begin >= 0; }
+static bool is_part(const kernel_job *job)
+{
+  return job->invocation->tiles.begin >= 0;
+}
 
 /* Tiles of this call: all, or --tiles a:b. */
 static nke_status set_tiles(kernel_job *job)
@@ -118,10 +122,10 @@ static nke_status open_job(kernel_job *job)
     NKE_TRY(check_same_shape(job->train, job->test));
   }
   NKE_TRY(nke_session_shape(config, nke_dataset_shape(job->train)));
-  NKE_TRY(nke_agree(job->comm, nke_exact_create(config->network, config->run.precision, config->embedding.flip,
-                                                &job->exact)));
-  job->tiling = nke_tiling_of(nke_dataset_rows(job->train), job->test ? nke_dataset_rows(job->test) : 0,
-                              config->kernel.tile);
+  NKE_TRY(nke_agree(job->comm,
+                    nke_exact_create(config->network, config->run.precision, config->embedding.flip, &job->exact)));
+  job->tiling =
+      nke_tiling_of(nke_dataset_rows(job->train), job->test ? nke_dataset_rows(job->test) : 0, config->kernel.tile);
   NKE_TRY(set_tiles(job));
   NKE_TRY(set_path(job));
   NKE_TRY(nke_agree(job->comm, make_identity(job)));
@@ -142,8 +146,10 @@ static nke_status check_memory(const kernel_job *job)
   const int64_t block = nke_kernel_block_bytes(job->exact, nke_dataset_length(job->train), job->tiling.tile);
   const int64_t needed = fixed_bytes(job) + 2 * block, limit = job->config->run.memory_per_rank;
   if (needed <= limit) return NKE_OK;
-  return nke_fail(NKE_ERR_USAGE, "tiles of %lld rows need %lld MiB a rank, run.memory_per_rank is %lld MiB; use a smaller "
-                  "kernel.tile", (long long)job->tiling.tile, (long long)(needed >> 20), (long long)(limit >> 20));
+  return nke_fail(NKE_ERR_USAGE,
+                  "tiles of %lld rows need %lld MiB a rank, run.memory_per_rank is %lld MiB; use a smaller "
+                  "kernel.tile",
+                  (long long)job->tiling.tile, (long long)(needed >> 20), (long long)(limit >> 20));
 }
 
 static double pairs_of(const kernel_job *job)
@@ -187,8 +193,11 @@ static nke_status alloc_job(kernel_job *job)
   NKE_TRY(nke_alloc(tiles, sizeof *job->owner, "the list of tiles", &job->owner));
   NKE_TRY(nke_alloc(job->ranks, sizeof *job->speed, "speeds", &job->speed));
   NKE_TRY(nke_alloc(job->ranks, sizeof *job->load, "loads", &job->load));
-  job->blocks = (nke_kernel_blocks){.train = job->train, .test = job->test, .preprocess = job->preprocess,
-                                    .exact = job->exact, .tiling = job->tiling};
+  job->blocks = (nke_kernel_blocks){.train = job->train,
+                                    .test = job->test,
+                                    .preprocess = job->preprocess,
+                                    .exact = job->exact,
+                                    .tiling = job->tiling};
   NKE_TRY(nke_kernel_blocks_init(&job->blocks, (job->config->run.memory_per_rank - fixed_bytes(job)) / 2));
 done:
   return st;
@@ -225,8 +234,8 @@ static nke_status compute_tile(kernel_job *job, int64_t number)
   NKE_TRY(nke_kernel_blocks_get(&job->blocks, 0, tile.col_block, &cols));
   st = nke_tile_is_diagonal(&tile)
            ? nke_exact_triangle(job->exact, rows->n, rows->x, rows->norms, job->nngp, job->ntk, t)
-           : nke_exact_block(job->exact, rows->n, rows->x, rows->norms, cols->n, cols->x, cols->norms, job->nngp, job->ntk,
-                             t);
+           : nke_exact_block(job->exact, rows->n, rows->x, rows->norms, cols->n, cols->x, cols->norms, job->nngp,
+                             job->ntk, t);
   if (st == NKE_ERR_NUMERIC)
     st = nke_fail(st, "%s, tile of rows %lld.. and %lld..: %s", job->path, (long long)tile.rows.begin,
                   (long long)tile.cols.begin, nke_error_text());
@@ -355,8 +364,8 @@ static nke_status run_job(kernel_job *job)
   NKE_TRY(open_job(job));
   if (job->invocation->dry_run) return print_dry_run(job);
   NKE_TRY(nke_agree(job->comm, check_memory(job)));
-  NKE_TRY(nke_kernel_file_open(job->comm, job->path, job->identity, job->config->run.precision, &job->tiling, job->tiles,
-                               is_part(job), job->invocation->force, &job->file));
+  NKE_TRY(nke_kernel_file_open(job->comm, job->path, job->identity, job->config->run.precision, &job->tiling,
+                               job->tiles, is_part(job), job->invocation->force, &job->file));
   if (job->invocation->merge) return nke_kernel_merge(job->comm, &job->file, job->identity);
   nke_signals_catch();
   NKE_TRY(nke_preprocess_fit(job->comm, job->train, data->n_preprocess, data->preprocess,
@@ -369,8 +378,11 @@ done:
 
 nke_status nke_kernel_run(const nke_invocation *invocation)
 {
-  kernel_job job = {.comm = invocation->comm, .invocation = invocation, .config = invocation->config,
-                    .file = {.fd = -1}, .started = nke_seconds()};
+  kernel_job job = {.comm = invocation->comm,
+                    .invocation = invocation,
+                    .config = invocation->config,
+                    .file = {.fd = -1},
+                    .started = nke_seconds()};
   MPI_Comm_rank(job.comm, &job.rank);
   MPI_Comm_size(job.comm, &job.ranks);
   const nke_status st = run_job(&job);

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static nke_status create_pair(nke_h5file *h5, const char *const names[2], nke_h5type type, int rank, const int64_t *dims)
+static nke_status create_pair(nke_h5file *h5, const char *const names[2], nke_h5type type, int rank,
+                              const int64_t *dims)
 {
   nke_status st = NKE_OK;
   for (int k = 0; k < 2; k++) NKE_TRY(nke_h5file_create_dataset(h5, names[k], type, rank, dims, NULL));
@@ -66,8 +67,10 @@ static nke_status check_identity(MPI_Comm comm, const char *path, const char *id
   char *found = NULL;
   NKE_TRY(nke_h5file_open(comm, path, &h5));
   if (nke_h5file_get_string(h5, "/", "identity", &found) != NKE_OK || strcmp(found, identity) != 0)
-    st = nke_fail(NKE_ERR_USAGE, "%s: holds the kernel of another config (data, preprocess, network, flip, precision, tile "
-                  "or rows differ); give another kernel.file, or --force to replace it", path);
+    st = nke_fail(NKE_ERR_USAGE,
+                  "%s: holds the kernel of another config (data, preprocess, network, flip, precision, tile "
+                  "or rows differ); give another kernel.file, or --force to replace it",
+                  path);
 done:
   nke_free(found);
   nke_h5file_close(&h5);
@@ -118,8 +121,8 @@ static void pack(const double *in, int64_t ld, int64_t rows, int64_t cols, bool 
     for (int64_t j = 0; j < cols; j++) out[turn ? j * rows + i : i * cols + j] = in[i * ld + j];
 }
 
-static nke_status write_box(nke_kernel_file *file, const char *name, nke_range rows, nke_range cols, const double *values,
-                            bool turn)
+static nke_status write_box(nke_kernel_file *file, const char *name, nke_range rows, nke_range cols,
+                            const double *values, bool turn)
 {
   const int64_t r = rows.end - rows.begin, c = cols.end - cols.begin;
   pack(values, file->tiling.tile, r, c, turn, file->turned);

@@ -1,6 +1,6 @@
-/* The kernel file: /train/ntk and /train/nngp [n, n], /test/ntk and /test/nngp [n_test, n], /done [tiles]; or, of a part
- * of the tiles [first, last), /tiles/ntk and /tiles/nngp [tiles, tile, tile] and /done. float or double by precision.
- * The attribute `identity` says what the kernel is of: a file is only continued by the same. */
+/* The kernel file: /train/ntk and /train/nngp [n, n], /test/ntk and /test/nngp [n_test, n], /done [tiles]; or, of a
+ * part of the tiles [first, last), /tiles/ntk and /tiles/nngp [tiles, tile, tile] and /done. float or double by
+ * precision. The attribute `identity` says what the kernel is of: a file is only continued by the same. */
 #ifndef NKE_RUN_KERNEL_FILE_H
 #define NKE_RUN_KERNEL_FILE_H
 
@@ -22,7 +22,8 @@ typedef struct nke_kernel_file {
 /* Open `path` for writing where its identity is the same, else make it, with all data sets in full and no tile done.
  * NKE_ERR_USAGE: it is another kernel's (unless `force`), or no file of nke; NKE_ERR_OUTPUT. Collective. */
 nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *identity, nke_precision precision,
-                                const nke_tiling *tiling, nke_range tiles, bool part, bool force, nke_kernel_file *file);
+                                const nke_tiling *tiling, nke_range tiles, bool part, bool force,
+                                nke_kernel_file *file);
 
 /* Close. Collective; a file that was not opened is allowed. */
 void nke_kernel_file_close(nke_kernel_file *file);
@@ -30,8 +31,8 @@ void nke_kernel_file_close(nke_kernel_file *file);
 /* done[last - first]: which tiles are in the file. Local. */
 nke_status nke_kernel_file_done(nke_kernel_file *file, unsigned char *done);
 
-/* Write one tile, both kernels [tile, tile] row-major with leading dimension tiling.tile (lower tiles of a whole file to
- * both triangles). Local. NKE_ERR_OUTPUT. */
+/* Write one tile, both kernels [tile, tile] row-major with leading dimension tiling.tile (lower tiles of a whole file
+ * to both triangles). Local. NKE_ERR_OUTPUT. */
 nke_status nke_kernel_file_write(nke_kernel_file *file, int64_t number, const double *nngp, const double *ntk);
 
 /* Read one tile of a part. Local. */

@@ -99,9 +99,10 @@ static nke_status report(MPI_Comm comm, nke_kernel_file *whole, int64_t parts)
   NKE_TRY(nke_agree(comm, count_missing(whole, &missing, &first)));
   const char *path = nke_h5file_path(whole->h5);
   if (missing > 0)
-    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: %lld of %lld tiles are in none of %lld part files, tile %lld the first; `nke kernel` "
-                     "computes them", path, (long long)missing, (long long)whole->last, (long long)parts,
-                     (long long)first));
+    NKE_TRY(nke_fail(NKE_ERR_DATA,
+                     "%s: %lld of %lld tiles are in none of %lld part files, tile %lld the first; `nke kernel` "
+                     "computes them",
+                     path, (long long)missing, (long long)whole->last, (long long)parts, (long long)first));
   if (rank == 0) printf("%s: %lld tiles from %lld part files\n", path, (long long)whole->last, (long long)parts);
   fflush(stdout);
 done:
@@ -118,7 +119,8 @@ nke_status nke_kernel_merge(MPI_Comm comm, nke_kernel_file *whole, const char *i
   int64_t parts = 0;
   snprintf(pattern, sizeof pattern, "%.*s.*-*%s", (int)stem, path, path + stem);
   const int result = glob(pattern, 0, NULL, &found);
-  st = nke_agree(comm, result == 0 || result == GLOB_NOMATCH ? NKE_OK : nke_fail(NKE_ERR_DATA, "%s: cannot be listed", pattern));
+  st = nke_agree(
+      comm, result == 0 || result == GLOB_NOMATCH ? NKE_OK : nke_fail(NKE_ERR_DATA, "%s: cannot be listed", pattern));
   for (size_t k = 0; st == NKE_OK && result == 0 && k < found.gl_pathc; k++) {
     nke_range tiles;
     if (!part_range(path, found.gl_pathv[k], &tiles) || tiles.end > whole->last) continue;

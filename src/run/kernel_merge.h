@@ -6,7 +6,8 @@
 
 #include <stddef.h>
 
-/* The part of `whole` with these tiles: a/kernel.h5 -> a/kernel.10-20.h5. Returns the length as snprintf does. Local. */
+/* The part of `whole` with these tiles: a/kernel.h5 -> a/kernel.10-20.h5. Returns the length as snprintf does. Local.
+ */
 int nke_kernel_part_path(const char *whole, nke_range tiles, char *path, size_t size);
 
 /* Copy the finished tiles of every part file beside the open whole file into it, and print what came of it.

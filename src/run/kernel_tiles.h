@@ -1,7 +1,7 @@
 /* The tiles of a kernel: numbers, places, costs, and who computes which. All local.
  *
- * Training rows are cut into blocks of `tile`; tile (I, J) of the lower triangle has number I (I + 1) / 2 + J, then come
- * the tiles of test block I with training block J, row-major:
+ * Training rows are cut into blocks of `tile`; tile (I, J) of the lower triangle has number I (I + 1) / 2 + J, then
+ * come the tiles of test block I with training block J, row-major:
  *
  *        0                 test block 0:  6  7  8
  *        1 2               test block 1:  9 10 11
@@ -20,7 +20,7 @@ typedef struct nke_tiling {
 } nke_tiling;
 
 typedef struct nke_tile {
-  int test;                      /* the rows are test rows */
+  int test; /* the rows are test rows */
   int64_t row_block, col_block;
   nke_range rows, cols;
 } nke_tile;

@@ -90,7 +90,8 @@ class Kernel(unittest.TestCase):
         self.program.must("kernel", "case.yaml", "--set", "run.out=parts", "--tiles", "20:", ranks=3)
         self.refused(3, "10 of 33 tiles are in none of 2 part files, tile 10", "--set", "run.out=parts", "--merge")
         self.program.must("kernel", "case.yaml", "--set", "run.out=parts", "--tiles", "10:20", ranks=2)
-        self.assertIn("3 part files", self.program.must("kernel", "case.yaml", "--set", "run.out=parts", "--merge", ranks=2))
+        joined = self.program.must("kernel", "case.yaml", "--set", "run.out=parts", "--merge", ranks=2)
+        self.assertIn("3 part files", joined)
         self.same("parts/kernel.h5")
 
     def test_what_the_merge_lacks_is_computed(self):
@@ -101,8 +102,9 @@ class Kernel(unittest.TestCase):
 
     def start(self, *args):
         environment = {**os.environ, **program.ENVIRONMENT}
-        return subprocess.Popen([str(self.program.path), "kernel", "case.yaml", *args], cwd=self.folder, env=environment,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [str(self.program.path), "kernel", "case.yaml", *args]
+        return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
 
     def marked(self, out):
         try:

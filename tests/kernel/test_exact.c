@@ -29,7 +29,10 @@ static nke_layer act_of(nke_activation_kind kind, double a, double b)
   return nke_layer_activation(&act);
 }
 
-static nke_layer relu(void) { return act_of(NKE_ACT_RELU, 0, 1); }
+static nke_layer relu(void)
+{
+  return act_of(NKE_ACT_RELU, 0, 1);
+}
 
 static nke_layer conv(int filter, int stride, nke_padding padding, double w, double b)
 {
@@ -126,7 +129,10 @@ typedef struct case_list {
   nke_layer layers[MAX_LAYERS];
 } case_list;
 
-static nke_layer simple(nke_layer_kind kind) { return nke_layer_simple(kind); }
+static nke_layer simple(nke_layer_kind kind)
+{
+  return nke_layer_simple(kind);
+}
 
 static void run_cases(size_t count, const case_list *cases)
 {
@@ -137,9 +143,18 @@ static void run_cases(size_t count, const case_list *cases)
   }
 }
 
-#define IMAGE(h, w, c) {.axes = 2, .height = h, .width = w, .channels = c}
-#define SIGNAL(w, c) {.axes = 1, .height = 1, .width = w, .channels = c}
-#define TABLE(c) {.axes = 0, .height = 1, .width = 1, .channels = c}
+#define IMAGE(h, w, c)                                \
+  {                                                   \
+    .axes = 2, .height = h, .width = w, .channels = c \
+  }
+#define SIGNAL(w, c)                                  \
+  {                                                   \
+    .axes = 1, .height = 1, .width = w, .channels = c \
+  }
+#define TABLE(c)                                      \
+  {                                                   \
+    .axes = 0, .height = 1, .width = 1, .channels = c \
+  }
 
 static void plain_and_pooled(void **state)
 {
@@ -151,22 +166,49 @@ static void plain_and_pooled(void **state)
       {"dense", TABLE(7), 5, {nke_layer_dense(1.4, 0), relu(), nke_layer_dense(1, 0.5), relu(), dense}},
       {"linear", TABLE(3), 1, {nke_layer_dense(0.7, 0.1)}},
       {"conv flatten", IMAGE(4, 5, 3), 4, {conv(3, 1, same, 1.4, 0), relu(), flatten, dense}},
-      {"two convs", IMAGE(5, 4, 2), 6, {conv(3, 1, same, 1.4, 0), relu(), conv(3, 1, same, 1.4, 0), relu(), flatten, dense}},
-      {"biases", IMAGE(5, 4, 2), 6, {conv(3, 1, same, 1.4, 0.3), relu(), conv(3, 1, same, 1, 0.1), relu(), flatten, dense}},
+      {"two convs",
+       IMAGE(5, 4, 2),
+       6,
+       {conv(3, 1, same, 1.4, 0), relu(), conv(3, 1, same, 1.4, 0), relu(), flatten, dense}},
+      {"biases",
+       IMAGE(5, 4, 2),
+       6,
+       {conv(3, 1, same, 1.4, 0.3), relu(), conv(3, 1, same, 1, 0.1), relu(), flatten, dense}},
       {"global pool", IMAGE(4, 5, 1), 4, {conv(3, 1, same, 1.4, 0), relu(), global, dense}},
-      {"pool 2", IMAGE(6, 4, 3), 7, {conv(3, 1, same, 1.4, 0), relu(), pool(2, 2), conv(3, 1, same, 1.4, 0), relu(), global, dense}},
+      {"pool 2",
+       IMAGE(6, 4, 3),
+       7,
+       {conv(3, 1, same, 1.4, 0), relu(), pool(2, 2), conv(3, 1, same, 1.4, 0), relu(), global, dense}},
       {"pool 3 of 7", IMAGE(7, 8, 2), 5, {conv(3, 1, same, 1, 0), relu(), pool(3, 3), flatten, dense}},
-      {"pool 3 by 1", IMAGE(5, 6, 2), 7, {conv(3, 1, same, 1, 0), relu(), pool(3, 1), conv(2, 1, same, 1, 0.2), relu(), flatten, dense}},
+      {"pool 3 by 1",
+       IMAGE(5, 6, 2),
+       7,
+       {conv(3, 1, same, 1, 0), relu(), pool(3, 1), conv(2, 1, same, 1, 0.2), relu(), flatten, dense}},
       {"pool 2 by 3", IMAGE(8, 7, 2), 5, {conv(3, 1, same, 1, 0), relu(), pool(2, 3), global, dense}},
       {"pool first", IMAGE(6, 6, 2), 5, {pool(2, 2), conv(3, 1, same, 1, 0), relu(), flatten, dense}},
       {"valid", IMAGE(6, 7, 2), 6, {conv(3, 1, valid, 1, 0.1), relu(), conv(2, 2, valid, 1, 0), relu(), global, dense}},
       {"even filter", IMAGE(5, 5, 2), 4, {conv(4, 1, same, 1, 0), relu(), global, dense}},
       {"large filter", IMAGE(3, 4, 2), 4, {conv(7, 1, same, 1, 0), relu(), global, dense}},
-      {"stride 2 even", IMAGE(6, 8, 2), 6, {conv(3, 2, same, 1, 0), relu(), conv(3, 1, same, 1, 0), relu(), global, dense}},
-      {"stride 2 odd", IMAGE(7, 5, 2), 6, {conv(3, 2, same, 1, 0.2), relu(), conv(3, 2, same, 1, 0), relu(), flatten, dense}},
-      {"pixelwise dense", IMAGE(4, 4, 3), 6, {nke_layer_dense(1, 0.1), relu(), conv(3, 1, same, 1, 0), relu(), flatten, dense}},
-      {"conv conv", IMAGE(4, 4, 3), 6, {conv(3, 1, same, 1, 0), conv(3, 1, same, 1, 0.3), relu(), conv(3, 1, same, 1, 0), flatten, dense}},
-      {"signal", SIGNAL(9, 2), 6, {conv(3, 1, same, 1.4, 0), relu(), pool(2, 2), conv(3, 2, same, 1, 0), global, dense}},
+      {"stride 2 even",
+       IMAGE(6, 8, 2),
+       6,
+       {conv(3, 2, same, 1, 0), relu(), conv(3, 1, same, 1, 0), relu(), global, dense}},
+      {"stride 2 odd",
+       IMAGE(7, 5, 2),
+       6,
+       {conv(3, 2, same, 1, 0.2), relu(), conv(3, 2, same, 1, 0), relu(), flatten, dense}},
+      {"pixelwise dense",
+       IMAGE(4, 4, 3),
+       6,
+       {nke_layer_dense(1, 0.1), relu(), conv(3, 1, same, 1, 0), relu(), flatten, dense}},
+      {"conv conv",
+       IMAGE(4, 4, 3),
+       6,
+       {conv(3, 1, same, 1, 0), conv(3, 1, same, 1, 0.3), relu(), conv(3, 1, same, 1, 0), flatten, dense}},
+      {"signal",
+       SIGNAL(9, 2),
+       6,
+       {conv(3, 1, same, 1.4, 0), relu(), pool(2, 2), conv(3, 2, same, 1, 0), global, dense}},
       {"no last dense", IMAGE(4, 4, 3), 3, {conv(3, 1, same, 1, 0), relu(), global}},
   };
   run_cases(sizeof cases / sizeof *cases, cases);
@@ -179,15 +221,42 @@ static void circular(void **state)
   const nke_layer flatten = simple(NKE_LAYER_FLATTEN), global = simple(NKE_LAYER_GLOBAL_AVGPOOL);
   const nke_layer dense = nke_layer_dense(1.3, 0.2);
   const case_list cases[] = {
-      {"circular flatten", IMAGE(4, 5, 2), 6, {conv(3, 1, ring, 1.4, 0), relu(), conv(3, 1, ring, 1.4, 0), relu(), flatten, dense}},
-      {"circular global", IMAGE(4, 5, 2), 6, {conv(3, 1, ring, 1.4, 0.1), relu(), conv(3, 1, ring, 1.4, 0), relu(), global, dense}},
-      {"circular strided", IMAGE(6, 8, 2), 6, {conv(3, 2, ring, 1.4, 0), relu(), conv(3, 1, ring, 1, 0), relu(), global, dense}},
-      {"circular even", IMAGE(6, 4, 2), 6, {conv(2, 2, ring, 1.4, 0), relu(), conv(2, 1, ring, 1, 0), relu(), global, dense}},
-      {"circular pooled", IMAGE(6, 8, 2), 7, {conv(3, 1, ring, 1, 0), relu(), pool(2, 2), conv(3, 1, ring, 1, 0), relu(), global, dense}},
-      {"circular pooled, rest", IMAGE(7, 8, 1), 7, {conv(3, 1, ring, 1, 0), relu(), pool(3, 2), conv(2, 1, ring, 1, 0), relu(), global, dense}},
-      {"circular then same", IMAGE(5, 4, 2), 6, {conv(3, 1, ring, 1, 0), relu(), conv(3, 1, same, 1, 0), relu(), global, dense}},
-      {"same then circular", IMAGE(5, 4, 2), 6, {conv(3, 1, same, 1, 0), relu(), conv(3, 1, ring, 1, 0.2), relu(), global, dense}},
-      {"circular signal", SIGNAL(8, 2), 6, {conv(3, 2, ring, 1, 0), relu(), conv(3, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular flatten",
+       IMAGE(4, 5, 2),
+       6,
+       {conv(3, 1, ring, 1.4, 0), relu(), conv(3, 1, ring, 1.4, 0), relu(), flatten, dense}},
+      {"circular global",
+       IMAGE(4, 5, 2),
+       6,
+       {conv(3, 1, ring, 1.4, 0.1), relu(), conv(3, 1, ring, 1.4, 0), relu(), global, dense}},
+      {"circular strided",
+       IMAGE(6, 8, 2),
+       6,
+       {conv(3, 2, ring, 1.4, 0), relu(), conv(3, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular even",
+       IMAGE(6, 4, 2),
+       6,
+       {conv(2, 2, ring, 1.4, 0), relu(), conv(2, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular pooled",
+       IMAGE(6, 8, 2),
+       7,
+       {conv(3, 1, ring, 1, 0), relu(), pool(2, 2), conv(3, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular pooled, rest",
+       IMAGE(7, 8, 1),
+       7,
+       {conv(3, 1, ring, 1, 0), relu(), pool(3, 2), conv(2, 1, ring, 1, 0), relu(), global, dense}},
+      {"circular then same",
+       IMAGE(5, 4, 2),
+       6,
+       {conv(3, 1, ring, 1, 0), relu(), conv(3, 1, same, 1, 0), relu(), global, dense}},
+      {"same then circular",
+       IMAGE(5, 4, 2),
+       6,
+       {conv(3, 1, same, 1, 0), relu(), conv(3, 1, ring, 1, 0.2), relu(), global, dense}},
+      {"circular signal",
+       SIGNAL(8, 2),
+       6,
+       {conv(3, 2, ring, 1, 0), relu(), conv(3, 1, ring, 1, 0), relu(), global, dense}},
   };
   run_cases(sizeof cases / sizeof *cases, cases);
 }
@@ -204,7 +273,8 @@ static void residuals_and_layer_norms(void **state)
 {
   (void)state;
   const nke_padding same = NKE_PAD_SAME, ring = NKE_PAD_CIRCULAR;
-  const nke_layer flatten = simple(NKE_LAYER_FLATTEN), global = simple(NKE_LAYER_GLOBAL_AVGPOOL), norm = simple(NKE_LAYER_LAYERNORM);
+  const nke_layer flatten = simple(NKE_LAYER_FLATTEN), global = simple(NKE_LAYER_GLOBAL_AVGPOOL),
+                  norm = simple(NKE_LAYER_LAYERNORM);
   const nke_layer dense = nke_layer_dense(1.3, 0.2), first = conv(3, 1, same, 1, 0), bent = relu();
   const nke_layer block[] = {bent, conv(3, 1, same, 1.2, 0.1), bent, conv(3, 1, same, 1, 0)};
   const nke_layer down[] = {bent, conv(3, 2, same, 1.2, 0)}, skip[] = {conv(1, 2, same, 1, 0.1)};
@@ -214,7 +284,10 @@ static void residuals_and_layer_norms(void **state)
   const nke_layer nested[] = {residual(2, down, 1, skip), bent, conv(3, 1, same, 1, 0)};
   const case_list cases[] = {
       {"residual", IMAGE(4, 5, 2), 5, {first, residual(4, block, 0, NULL), bent, global, dense}},
-      {"residual twice", IMAGE(4, 4, 2), 5, {first, residual(4, block, 0, NULL), residual(4, block, 0, NULL), flatten, dense}},
+      {"residual twice",
+       IMAGE(4, 4, 2),
+       5,
+       {first, residual(4, block, 0, NULL), residual(4, block, 0, NULL), flatten, dense}},
       {"residual down", IMAGE(5, 6, 2), 5, {first, residual(2, down, 1, skip), bent, global, dense}},
       {"residual pooled", IMAGE(4, 6, 2), 5, {first, residual(3, pooled, 1, pool_only), bent, global, dense}},
       {"residual circular", IMAGE(4, 5, 2), 5, {first, residual(2, turned, 0, NULL), bent, global, dense}},
@@ -232,13 +305,17 @@ static void other_activations(void **state)
   (void)state;
   const nke_padding same = NKE_PAD_SAME;
   const nke_layer global = simple(NKE_LAYER_GLOBAL_AVGPOOL), dense = nke_layer_dense(1.3, 0.2);
-  const nke_layer acts[] = {act_of(NKE_ACT_ABRELU, 0.1, 1),  act_of(NKE_ACT_ABRELU, -1, 1), act_of(NKE_ACT_ABRELU, 2, -0.5),
-                            act_of(NKE_ACT_ABRELU, 0.5, 0.5), act_of(NKE_ACT_ERF, 1.5, 0.7)};
+  const nke_layer acts[] = {act_of(NKE_ACT_ABRELU, 0.1, 1), act_of(NKE_ACT_ABRELU, -1, 1),
+                            act_of(NKE_ACT_ABRELU, 2, -0.5), act_of(NKE_ACT_ABRELU, 0.5, 0.5),
+                            act_of(NKE_ACT_ERF, 1.5, 0.7)};
   for (size_t k = 0; k < sizeof acts / sizeof *acts; k++) {
     const nke_layer a = acts[k];
     const case_list cases[] = {
         {"dense", TABLE(7), 5, {nke_layer_dense(1.4, 0), a, nke_layer_dense(1, 0.5), a, dense}},
-        {"conv", IMAGE(6, 4, 3), 7, {conv(3, 1, same, 1.4, 0), a, pool(2, 2), conv(3, 1, same, 1.4, 0.1), a, global, dense}},
+        {"conv",
+         IMAGE(6, 4, 3),
+         7,
+         {conv(3, 1, same, 1.4, 0), a, pool(2, 2), conv(3, 1, same, 1.4, 0.1), a, global, dense}},
     };
     run_cases(2, cases);
   }
@@ -247,8 +324,13 @@ static void other_activations(void **state)
 /* A network that uses most of the machinery, on small images. */
 static nke_network *small_network(nke_shape shape)
 {
-  const nke_layer layers[] = {conv(3, 1, NKE_PAD_SAME, 1.4, 0), relu(), pool(2, 2), conv(3, 1, NKE_PAD_SAME, 1.4, 0.1),
-                              act_of(NKE_ACT_ERF, 1, 1), simple(NKE_LAYER_GLOBAL_AVGPOOL), nke_layer_dense(1, 0.1)};
+  const nke_layer layers[] = {conv(3, 1, NKE_PAD_SAME, 1.4, 0),
+                              relu(),
+                              pool(2, 2),
+                              conv(3, 1, NKE_PAD_SAME, 1.4, 0.1),
+                              act_of(NKE_ACT_ERF, 1, 1),
+                              simple(NKE_LAYER_GLOBAL_AVGPOOL),
+                              nke_layer_dense(1, 0.1)};
   return shaped(7, layers, shape);
 }
 
@@ -305,8 +387,9 @@ static void pairs_do_not_depend_on_their_tile(void **state)
     for (int i = 0; i < N; i += 7)
       for (int j = 0; j < N; j += 5) {
         const int64_t ny = N - j < 3 ? N - j : 3;
-        assert_int_equal(nke_exact_block(exact, 1, x + i * d, norms + i * length, ny, x + j * d, norms + j * length, NULL,
-                                         part, N), NKE_OK);
+        assert_int_equal(
+            nke_exact_block(exact, 1, x + i * d, norms + i * length, ny, x + j * d, norms + j * length, NULL, part, N),
+            NKE_OK);
         /* Vectors go through the BLAS, whose sums depend on the shape of the product. */
         if (s == 0) assert_memory_equal(part, &all[i * N + j], sizeof *part);
         close_to(part[0], all[i * N + j], 1e-5, "tile");

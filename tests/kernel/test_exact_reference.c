@@ -17,8 +17,14 @@ typedef struct builder {
   int unit; /* the activation is defined for unit variance: a layer norm goes before it */
 } builder;
 
-static void add(builder *b, nke_layer layer) { assert_int_equal(nke_network_append(b->network, &layer), NKE_OK); }
-static void add_norm(builder *b) { add(b, nke_layer_simple(NKE_LAYER_LAYERNORM)); }
+static void add(builder *b, nke_layer layer)
+{
+  assert_int_equal(nke_network_append(b->network, &layer), NKE_OK);
+}
+static void add_norm(builder *b)
+{
+  add(b, nke_layer_simple(NKE_LAYER_LAYERNORM));
+}
 
 static void add_act(builder *b)
 {
@@ -134,8 +140,9 @@ static nke_shape build_signal(builder *b)
 static const struct {
   const char *name;
   nke_shape (*build)(builder *b);
-} networks[] = {{"dense", build_dense},   {"pooled", build_pooled},     {"flat", build_flat},    {"turned", build_turned},
-                {"normed", build_normed}, {"residual", build_residual}, {"signal", build_signal}};
+} networks[] = {{"dense", build_dense},   {"pooled", build_pooled}, {"flat", build_flat},
+                {"turned", build_turned}, {"normed", build_normed}, {"residual", build_residual},
+                {"signal", build_signal}};
 
 static void make_rows(nke_shape shape, double x[ROWS * MAX_D])
 {
@@ -187,7 +194,8 @@ static void compare(const nke_network *network, nke_shape shape, nke_precision p
   const int64_t length = nke_exact_norms_length(exact);
   assert_true(length <= 1024);
   if (nke_exact_norms(exact, ROWS, x, norms) != NKE_OK ||
-      nke_exact_block(exact, FIRST, x, norms, SECOND, x + FIRST * d, norms + FIRST * length, nngp, ntk, SECOND) != NKE_OK ||
+      nke_exact_block(exact, FIRST, x, norms, SECOND, x + FIRST * d, norms + FIRST * length, nngp, ntk, SECOND) !=
+          NKE_OK ||
       nke_exact_diagonal(exact, FIRST, x, norms, own, own + FIRST) != NKE_OK)
     fail_msg("%s", nke_error_text());
   const int n = FIRST * SECOND;
@@ -217,8 +225,8 @@ static void agree(char *line, const double *expected, int *failures)
   for (int precision = NKE_SINGLE; precision <= NKE_DOUBLE; precision++) {
     compare(b.network, shape, (nke_precision)precision, expected, &block, &diagonal);
     if (block <= tolerance[precision][0] && diagonal <= tolerance[precision][1]) continue;
-    print_error("%s, %s: relative error %.2e, on the diagonal %.2e\n", title, precision == NKE_SINGLE ? "float" : "double",
-                block, diagonal);
+    print_error("%s, %s: relative error %.2e, on the diagonal %.2e\n", title,
+                precision == NKE_SINGLE ? "float" : "double", block, diagonal);
     ++*failures;
   }
   nke_network_destroy(&b.network);

@@ -1,7 +1,7 @@
-/* Milliseconds of one core for a pair's exact NNGP and NTK on 32 x 32 x 3 images, for every instruction set of this CPU,
- * and the share of the machine's rate of additions and fused multiply-adds that the counted operations reach.
- * Usage: bench_exact [PRESET [ACTIVATION [PAIRS [VARIANTS]]]], default: myrtle5, 7 and 10 with relu and gelu, 64 pairs, all
- * variants. CPU time. */
+/* Milliseconds of one core for a pair's exact NNGP and NTK on 32 x 32 x 3 images, for every instruction set of this
+ * CPU, and the share of the machine's rate of additions and fused multiply-adds that the counted operations reach.
+ * Usage: bench_exact [PRESET [ACTIVATION [PAIRS [VARIANTS]]]], default: myrtle5, 7 and 10 with relu and gelu, 64 pairs,
+ * all variants. CPU time. */
 #include "base/memory.h"
 #include "base/rng.h"
 #include "kernel/exact.h"
@@ -29,8 +29,8 @@ static nke_status time_variant(nke_exact *exact, const char *name, const char *a
     best = seconds < best ? seconds : best;
   }
   const double flops = nke_exact_flops_per_pair(exact);
-  printf("%-9s %-6s %-11s %8.3f ms a pair  %6.1f MFlop a pair  %6.1f GFlop/s\n", name, act, nke_exact_variant_name(exact),
-         1e3 * best / (double)pairs, 1e-6 * flops, 1e-9 * flops * (double)pairs / best);
+  printf("%-9s %-6s %-11s %8.3f ms a pair  %6.1f MFlop a pair  %6.1f GFlop/s\n", name, act,
+         nke_exact_variant_name(exact), 1e3 * best / (double)pairs, 1e-6 * flops, 1e-9 * flops * (double)pairs / best);
   return NKE_OK;
 }
 

@@ -4,8 +4,8 @@
     tools/reference/neural_tangents.py > tests/kernel/data/neural_tangents.txt
 
 Installs neural-tangents and jax from PyPI into a virtual environment under a temporary folder (removed afterwards) and
-runs itself there. Inputs come from a formula (see `rows`), so only results are written: for every network and activation
-nngp and ntk of rows 0..2 with rows 3..6, then of rows 0..2 with themselves.
+runs itself there. Inputs come from a formula (see `rows`), so only results are written: for every network and
+activation nngp and ntk of rows 0..2 with rows 3..6, then of rows 0..2 with themselves.
 """
 import os
 import subprocess
@@ -61,7 +61,7 @@ def rows(np, first, count, shape):
 
 
 def networks(stax, act, unit):
-    """The networks of test_exact_reference.c. `unit`: the activation is defined for unit variance, so norm before it."""
+    """The networks of test_exact_reference.c. `unit`: the activation is defined for unit variance; norm before it."""
     norm = lambda: stax.LayerNorm()
     bent = lambda: stax.serial(norm(), act()) if unit else act()
     conv = lambda filter, padding, stride=1, w=1.2, b=0.1: stax.Conv(
@@ -94,7 +94,8 @@ def compute():
     from neural_tangents import stax
 
     text = lambda a: " ".join("%.17g" % v for v in np.asarray(a).ravel())
-    print("# neural-tangents %s, jax %s, jaxlib %s, numpy %s, python %s, CPU, float64; by tools/reference/neural_tangents.py"
+    print("# neural-tangents %s, jax %s, jaxlib %s, numpy %s, python %s, CPU, float64; by"
+          " tools/reference/neural_tangents.py"
           % (nt.__version__, jax.__version__, jaxlib.__version__, np.__version__, sys.version.split()[0]))
     for name, parameters, act in ACTIVATIONS:
         for network, build in networks(stax, lambda: act(stax), name == "hermite").items():

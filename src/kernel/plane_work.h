@@ -1,0 +1,201 @@
+/* The state of a run, its work space, and the node in hand. Included by plane_run.c only. */
+#ifndef NKE_KERNEL_PLANE_WORK_H
+#define NKE_KERNEL_PLANE_WORK_H
+
+#include "kernel/plane_fused.h"
+#include "kernel/plane_run.h"
+
+#include <string.h>
+
+/* The part of one plane that rows [y0, y1), columns [x0, x1) of the first image cover. */
+typedef struct rect {
+  int dy, dx, y0, y1, x0, x1;
+} rect;
+
+/* One operation while its node runs a plane. */
+typedef struct stage {
+  const nke_plane_op *op;
+  rect in, out;
+  vec *row_s, *row_t;   /* output row */
+  vec *ring_s, *ring_u; /* conv: rows of box sums of S and S + T, each after one vector of margin */
+  int ring_rows, next;  /* next output row */
+  int box3;             /* conv: 3 x 3, stride 1, same */
+  int fused;            /* conv: done together with the activation after it, by this set of fused_loops, or -1 */
+  int summed;           /* fused: the result goes into the ring of the convolution that follows */
+  fused_row row;        /* fused: what all rows share, with the tables of row 0 */
+} stage;
+
+/* Where one push of the step in hand adds to. */
+typedef struct sink {
+  int diagonal, y0, y1;           /* rows of the output that it takes */
+  int i0, i1, stride, a0, a1;     /* pooling: rows i of the next plane, their window's first and last row */
+  int column_stride, b0, b1;      /* the same for columns */
+  ptrdiff_t n, from;              /* columns of the next plane; first column of the row that they need */
+  real factor;
+  vec *s, *t;                     /* row i0 of the next plane */
+  int64_t pitch;
+} sink;
+
+typedef struct run {
+  const nke_plane_job *job;
+  const nke_plane_node *node;
+  const nke_plane_step *step;
+  stage *stages; /* one an operation of the node in hand */
+  sink *sinks;   /* one a push of the step in hand */
+  vec **slots;   /* per node: its planes */
+  vec *arena;    /* rows of the node in hand */
+  vec *zeros;    /* a row of zeros */
+  double *scratch;
+} run;
+
+static rect rect_of(int wrapped, int h, int w, int dy, int dx)
+{
+  if (wrapped == 1) return (rect){.dy = dy, .dx = dx, .y0 = 0, .y1 = h, .x0 = 0, .x1 = w};
+  return (rect){.dy = dy, .dx = dx, .y0 = nke_plane_begin(dy), .y1 = nke_plane_end(h, dy), .x0 = nke_plane_begin(dx),
+                .x1 = nke_plane_end(w, dx)};
+}
+
+/* Rows that a convolution keeps, rounded up to a power of two so that a row's place is found by a mask. */
+static int ring_rows(const nke_plane_op *op)
+{
+  int rows = 1;
+  while (rows < (op->circular ? op->in_h : op->filter_h)) rows *= 2;
+  return rows;
+}
+
+/* Vectors of row space that the operations of one node use. */
+static int64_t node_vectors(const nke_plane_plan *plan, const nke_plane_node *node, int groups)
+{
+  int64_t n = 2 * (int64_t)node->in_w * groups;
+  for (int k = node->op_begin; k < node->op_end; k++) {
+    const nke_plane_op *op = &plan->ops[k];
+    n += 2 * (int64_t)op->out_w * groups;
+    if (op->kind == NKE_OP_CONV) n += 2 * ((int64_t)op->out_w + 1) * ring_rows(op);
+  }
+  return n;
+}
+
+static int64_t zero_vectors(const nke_plane_plan *plan)
+{
+  int64_t widest = 0;
+  for (int k = 0; k < plan->n_ops; k++) widest = nke_max(widest, plan->ops[k].out_w);
+  return widest;
+}
+
+static int64_t slot_vectors(const nke_plane_node *node, int groups)
+{
+  return 2 * (int64_t)node->in_h * node->in_w * groups;
+}
+
+static int64_t arena_vectors(const nke_plane_plan *plan, int groups)
+{
+  int64_t most = 0;
+  for (int n = 0; n < plan->n_nodes; n++) most = nke_max(most, node_vectors(plan, &plan->nodes[n], groups));
+  return most;
+}
+
+static int64_t scratch_doubles(const nke_plane_plan *plan, int groups)
+{
+  int64_t widest = 0;
+  for (int k = 0; k < plan->n_ops; k++)
+    if (plan->ops[k].kind == NKE_OP_DUAL) widest = nke_max(widest, plan->ops[k].in_w);
+  return nke_ceil_div(5 * widest * groups * NKE_LANES, 8) * 8; /* whole cache lines */
+}
+
+/* Bytes, in whole cache lines, of the bookkeeping at the start of the work space. */
+static int64_t slots_bytes(const nke_plane_plan *plan)
+{
+  return nke_ceil_div(plan->n_nodes * (int64_t)sizeof(vec *), 64) * 64;
+}
+
+static int64_t stages_bytes(const nke_plane_plan *plan)
+{
+  return nke_ceil_div(plan->n_ops * (int64_t)sizeof(stage), 64) * 64;
+}
+
+static int64_t sinks_bytes(const nke_plane_schedule *schedule)
+{
+  return nke_ceil_div(schedule->most_pushes * (int64_t)sizeof(sink), 64) * 64;
+}
+
+/* The work space: pointers to the nodes' slots, stages, rows of the node in hand, scratch of generic duals, slots. */
+static int64_t work_bytes(const nke_plane_plan *plan, const nke_plane_schedule *schedule, int groups)
+{
+  int64_t vectors = arena_vectors(plan, groups) + zero_vectors(plan);
+  for (int n = 0; n < plan->n_nodes; n++) vectors += schedule->slots[n] * slot_vectors(&plan->nodes[n], groups);
+  return slots_bytes(plan) + stages_bytes(plan) + sinks_bytes(schedule) + vectors * (int64_t)sizeof(vec) +
+         scratch_doubles(plan, groups) * (int64_t)sizeof(double);
+}
+
+static void lay_out_work(run *r)
+{
+  const nke_plane_plan *plan = r->job->plan;
+  char *at = r->job->work;
+  r->slots = (vec **)(void *)at;
+  at += slots_bytes(plan);
+  r->stages = (stage *)(void *)at;
+  at += stages_bytes(plan);
+  r->sinks = (sink *)(void *)at;
+  at += sinks_bytes(r->job->schedule);
+  r->arena = (vec *)(void *)at;
+  at += arena_vectors(plan, r->job->groups) * (int64_t)sizeof(vec);
+  r->zeros = (vec *)(void *)at;
+  memset(at, 0, (size_t)zero_vectors(plan) * sizeof(vec));
+  at += zero_vectors(plan) * (int64_t)sizeof(vec);
+  r->scratch = (double *)(void *)at;
+  at += scratch_doubles(plan, r->job->groups) * (int64_t)sizeof(double);
+  for (int n = 0; n < plan->n_nodes; n++) {
+    r->slots[n] = (vec *)(void *)at;
+    at += r->job->schedule->slots[n] * slot_vectors(&plan->nodes[n], r->job->groups) * (int64_t)sizeof(vec);
+  }
+}
+
+static int is_box3(const nke_plane_op *op)
+{
+  return op->kind == NKE_OP_CONV && op->filter_h == 3 && op->filter_w == 3 && op->stride_h == 1 && op->stride_w == 1 &&
+         op->pad_h == 1 && op->pad_w == 1 && op->in_h == op->out_h && op->in_w == op->out_w && !op->circular;
+}
+
+/* Which of fused_loops does convolution k of the node and the operation after it, or -1. */
+static int fused_set(const run *r, int k)
+{
+  const nke_plane_op *conv = &r->job->plan->ops[r->node->op_begin + k], *dual = conv + 1;
+  if (r->job->paired || r->node->op_begin + k + 1 >= r->node->op_end || !is_box3(conv) || dual->kind != NKE_OP_DUAL ||
+      dual->dual_kind != NKE_DUAL_ABRELU)
+    return -1;
+  if (conv->factor != 1 || conv->offset != 0 || dual->dual_param[0] != 0) return 2;
+  if (conv->ntk_out == NKE_NTK_SAME) return 0;
+  return dual->nonnegative ? 1 : 2;
+}
+
+/* Rectangles and row space of the node's operations for the step in hand. */
+static void set_stages(run *r)
+{
+  const nke_plane_plan *plan = r->job->plan;
+  const int groups = r->job->groups;
+  int dy = r->step->dy, dx = r->step->dx;
+  vec *at = r->arena + 2 * (int64_t)r->node->in_w * groups;
+  for (int k = 0; k < r->node->op_end - r->node->op_begin; k++) {
+    stage *g = &r->stages[k];
+    g->op = &plan->ops[r->node->op_begin + k];
+    g->in = rect_of(r->node->wrapped, g->op->in_h, g->op->in_w, dy, dx);
+    if (g->op->kind == NKE_OP_CONV) {
+      dy /= g->op->stride_h;
+      dx /= g->op->stride_w;
+      g->ring_rows = ring_rows(g->op);
+      g->ring_s = at + 1;
+      at += (int64_t)g->ring_rows * (g->op->out_w + 1);
+      g->ring_u = at + 1;
+      at += (int64_t)g->ring_rows * (g->op->out_w + 1);
+      g->box3 = is_box3(g->op);
+      g->fused = fused_set(r, k);
+    }
+    g->out = rect_of(r->node->wrapped, g->op->out_h, g->op->out_w, dy, dx);
+    g->next = g->out.y0;
+    g->row_s = at;
+    g->row_t = at + (int64_t)g->op->out_w * groups;
+    at += 2 * (int64_t)g->op->out_w * groups;
+  }
+}
+
+#endif
