@@ -6,6 +6,7 @@
 #include "run/plan.h"
 #include "run/score.h"
 #include "solve/library.h"
+#include "solve/ridge.h"
 
 #include <math.h>
 #include <string.h>
@@ -14,6 +15,20 @@ void nke_fit_place(int64_t m, int64_t k, int set, int n_sets, const double *x, d
 {
   for (int64_t i = 0; i < m; i++)
     memcpy(out + (i * n_sets + set) * k, x + i * k, (size_t)k * sizeof *out);
+}
+
+nke_status nke_fit_ridge(nke_session *s, const nke_bcmat *a, double mean_diagonal, const double *b, double *x,
+                         nke_path_point *point)
+{
+  nke_ridge_info info = {0};
+  point->shift = point->lambda * mean_diagonal;
+  nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
+  const nke_status st = nke_ridge_solve(a, point->shift, (int)s->k, b, &s->stats, x, &info);
+  nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
+  point->solved = st == NKE_OK;
+  point->residual = info.residual;
+  point->condition = info.condition;
+  return st;
 }
 
 /* Which training rows are held out: none where there is nothing to choose or a validation set of its own. */

@@ -3,6 +3,7 @@
 #define NKE_RUN_FIT_H
 
 #include "data/metrics.h"
+#include "dist/blockcyclic.h"
 #include "run/session.h"
 
 /* One regularisation of the path. */
@@ -45,6 +46,11 @@ struct nke_fit {
   nke_metrics train, validation, test;
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else 0 */
 };
+
+/* Solve (A + shift I) X = B for shift = point->lambda * mean_diagonal, and note in `point` how it went. Collective; the
+ * statuses of nke_ridge_solve(). */
+nke_status nke_fit_ridge(nke_session *session, const nke_bcmat *a, double mean_diagonal, const double *b, double *x,
+                         nke_path_point *point);
 
 /* Weights times n_sets side by side: copy x [m, k] into columns [set k, (set + 1) k) of out [m, n_sets k]. */
 void nke_fit_place(int64_t m, int64_t k, int set, int n_sets, const double *x, double *out);

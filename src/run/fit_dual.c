@@ -7,7 +7,6 @@
 #include "gram/gram.h"
 #include "num/gemm.h"
 #include "run/score.h"
-#include "solve/ridge.h"
 
 #include <math.h>
 #include <string.h>
@@ -151,21 +150,13 @@ static nke_status dual_solve(nke_fit *fit, void *state, nke_path_point *point, i
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   dual *const d = state;
-  nke_ridge_info info = {0};
   double trace, *w = NULL;
   NKE_TRY(nke_bcmat_trace(d->kernel, &trace));
-  point->shift = point->lambda * trace / (double)d->fitted->all;
   NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *w, "weights", &w)));
-  nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
-  st = nke_ridge_solve(d->kernel, point->shift, (int)s->k, d->targets, &s->stats, d->alpha, &info);
-  nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
-  if (st != NKE_OK) goto done;
+  NKE_TRY(nke_fit_ridge(s, d->kernel, trace / (double)d->fitted->all, d->targets, d->alpha, point));
   NKE_TRY(primal_weights(s, d, w));
   nke_fit_place(s->m, s->k, set, n_sets, w, weights);
 done:
-  point->solved = st == NKE_OK;
-  point->residual = info.residual;
-  point->condition = info.condition;
   nke_free(w);
   return st;
 }

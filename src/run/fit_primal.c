@@ -5,7 +5,6 @@
 #include "gram/gram.h"
 #include "run/progress.h"
 #include "run/score.h"
-#include "solve/ridge.h"
 
 #include <math.h>
 
@@ -73,21 +72,13 @@ static nke_status primal_solve(nke_fit *fit, void *state, nke_path_point *point,
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   primal *const p = state;
-  nke_ridge_info info = {0};
   double trace, *x = NULL;
   NKE_TRY(nke_gram_trace(p->gram, &trace));
   NKE_TRY(nke_gram_cross(p->gram, p->cross));
-  point->shift = point->lambda * trace / (double)nke_gram_rows(p->gram);
   NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *x, "weights", &x)));
-  nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
-  st = nke_ridge_solve(nke_gram_matrix(p->gram), point->shift, (int)s->k, p->cross, &s->stats, x, &info);
-  nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
-  if (st != NKE_OK) goto done;
+  NKE_TRY(nke_fit_ridge(s, nke_gram_matrix(p->gram), trace / (double)nke_gram_rows(p->gram), p->cross, x, point));
   nke_fit_place(s->m, s->k, set, n_sets, x, weights);
 done:
-  point->solved = st == NKE_OK;
-  point->residual = info.residual;
-  point->condition = info.condition;
   nke_free(x);
   return st;
 }
