@@ -65,7 +65,6 @@ CONFIGS = [
     Config("validation above 1", "task: classification", "validation: 1.5", 2, r"case\.yaml:5.*validation"),
     Config("bad preprocessing", "task: classification", "preprocess: [whiten]", 2, r"case\.yaml:5.*whiten"),
     Config("zca is zero", "task: classification", "preprocess: [{zca: 0}]", 2, r"case\.yaml:5.*zca"),
-    Config("scale to exact", "features: 64", "scale_to_exact: perhaps", 2, r"case\.yaml:11.*embedding\.scale_to_exact"),
     # known keys that nothing reads yet
     Config("columns", "task: classification", "layout: columns", 2, r"case\.yaml.*data\.layout"),
     Config("copies", "task: classification", "augment: {copies: 3}", 2, r"case\.yaml.*data\.augment\.copies"),

@@ -107,6 +107,20 @@ class Jobs(unittest.TestCase):
         self.assertEqual(table, [["strong", "1", "1000"], ["strong", "2", "1000"], ["weak", "1", "500"],
                                  ["weak", "2", "1000"]])
 
+    def test_kernel_in_parts_equals_the_whole(self):
+        few = ["kernel.tile=16", "data.train.rows=0:100", "data.test.rows=0:30", "run.precision=double"]
+        args = ["fit.yaml", *[word for size in few for word in ("--set", size)]]
+        parts = self.job("kernel-array", *args, options=["--array=0-2"])
+        merge = self.job("kernel-merge", *args, options=[f"--dependency=afterok:{parts.id}", "--kill-on-invalid-dep=yes"])
+        merge.must()
+        done = subprocess.run([PROGRAM, "kernel", *args, "--set", "run.out=whole"], cwd=self.folder, text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(self.folder / "out/kernel.h5") as joined, h5py.File(self.folder / "whole/kernel.h5") as whole:
+            for name in ("train/ntk", "train/nngp", "test/ntk", "test/nngp", "done"):
+                np.testing.assert_array_equal(joined[name][:], whole[name][:], name)
+            self.assertTrue(whole["done"][:].all())
+
     def submit(self, *args):
         return subprocess.run(["jobs/submit", *SMALL, *args], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
                               capture_output=True)
@@ -130,7 +144,7 @@ class Jobs(unittest.TestCase):
                 self.assertNotIn("Submitted", done.stdout)
 
     def test_every_script_says_how_it_is_used(self):
-        for script in ("fit", "predict", "scaling"):
+        for script in ("fit", "predict", "scaling", "kernel-merge"):
             with self.subTest(script):
                 job = self.job(script)
                 self.assertEqual(job.wait()[:2], ("FAILED", 2))
