@@ -273,7 +273,7 @@ static nke_status fill_normal(krylov *s, int k, int c, const double *y_loc, doub
 {
   nke_status st = NKE_OK;
   NKE_TRY(nke_kept_transpose(s->kept, &s->work, y_loc + c, k, s->y));
-  memcpy(rhs, s->y + s->first, (size_t)s->m_loc * sizeof *rhs);
+  if (s->m_loc > 0) memcpy(rhs, s->y + s->first, (size_t)s->m_loc * sizeof *rhs);
 done:
   return st;
 }
