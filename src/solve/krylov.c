@@ -281,7 +281,7 @@ done:
 static nke_status fill_stacked(krylov *s, int k, int c, const double *y_loc, double *rhs)
 {
   for (int64_t i = 0; i < s->kept->rows_loc; i++) rhs[i] = y_loc[i * k + c];
-  memset(rhs + s->kept->rows_loc, 0, (size_t)s->m_loc * sizeof *rhs);
+  if (s->m_loc > 0) memset(rhs + s->kept->rows_loc, 0, (size_t)s->m_loc * sizeof *rhs);
   return NKE_OK;
 }
 
