@@ -1,16 +1,11 @@
 #include "kernel/plane_run.h"
 
+#include "num/simd.h"
+
 /* As many of the candidates as this CPU runs, which is a tail of them: each needs less than the one before. */
 static const nke_plane_variant *const *usable(const nke_plane_variant *const candidates[4])
 {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma"))
-    return candidates;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return candidates + 1;
-#endif
-  return candidates + 2;
+  return candidates + (NKE_SIMD_AVX512 - nke_simd_best());
 }
 
 const nke_plane_variant *const *nke_plane_variants(nke_precision precision)

@@ -2,6 +2,7 @@
 
 #include "num/dual_math.h"
 #include "num/quadrature.h"
+#include "num/simd.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -150,8 +151,8 @@ static void rectified_loop(const double *p, int64_t n, const double *qx, const d
 
 static nke_dual_loop *pick(nke_dual_loop *plain, nke_dual_loop *avx2, nke_dual_loop *avx512)
 {
-  nke_dual_loop *const variant[3] = {plain, avx2, avx512};
-  return variant[nke_dual_isa()];
+  nke_dual_loop *const variant[NKE_SIMD_COUNT] = {plain, avx2, avx512};
+  return variant[nke_simd_best()];
 }
 
 static nke_dual_loop *set(double p[3], double a, double b, double c, nke_dual_loop *loop)

@@ -25,13 +25,4 @@ typedef void nke_dual_mix(int64_t n, const double a[NKE_DUAL_NODES], const doubl
 
 nke_dual_mix nke_dual_mix_plain, nke_dual_mix_avx2, nke_dual_mix_avx512;
 
-/* The widest instruction set of this CPU among plain (0), AVX2 with FMA (1) and AVX-512 (2). */
-static inline int nke_dual_isa(void)
-{
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw"))
-    return 2;
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 1 : 0;
-}
-
 #endif

@@ -7,6 +7,7 @@
 #include "num/hermite.h"
 #include "num/phi.h"
 #include "num/scales.h"
+#include "num/simd.h"
 
 #include <math.h>
 #include <string.h>
@@ -50,11 +51,11 @@ nke_status nke_dual_numeric_create(const nke_activation *act, double tolerance, 
 {
   nke_status st = NKE_OK;
   nke_dual_numeric *numeric = NULL;
-  nke_dual_series *const variant[3] = {nke_dual_series_plain, nke_dual_series_avx2, nke_dual_series_avx512};
+  nke_dual_series *const variant[NKE_SIMD_COUNT] = {nke_dual_series_plain, nke_dual_series_avx2, nke_dual_series_avx512};
   *out = NULL;
   NKE_TRY(nke_calloc(1, sizeof *numeric, "dual of an activation", &numeric));
   numeric->tolerance = tolerance;
-  numeric->series = variant[nke_dual_isa()];
+  numeric->series = variant[nke_simd_best()];
   NKE_TRY(nke_phi_create(act, &numeric->phi));
   choose_terms(numeric);
   NKE_TRY(nke_scales_create(numeric->phi, numeric->terms, tolerance, &numeric->scales));

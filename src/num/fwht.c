@@ -1,6 +1,7 @@
 #include "num/fwht.h"
 
 #include "num/fwht_variants.h"
+#include "num/simd.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -8,13 +9,11 @@
 void nke_fwht_diagonal_f32(const float *diagonal, const float *in, float *out, int64_t n)
 {
   assert(n >= 1 && n <= NKE_FWHT_MAX && (n & (n - 1)) == 0);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw"))
-    nke_fwht_f32_avx512(diagonal, in, out, n);
-  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    nke_fwht_f32_avx2(diagonal, in, out, n);
-  else
-    nke_fwht_f32_plain(diagonal, in, out, n);
+  switch (nke_simd_best()) {
+    case NKE_SIMD_AVX512: nke_fwht_f32_avx512(diagonal, in, out, n); break;
+    case NKE_SIMD_AVX2: nke_fwht_f32_avx2(diagonal, in, out, n); break;
+    default: nke_fwht_f32_plain(diagonal, in, out, n); break;
+  }
 }
 
 void nke_fwht_f32(float *x, int64_t n)
@@ -30,13 +29,11 @@ void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride)
 void nke_fwht_diagonal_f64(const double *diagonal, const double *in, double *out, int64_t n)
 {
   assert(n >= 1 && n <= NKE_FWHT_MAX && (n & (n - 1)) == 0);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw"))
-    nke_fwht_f64_avx512(diagonal, in, out, n);
-  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    nke_fwht_f64_avx2(diagonal, in, out, n);
-  else
-    nke_fwht_f64_plain(diagonal, in, out, n);
+  switch (nke_simd_best()) {
+    case NKE_SIMD_AVX512: nke_fwht_f64_avx512(diagonal, in, out, n); break;
+    case NKE_SIMD_AVX2: nke_fwht_f64_avx2(diagonal, in, out, n); break;
+    default: nke_fwht_f64_plain(diagonal, in, out, n); break;
+  }
 }
 
 void nke_fwht_f64(double *x, int64_t n)

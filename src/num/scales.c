@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "num/dual_loops.h"
+#include "num/simd.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -39,13 +40,13 @@ nke_status nke_scales_create(nke_phi *phi, int terms, double tolerance, nke_scal
 {
   nke_status st = NKE_OK;
   nke_scales *s = NULL;
-  nke_dual_mix *const variant[3] = {nke_dual_mix_plain, nke_dual_mix_avx2, nke_dual_mix_avx512};
+  nke_dual_mix *const variant[NKE_SIMD_COUNT] = {nke_dual_mix_plain, nke_dual_mix_avx2, nke_dual_mix_avx512};
   *out = NULL;
   NKE_TRY(nke_calloc(1, sizeof *s, "scales of an activation", &s));
   s->phi = phi;
   s->terms = terms;
   s->tolerance = tolerance;
-  s->mix = variant[nke_dual_isa()];
+  s->mix = variant[nke_simd_best()];
   /* c_l oscillates in ln sigma with frequencies up to l, so that half a cell is to hold about one radian */
   s->width = terms > 128 ? 8.0 / terms : 12.0 / terms;
   NKE_TRY(nke_alloc(2 * row_length(s), sizeof(double), "scales of an activation", &s->spare));

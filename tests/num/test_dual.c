@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "num/dual_loops.h"
+#include "num/simd.h"
 #include "support/mpi_main.h"
 
 #include <math.h>
@@ -308,7 +309,7 @@ static void instruction_sets_agree(void **state)
     s[i] = sqrt(qx[i] * qy[i]) * (i == 0 ? -1 : cos(i));
   }
   for (int f = 0; f < 3; f++)
-    for (int isa = 1; isa <= nke_dual_isa(); isa++) {
+    for (int isa = 1; isa <= (int)nke_simd_best(); isa++) {
       loops[f][0](p, N, qx, qy, s, k[0], kdot[0]);
       loops[f][isa](p, N, qx, qy, s, k[1], kdot[1]);
       for (int i = 0; i < N; i++) {

@@ -5,6 +5,7 @@
 #include "base/rng.h"
 #include "num/fwht.h"
 #include "num/fwht_variants.h"
+#include "num/simd.h"
 
 #include <float.h>
 #include <math.h>
@@ -155,11 +156,9 @@ static void a_diagonal_multiplies_first(void **state)
 static void every_instruction_set_gives_the_same_bits(void **state)
 {
   (void)state;
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) skip();
+  if (nke_simd_best() < NKE_SIMD_AVX2) skip();
   same_bits(nke_fwht_f32_avx2, nke_fwht_f64_avx2);
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw"))
-    same_bits(nke_fwht_f32_avx512, nke_fwht_f64_avx512);
+  if (nke_simd_best() >= NKE_SIMD_AVX512) same_bits(nke_fwht_f32_avx512, nke_fwht_f64_avx512);
 }
 
 static void powers_of_two(void **state)
