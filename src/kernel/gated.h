@@ -69,7 +69,6 @@ struct nke_gated_stage {
   const nke_image *in;
   nke_image out; /* owned */
   double flops;
-  int64_t bytes;
   nke_taps taps;
   int adds_sigma; /* Theta <- Theta + Sigma after the taps: conv and dense */
   int concat;

@@ -57,7 +57,6 @@ nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
 {
   nke_status st = NKE_OK;
   *s = (nke_session){.comm = invocation->comm, .invocation = invocation, .config = invocation->config};
-  s->started = nke_seconds();
   nke_stage_begin(&s->stats, NKE_STAGE_TOTAL);
   NKE_TRY(nke_config_require(s->config, NKE_NEEDS_TRAIN | NKE_NEEDS_NETWORK));
   NKE_TRY(check_available(s->config));

@@ -18,7 +18,6 @@ typedef struct nke_session {
   int64_t m, k;
   nke_embedder embedder;
   nke_stats stats;
-  double started;
 } nke_session;
 
 /* Open the config's data sets, check that their rows have one shape, shape the network, plan the embedding. Collective. */

@@ -1,10 +1,11 @@
 #include "run/slab.h"
 
 #include "base/memory.h"
+#include "gram/gram.h"
 
 int64_t nke_slab_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank)
 {
-  int64_t rows = 2048;
+  int64_t rows = NKE_PANEL_ROWS;
   const int64_t row_bytes = 8 * d + 2 * m * nke_precision_bytes(precision);
   while (rows > NKE_BLOCK_ROWS && rows * row_bytes > memory_per_rank / 8) rows /= 2;
   return rows;
@@ -29,8 +30,9 @@ done:
   return st;
 }
 
-nke_status nke_slab_read(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
-                          nke_slab *slab)
+/* Read, preprocess and encode, without embedding. */
+static nke_status read_rows(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
+                            nke_slab *slab)
 {
   nke_status st = NKE_OK;
   const int64_t n = range.end - range.begin;
@@ -56,7 +58,7 @@ nke_status nke_slab_embed(const nke_embedder *e, nke_dataset *dataset, const nke
                           nke_slab *slab)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(nke_slab_read(e, dataset, rows, range, slab));
+  NKE_TRY(read_rows(e, dataset, rows, range, slab));
   nke_stage_begin(e->stats, NKE_STAGE_EMBED);
   st = nke_features_apply(e->features, slab->n, slab->x, slab->z);
   nke_stage_end(e->stats, NKE_STAGE_EMBED);

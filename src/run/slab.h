@@ -35,8 +35,8 @@ typedef struct nke_slab {
   int64_t capacity;
 } nke_slab;
 
-/* Rows per slab: 2048, or as many (a power of two, at least NKE_BLOCK_ROWS) as keep a whole slab's features, rows and
- * their copies under an eighth of the memory. Depends on the sizes alone. Local. */
+/* Rows per slab: NKE_PANEL_ROWS (gram.h), or as many (a power of two, at least NKE_BLOCK_ROWS) as keep a whole slab's
+ * features, rows and their copies under an eighth of the memory. Depends on the sizes alone. Local. */
 int64_t nke_slab_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank);
 
 /* Make the slab that begins at position `begin` of the list. Collective; same status on all ranks.
@@ -46,10 +46,6 @@ nke_status nke_slab_make(const nke_embedder *embedder, nke_dataset *dataset, con
 
 /* Read, preprocess, encode and embed the list positions [range.begin, range.end) on this rank alone. Local. */
 nke_status nke_slab_embed(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
-                          nke_slab *slab);
-
-/* Read, preprocess and encode the list positions [range.begin, range.end) into the slab, without embedding; local. */
-nke_status nke_slab_read(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
                           nke_slab *slab);
 
 void nke_slab_clear(nke_slab *slab);
