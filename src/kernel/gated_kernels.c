@@ -75,10 +75,17 @@ static double norm2(int64_t n, const void *in)
   return sum;
 }
 
+/* In double precision the elementary functions are calls of the C library, which no loop of vectors can hold. */
+#ifdef NKE_REAL_f32
+#define NKE_EVAL_SIMD _Pragma("omp simd")
+#else
+#define NKE_EVAL_SIMD
+#endif
+
 /* One loop an activation: VALUE and SLOPE are expressions in x and the parameters p. */
 #define NKE_EVAL_LOOP(VALUE, SLOPE)       \
   do {                                    \
-    _Pragma("omp simd")                   \
+    NKE_EVAL_SIMD                         \
     for (int64_t i = 0; i < n; i++) {     \
       const real x = a[i];                \
       phi[i] = (VALUE);                   \
