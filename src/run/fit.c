@@ -4,32 +4,9 @@
 #include "base/memory.h"
 #include "run/fit_output.h"
 #include "run/plan.h"
-#include "run/score.h"
 #include "solve/library.h"
-#include "solve/ridge.h"
 
 #include <math.h>
-#include <string.h>
-
-void nke_fit_place(int64_t m, int64_t k, int set, int n_sets, const double *x, double *out)
-{
-  for (int64_t i = 0; i < m; i++)
-    memcpy(out + (i * n_sets + set) * k, x + i * k, (size_t)k * sizeof *out);
-}
-
-nke_status nke_fit_ridge(nke_session *s, const nke_bcmat *a, double mean_diagonal, const double *b, double *x,
-                         nke_path_point *point)
-{
-  nke_ridge_info info = {0};
-  point->shift = point->lambda * mean_diagonal;
-  nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
-  const nke_status st = nke_ridge_solve(a, point->shift, (int)s->k, b, &s->stats, x, &info);
-  nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
-  point->solved = st == NKE_OK;
-  point->residual = info.residual;
-  point->condition = info.condition;
-  return st;
-}
 
 /* Which training rows are held out: none where there is nothing to choose or a validation set of its own. */
 static nke_status split_rows(nke_fit *fit)
@@ -50,21 +27,6 @@ static nke_status create_path(nke_fit *fit)
   return st;
 }
 
-/* Solve for the whole path. A lambda that is too small for the precision is passed over; one at least must do. */
-static nke_status solve_path(nke_fit *fit, void *state, double *weights)
-{
-  nke_status st = NKE_OK;
-  int solved = 0;
-  const int64_t length = fit->session.m * fit->session.k * fit->n_path;
-  memset(weights, 0, (size_t)length * sizeof *weights);
-  for (int i = 0; i < fit->n_path; i++) {
-    st = fit->trainer->solve(fit, state, &fit->path[i], i, fit->n_path, weights);
-    if (st != NKE_OK && st != NKE_ERR_NUMERIC) return st;
-    solved += st == NKE_OK;
-  }
-  return solved ? NKE_OK : st;
-}
-
 static nke_status validate(nke_fit *fit, void *state, const double *weights)
 {
   nke_status st = NKE_OK;
@@ -72,9 +34,7 @@ static nke_status validate(nke_fit *fit, void *state, const double *weights)
   nke_metrics *metrics = NULL;
   NKE_TRY(nke_agree(s->comm, nke_calloc(fit->n_path, sizeof *metrics, "metrics", &metrics)));
   if (s->validation) {
-    const nke_rows all = nke_rows_all(nke_dataset_rows(s->validation));
-    st = nke_score_dataset(&s->embedder, s->validation, &all, "fit: validation rows", s->m, s->k, fit->n_path, weights,
-                           NULL, NULL, metrics);
+    st = fit->trainer->score(fit, state, s->validation, "fit: validation rows", fit->n_path, weights, metrics);
   } else {
     st = fit->trainer->validate(fit, state, fit->n_path, weights, metrics);
   }
@@ -102,11 +62,18 @@ static nke_status solve_final(nke_fit *fit, void *state)
   nke_status st;
   fit->final = (nke_path_point){.lambda = fit->path[fit->best].lambda};
   do {
-    st = fit->trainer->solve(fit, state, &fit->final, 0, 1, fit->weights);
+    st = fit->trainer->solve(fit, state, 1, &fit->final, fit->weights);
     if (st != NKE_ERR_NUMERIC || fit->final.lambda >= 1) return st;
     fit->failed_lambda = fit->path[fit->best].lambda;
     fit->final.lambda = fmax(10 * fit->final.lambda, 1e-12);
   } while (1);
+}
+
+static nke_status test(nke_fit *fit, void *state)
+{
+  const nke_session *const s = &fit->session;
+  if (!s->test || nke_dataset_targets(s->test) == 0) return NKE_OK;
+  return fit->trainer->score(fit, state, s->test, "fit: test rows", 1, fit->weights, &fit->test);
 }
 
 static nke_status train(nke_fit *fit)
@@ -120,27 +87,19 @@ static nke_status train(nke_fit *fit)
   NKE_TRY(fit->trainer->add(fit, state, &fit->kept));
   if (selects) {
     NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k * fit->n_path, sizeof *weights, "weights of the path", &weights)));
-    NKE_TRY(solve_path(fit, state, weights));
+    NKE_TRY(fit->trainer->solve(fit, state, fit->n_path, fit->path, weights));
     NKE_TRY(validate(fit, state, weights));
     choose(fit);
   }
   NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *fit->weights, "weights", &fit->weights)));
   NKE_TRY(solve_final(fit, state));
   if (!selects) fit->path[0] = fit->final;
-  st = fit->trainer->training_metrics(fit, state, fit->weights, &fit->train);
+  NKE_TRY(fit->trainer->training_metrics(fit, state, fit->weights, &fit->train));
+  st = test(fit, state);
 done:
   if (state) fit->trainer->destroy(state);
   nke_free(weights);
   return st;
-}
-
-static nke_status test(nke_fit *fit)
-{
-  nke_session *const s = &fit->session;
-  if (!s->test || nke_dataset_targets(s->test) == 0) return NKE_OK;
-  const nke_rows all = nke_rows_all(nke_dataset_rows(s->test));
-  return nke_score_dataset(&s->embedder, s->test, &all, "fit: test rows", s->m, s->k, 1, fit->weights, NULL, NULL,
-                           &fit->test);
 }
 
 static nke_status choose_trainer(nke_fit *fit)
@@ -170,7 +129,6 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_fit_output_check(fit));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(train(fit));
-  NKE_TRY(test(fit));
   st = nke_fit_output_write(fit);
 done:
   return st;

@@ -25,7 +25,6 @@ typedef struct dual {
   store joined;
   nke_bcmat *kernel;
   double *targets; /* [all, k] of the fitted rows, on every rank: the right-hand side of a direct solver */
-  double *alpha;   /* [all, k] */
 } dual;
 
 static void store_clear(store *s)
@@ -44,7 +43,6 @@ static void dual_destroy(void *state)
   store_clear(&d->joined);
   nke_bcmat_destroy(&d->kernel);
   nke_free(d->targets);
-  nke_free(d->alpha);
   nke_free(d);
 }
 
@@ -97,14 +95,12 @@ static nke_status form_kernel(nke_session *s, dual *d)
   const store *const f = d->fitted;
   nke_bcmat_destroy(&d->kernel);
   nke_free(d->targets);
-  nke_free(d->alpha);
-  d->targets = d->alpha = NULL;
+  d->targets = NULL;
   nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
   st = nke_gram_outer(s->comm, f->n, s->m, s->embedder.precision, f->z, &s->stats, &d->kernel);
   nke_stage_end(&s->stats, NKE_STAGE_GRAM);
   if (st != NKE_OK) goto done;
   NKE_TRY(nke_alloc(f->all * s->k, sizeof *d->targets, "targets of all rows", &d->targets));
-  NKE_TRY(nke_alloc(f->all * s->k, sizeof *d->alpha, "dual weights", &d->alpha));
 done:
   st = nke_agree(s->comm, st);
   return st == NKE_OK ? nke_gather_rows(s->comm, f->n, s->k, f->y, d->targets) : st;
@@ -122,42 +118,42 @@ done:
   return st;
 }
 
-/* W = Z'A: each rank's rows contribute, then the sum over ranks. */
-static nke_status primal_weights(const nke_session *s, const dual *d, double *w)
+/* W = Z'A for alpha [all, columns]: each rank's rows contribute, then the sum over ranks. */
+static nke_status primal_weights(const nke_session *s, const dual *d, int64_t columns, const double *alpha, double *w)
 {
   nke_status st = NKE_OK;
   const store *const f = d->fitted;
   const int64_t first = nke_rows_before(s->comm, f->n);
   double *block = NULL;
-  memset(w, 0, (size_t)(s->m * s->k) * sizeof *w);
+  memset(w, 0, (size_t)(s->m * columns) * sizeof *w);
   NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * s->m, sizeof *block, "features of a block", &block));
   for (int64_t i = 0; i < f->n; i += NKE_BLOCK_ROWS) {
     const int64_t n = nke_min(NKE_BLOCK_ROWS, f->n - i);
     nke_score_to_double(s->embedder.precision, n * s->m,
                         (const char *)f->z + i * s->m * nke_precision_bytes(s->embedder.precision), block);
-    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, s->m, s->k, n, block, s->m, d->alpha + (first + i) * s->k,
-                     s->k, 1, w, s->k));
+    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, s->m, columns, n, block, s->m, alpha + (first + i) * columns,
+                     columns, 1, w, columns));
   }
 done:
   nke_free(block);
   st = nke_agree(s->comm, st);
-  if (st == NKE_OK) nke_sum_over_ranks(s->comm, s->m * s->k, w);
+  if (st == NKE_OK) nke_sum_over_ranks(s->comm, s->m * columns, w);
   return st;
 }
 
-static nke_status dual_solve(nke_fit *fit, void *state, nke_path_point *point, int set, int n_sets, double *weights)
+static nke_status dual_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   dual *const d = state;
-  double trace, *w = NULL;
+  const int64_t columns = s->k * n_points;
+  double trace, *alpha = NULL;
   NKE_TRY(nke_bcmat_trace(d->kernel, &trace));
-  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *w, "weights", &w)));
-  NKE_TRY(nke_fit_ridge(s, d->kernel, trace / (double)d->fitted->all, d->targets, d->alpha, point));
-  NKE_TRY(primal_weights(s, d, w));
-  nke_fit_place(s->m, s->k, set, n_sets, w, weights);
+  NKE_TRY(nke_agree(s->comm, nke_alloc(d->fitted->all * columns, sizeof *alpha, "dual weights", &alpha)));
+  NKE_TRY(nke_fit_path(s, d->kernel, trace / (double)d->fitted->all, d->targets, n_points, points, alpha));
+  st = primal_weights(s, d, columns, alpha, weights);
 done:
-  nke_free(w);
+  nke_free(alpha);
   return st;
 }
 
@@ -223,5 +219,6 @@ const nke_trainer nke_trainer_dual = {
   .add = dual_add,
   .solve = dual_solve,
   .validate = dual_validate,
+  .score = nke_fit_score,
   .training_metrics = dual_training_metrics,
 };

@@ -67,19 +67,16 @@ done:
   return st;
 }
 
-static nke_status primal_solve(nke_fit *fit, void *state, nke_path_point *point, int set, int n_sets, double *weights)
+static nke_status primal_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
-  nke_session *const s = &fit->session;
   primal *const p = state;
-  double trace, *x = NULL;
+  double trace;
   NKE_TRY(nke_gram_trace(p->gram, &trace));
   NKE_TRY(nke_gram_cross(p->gram, p->cross));
-  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *x, "weights", &x)));
-  NKE_TRY(nke_fit_ridge(s, nke_gram_matrix(p->gram), trace / (double)nke_gram_rows(p->gram), p->cross, x, point));
-  nke_fit_place(s->m, s->k, set, n_sets, x, weights);
+  st = nke_fit_path(&fit->session, nke_gram_matrix(p->gram), trace / (double)nke_gram_rows(p->gram), p->cross, n_points,
+                    points, weights);
 done:
-  nke_free(x);
   return st;
 }
 
@@ -130,5 +127,6 @@ const nke_trainer nke_trainer_primal = {
   .add = primal_add,
   .solve = primal_solve,
   .validate = primal_validate,
+  .score = nke_fit_score,
   .training_metrics = primal_training_metrics,
 };

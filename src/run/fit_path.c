@@ -1,0 +1,67 @@
+/* The solutions of a path of lambda, and scores by features: what the trainers share. */
+#include "base/memory.h"
+#include "run/fit.h"
+#include "run/score.h"
+#include "solve/ridge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct visit {
+  int64_t rows, k;
+  int n_points, solved;
+  nke_path_point *points;
+  double *weights;
+  char text[256]; /* why the last point failed */
+} visit;
+
+void nke_fit_place(int64_t m, int64_t k, int set, int n_sets, const double *x, double *out)
+{
+  for (int64_t i = 0; i < m; i++)
+    memcpy(out + (i * n_sets + set) * k, x + i * k, (size_t)k * sizeof *out);
+}
+
+/* A lambda that is too small for the precision is passed over. */
+static nke_status take(void *context, int index, nke_status status, const char *text, const double *x,
+                       const nke_ridge_info *info)
+{
+  visit *const v = context;
+  nke_path_point *const point = &v->points[index];
+  point->shift = info->shift;
+  point->solved = status == NKE_OK;
+  if (!point->solved) snprintf(v->text, sizeof v->text, "%s", text);
+  if (!point->solved) return NKE_OK;
+  point->residual = info->residual;
+  point->condition = info->condition;
+  nke_fit_place(v->rows, v->k, index, v->n_points, x, v->weights);
+  v->solved++;
+  return NKE_OK;
+}
+
+nke_status nke_fit_path(nke_session *s, const nke_bcmat *a, double mean_diagonal, const double *b, int n_points,
+                        nke_path_point *points, double *weights)
+{
+  nke_status st = NKE_OK;
+  double *lambda = NULL;
+  visit v = {.rows = a->rows, .k = s->k, .n_points = n_points, .points = points, .weights = weights};
+  memset(weights, 0, (size_t)(a->rows * s->k * n_points) * sizeof *weights);
+  NKE_TRY(nke_agree(s->comm, nke_alloc(n_points, sizeof *lambda, "the lambda path", &lambda)));
+  for (int i = 0; i < n_points; i++) lambda[i] = points[i].lambda;
+  nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
+  st = nke_ridge_path(a, mean_diagonal, n_points, lambda, (int)s->k, b, &s->stats, take, &v);
+  nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
+  if (st == NKE_OK && v.solved == 0)
+    st = nke_fail(NKE_ERR_NUMERIC, "lambda %g: %s", lambda[n_points - 1], v.text);
+done:
+  nke_free(lambda);
+  return st;
+}
+
+nke_status nke_fit_score(nke_fit *fit, void *state, nke_dataset *dataset, const char *what, int n_sets,
+                         const double *weights, nke_metrics *metrics)
+{
+  (void)state;
+  nke_session *const s = &fit->session;
+  const nke_rows all = nke_rows_all(nke_dataset_rows(dataset));
+  return nke_score_dataset(&s->embedder, dataset, &all, what, s->m, s->k, n_sets, weights, NULL, NULL, metrics);
+}
