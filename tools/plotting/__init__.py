@@ -1,0 +1,1 @@
+"""What tools/plot is made of: results (files), figures and heat (pictures), page (HTML)."""
