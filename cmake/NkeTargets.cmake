@@ -1,5 +1,5 @@
 # nke_library(FOLDER SOURCES ... LINK ...): one static library a folder of the ladder, target nke_<folder>.
-# nke_isa_sources(TARGET FILE SUFFIXES...): compile FILE once for each instruction set and precision.
+# nke_isa_sources(TARGET FILE): compile FILE once for each instruction set (NKE_ISA) and precision.
 # nke_test(NAME SOURCES ... LINK ... RANKS ...): tests/<folder>/<NAME>.c, registered at each rank count.
 
 add_library(nke_flags INTERFACE)
@@ -21,17 +21,20 @@ function(nke_library folder)
   target_link_libraries(nke_${folder} PUBLIC nke_flags ${ARG_LINK})
 endfunction()
 
+# The instruction sets that hot loops are compiled for, in the order of nke_simd (src/num/simd.h), and their flags.
+set(NKE_ISA plain avx2 avx512)
+set(NKE_ISA_FLAGS_plain "")
+set(NKE_ISA_FLAGS_avx2 -mavx2 -mfma)
+set(NKE_ISA_FLAGS_avx512 -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512)
+
 # Each variant is compiled from the same file with NKE_REAL (float or double), NKE_SUFFIX (f32_avx512, ...) and
 # NKE_LANES (vector length in elements) defined; the caller picks one at run time by the CPU.
 function(nke_isa_sources target file)
-  set(flags_plain "")
-  set(flags_avx2 -mavx2 -mfma)
-  set(flags_avx512 -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512)
   set(bytes_plain 16)
   set(bytes_avx2 32)
   set(bytes_avx512 64)
   get_filename_component(name ${file} NAME_WE)
-  foreach(isa plain avx2 avx512)
+  foreach(isa ${NKE_ISA})
     foreach(real f32 f64)
       if(real STREQUAL f32)
         set(type float)
@@ -45,7 +48,7 @@ function(nke_isa_sources target file)
       target_link_libraries(${object} PRIVATE nke_flags)
       target_compile_definitions(${object} PRIVATE NKE_REAL=${type} NKE_SUFFIX=${real}_${isa} NKE_LANES=${lanes}
                                  NKE_REAL_${real}=1 NKE_ISA_${isa}=1)
-      target_compile_options(${object} PRIVATE ${flags_${isa}} $<$<CONFIG:Release>:-O3>)
+      target_compile_options(${object} PRIVATE ${NKE_ISA_FLAGS_${isa}} $<$<CONFIG:Release>:-O3>)
       target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)
     endforeach()
   endforeach()

@@ -115,7 +115,8 @@ class Plot(unittest.TestCase):
             self.assertIn(f"no {name}: no", said)
 
     def test_nothing_to_draw_and_broken_files(self):
-        broken = [({"rows": []}, "nothing to draw"), ("{", "not JSON"), ("[1]", "expected an object"), ({"x": 1}, "neither")]
+        broken = [({"rows": []}, "nothing to draw"), ("{", "not JSON"), ("[1]", "expected an object"),
+                  ({"x": 1}, "neither")]
         for data, word in broken:
             with self.subTest(word):
                 self.assertIn(word, self.plot(self.file(data), code=3))
@@ -144,7 +145,7 @@ class Plot(unittest.TestCase):
         with h5py.File(kernel, "w") as file:
             file["train/ntk"] = z @ z.T + np.eye(12)
         with h5py.File(features, "w") as file:
-            file["train"] = z
+            file["train/features"] = z
         axes = heat.picture(kernel, features, "ntk").figure.axes
         images = [axis.images[0].get_array() for axis in axes if axis.images]
         np.testing.assert_allclose(images[0] - np.eye(12), images[1])
@@ -152,7 +153,7 @@ class Plot(unittest.TestCase):
         self.plot("--kernel", kernel, "--features", features, "--out", self.root / "plots")
         self.assertIn("no /train/nngp", self.plot("--kernel", kernel, "--which", "nngp", code=3))
         with h5py.File(features, "w") as file:
-            file["train"] = z[:11]
+            file["train/features"] = z[:11]
         self.assertIn("11 rows", self.plot("--kernel", kernel, "--features", features, code=3))
 
 

@@ -31,7 +31,7 @@ def panels(kernel, features, which):
     scale = np.percentile(pairs, (0.5, 99.5)) if pairs.size else (0, exact.max())
     found = [(f"K, {which.upper()}, exact", exact, scale, "viridis")]
     if features:
-        z, z_shape = read(features, "train")
+        z, z_shape = read(features, "train/features")
         if z_shape[0] != shape[0]:
             raise Unusable(f"{features}: {z_shape[0]} rows, but {kernel} has {shape[0]}")
         sketched = z @ z.T
