@@ -13,6 +13,9 @@ if(NKE_SANITIZE)
   target_compile_options(nke_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
   target_link_options(nke_flags INTERFACE -fsanitize=address,undefined)
 endif()
+if(NKE_FUZZ)
+  target_compile_options(nke_flags INTERFACE -fsanitize=fuzzer-no-link -Wno-pass-failed) # instrumented loops stay scalar
+endif()
 target_link_libraries(nke_flags INTERFACE MPI::MPI_C m)
 
 function(nke_library folder)

@@ -126,6 +126,35 @@ nke_status nke_h5file_dims(nke_h5file *f, const char *name, int *rank, int64_t *
   return NKE_OK;
 }
 
+static bool is_plain(hid_t id)
+{
+  H5D_space_status_t room = H5D_SPACE_STATUS_ERROR;
+  const hid_t type = H5Dget_type(id), layout = H5Dget_create_plist(id);
+  const H5T_class_t class = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
+  const bool ok = (class == H5T_INTEGER || class == H5T_FLOAT) && layout >= 0 &&
+                  H5Pget_layout(layout) == H5D_CONTIGUOUS && H5Pget_external_count(layout) == 0 &&
+                  H5Dget_space_status(id, &room) >= 0 && room == H5D_SPACE_STATUS_ALLOCATED;
+  nke_hdf5_close(layout);
+  nke_hdf5_close(type);
+  return ok;
+}
+
+nke_status nke_h5file_expect(nke_h5file *f, const char *name, int rank, const int64_t *dims)
+{
+  nke_status st = NKE_OK;
+  hid_t id;
+  int stored_rank;
+  int64_t stored[NKE_H5_MAX_RANK];
+  NKE_TRY(nke_h5file_dims(f, name, &stored_rank, stored));
+  NKE_TRY(find(f, name, &id));
+  bool same = stored_rank == rank && is_plain(id);
+  for (int i = 0; same && i < rank; i++) same = stored[i] == dims[i];
+  if (!same)
+    st = nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has another shape, type or layout than nke gave it", f->path, name);
+done:
+  return st;
+}
+
 static bool empty(int rank, const int64_t *count)
 {
   for (int i = 0; i < rank; i++)

@@ -14,7 +14,7 @@ typedef struct text_state {
   nke_text text;
   int64_t columns; /* csv: fields; libsvm: largest index */
   int64_t target;  /* csv: the field that is y; -1: none */
-  double *row;     /* [columns] */
+  double *row;     /* csv: [columns] */
   const char *y;   /* csv, while opening: the wanted column */
   char *header;    /* csv, while opening: the header line */
 } text_state;
@@ -24,12 +24,11 @@ static nke_status state_alloc(MPI_Comm comm, nke_source *source)
   return nke_agree(comm, nke_calloc(1, sizeof(text_state), "text source", &source->state));
 }
 
-static nke_status state_finish(MPI_Comm comm, nke_source *source)
+static void state_finish(nke_source *source)
 {
   text_state *s = source->state;
   source->rows = s->text.rows;
-  source->bytes = nke_text_bytes(&s->text) + 8 * s->columns;
-  return nke_agree(comm, nke_alloc(s->columns, sizeof *s->row, "row of text", &s->row));
+  source->bytes = nke_text_bytes(&s->text);
 }
 
 static void close_text(nke_source *source)
@@ -104,7 +103,9 @@ static nke_status open_csv(MPI_Comm comm, const nke_data_spec *spec, const char 
   s->target = sizes[1];
   source->targets = s->target >= 0;
   source->shape = (nke_shape){0, 1, 1, s->columns - source->targets};
-  NKE_TRY(state_finish(comm, source));
+  state_finish(source);
+  source->bytes += 8 * s->columns;
+  st = nke_agree(comm, nke_alloc(s->columns, sizeof *s->row, "row of text", &s->row));
 done:
   return st;
 }
@@ -153,7 +154,7 @@ static nke_status open_libsvm(MPI_Comm comm, const nke_data_spec *spec, const ch
   if (s->columns < 1) NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: no index:value in any row", path));
   source->targets = 1;
   source->shape = (nke_shape){0, 1, 1, s->columns};
-  NKE_TRY(state_finish(comm, source));
+  state_finish(source);
 done:
   return st;
 }

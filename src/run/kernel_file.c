@@ -59,8 +59,34 @@ static bool is_there(MPI_Comm comm, const char *path)
   return found > 0;
 }
 
-/* Whether the file at `path` may be continued: NKE_OK, or NKE_ERR_USAGE and the reason. Collective. */
-static nke_status check_identity(MPI_Comm comm, const char *path, const char *identity)
+static nke_status expect_pair(nke_h5file *h5, const char *const names[2], int rank, const int64_t *dims)
+{
+  nke_status st = NKE_OK;
+  for (int k = 0; k < 2; k++) NKE_TRY(nke_h5file_expect(h5, names[k], rank, dims));
+done:
+  return st;
+}
+
+/* Whether the data sets are those that create_file() makes: parallel HDF5 may crash or fill the disk when it opens other
+ * ones for writing. Local. */
+static nke_status check_contents(nke_h5file *h5, const nke_kernel_file *file)
+{
+  nke_status st = NKE_OK;
+  const nke_tiling *t = &file->tiling;
+  const int64_t tiles = file->last - file->first;
+  if (file->part) {
+    NKE_TRY(expect_pair(h5, part_names, 3, (const int64_t[]){tiles, t->tile, t->tile}));
+  } else {
+    NKE_TRY(expect_pair(h5, train_names, 2, (const int64_t[]){t->n, t->n}));
+    if (t->n_test > 0) NKE_TRY(expect_pair(h5, test_names, 2, (const int64_t[]){t->n_test, t->n}));
+  }
+  NKE_TRY(nke_h5file_expect(h5, "/done", 1, &tiles));
+done:
+  return st;
+}
+
+/* Whether the file at `path` may be continued: NKE_OK, or the reason why not. Collective. */
+static nke_status check_existing(MPI_Comm comm, const char *path, const char *identity, const nke_kernel_file *file)
 {
   nke_status st = NKE_OK;
   nke_h5file *h5 = NULL;
@@ -71,6 +97,8 @@ static nke_status check_identity(MPI_Comm comm, const char *path, const char *id
                   "%s: holds the kernel of another config (data, preprocess, network, flip, precision, tile "
                   "or rows differ); give another kernel.file, or --force to replace it",
                   path);
+  else
+    st = nke_agree(comm, check_contents(h5, file));
 done:
   nke_free(found);
   nke_h5file_close(&h5);
@@ -84,7 +112,7 @@ nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *ide
   *file = (nke_kernel_file){.tiling = *tiling, .part = part, .first = tiles.begin, .last = tiles.end, .fd = -1};
   bool make = true;
   if (is_there(comm, path)) {
-    st = check_identity(comm, path, identity);
+    st = check_existing(comm, path, identity, file);
     make = st != NKE_OK;
     if (make && !force) goto done;
   }

@@ -20,7 +20,8 @@ typedef struct nke_kernel_file {
 } nke_kernel_file;
 
 /* Open `path` for writing where its identity is the same, else make it, with all data sets in full and no tile done.
- * NKE_ERR_USAGE: it is another kernel's (unless `force`), or no file of nke; NKE_ERR_OUTPUT. Collective. */
+ * NKE_ERR_USAGE: it is another kernel's (unless `force`), or no file of nke; NKE_ERR_DATA: its data sets are not as they
+ * were made; NKE_ERR_OUTPUT. Collective. */
 nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *identity, nke_precision precision,
                                 const nke_tiling *tiling, nke_range tiles, bool part, bool force,
                                 nke_kernel_file *file);

@@ -53,10 +53,10 @@ static nke_status read_shape(nke_h5file *file, nke_shape *shape)
   nke_status st = NKE_OK;
   int64_t dims[1] = {4}, *stored = NULL;
   NKE_TRY(nke_h5file_get(file, "/shape", NKE_H5_I64, 1, dims, 64, &stored));
-  const int64_t limit = (int64_t)1 << 40;
-  for (int i = 1; i < 4; i++)
-    if (stored[i] < 1 || stored[i] > limit) st = nke_fail(NKE_ERR_DATA, "%s: corrupt /shape", nke_h5file_path(file));
-  if (stored[0] < 0 || stored[0] > 2) st = nke_fail(NKE_ERR_DATA, "%s: corrupt /shape", nke_h5file_path(file));
+  int64_t left = (int64_t)1 << 40;
+  for (int i = 1; i < 4; i++) left = stored[i] < 1 ? 0 : left / stored[i];
+  if (left < 1 || stored[0] < 0 || stored[0] > 2)
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt /shape", nke_h5file_path(file)));
   *shape = (nke_shape){.axes = (int)stored[0], .height = stored[1], .width = stored[2], .channels = stored[3]};
 done:
   nke_free(stored);
