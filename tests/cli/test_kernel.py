@@ -103,8 +103,8 @@ class Kernel(unittest.TestCase):
     def start(self, *args):
         environment = {**os.environ, **program.ENVIRONMENT}
         command = [str(self.program.path), "kernel", "case.yaml", *args]
-        return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)
+        with open(self.folder / "stderr", "wb") as stderr:
+            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=stderr)
 
     def marked(self, out):
         try:
@@ -135,7 +135,7 @@ class Kernel(unittest.TestCase):
         process = self.start("--set", "run.out=signalled")
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
-        self.assertIn(process.wait(60), (0, 5, -signal.SIGTERM))
+        self.assertIn(process.wait(60), (0, 5, -signal.SIGTERM), (self.folder / "stderr").read_text())
         self.program.must("kernel", "case.yaml", "--set", "run.out=signalled")
         self.same("signalled/kernel.h5")
 
