@@ -49,10 +49,14 @@ static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
 static nke_status prepare(nke_dataset *d, const nke_data_spec *spec)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(nke_source_path(spec->file, &d->path));
+  const int in_memory = spec->memory.n_dims > 0;
+  NKE_TRY(in_memory ? nke_strdup(spec->file, &d->path) : nke_source_path(spec->file, &d->path));
   NKE_TRY(nke_strdup(spec->x ? spec->x : "x", &d->x));
   NKE_TRY(nke_strdup(spec->y ? spec->y : "y", &d->y));
-  NKE_TRY(find_class(d->path, &d->source.class));
+  if (in_memory)
+    d->source.class = &nke_source_memory;
+  else
+    st = find_class(d->path, &d->source.class);
 done:
   return st;
 }

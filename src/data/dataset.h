@@ -13,6 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Rows that the caller has in memory, spread over the ranks in rank order. Opening them puts a copy of all rows on every
+ * rank; afterwards the arrays are the caller's again. */
+typedef struct nke_memory_rows {
+  int64_t n;       /* of this rank */
+  int n_dims;      /* of a row: 1 {d}, 2 {L, C} or 3 {H, W, C}; 0: no rows in memory */
+  int64_t dims[3];
+  int64_t k;       /* target columns; 0: none */
+  const double *x, *y; /* [n, d], [n, k] */
+} nke_memory_rows;
+
 /* What the config's `data` entries say.
  * HDF5    x and y name data sets in the file.
  * npy     the file is x; y is the path of a second file.
@@ -23,6 +33,7 @@ typedef struct nke_data_spec {
   const char *file;
   const char *x, *y;          /* NULL: not given; without y HDF5 and npy have no targets */
   int64_t row_begin, row_end; /* rows [begin, end); row_end -1: to the end */
+  nke_memory_rows memory;     /* in place of a file, which then is a name for error lines */
 } nke_data_spec;
 
 typedef struct nke_dataset nke_dataset;

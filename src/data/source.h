@@ -42,6 +42,7 @@ extern const nke_source_class nke_source_hdf5;
 extern const nke_source_class nke_source_npy;
 extern const nke_source_class nke_source_csv;
 extern const nke_source_class nke_source_libsvm;
+extern const nke_source_class nke_source_memory;
 
 /* Open by a rank-local function on rank 0 first, so that a bad file gives one line and no rank waits. Collective. */
 typedef nke_status nke_source_open_local(const nke_data_spec *spec, const char *path, nke_source *source);

@@ -12,6 +12,23 @@ int64_t nke_rows_before(MPI_Comm comm, int64_t n_loc)
   return rank == 0 ? 0 : before; /* rank 0's result of a scan is undefined */
 }
 
+int64_t nke_rows_total(MPI_Comm comm, int64_t n_loc)
+{
+  MPI_Allreduce(MPI_IN_PLACE, &n_loc, 1, MPI_INT64_T, MPI_SUM, comm);
+  return n_loc;
+}
+
+bool nke_same_on_ranks(MPI_Comm comm, int n, const int64_t *numbers)
+{
+  int same = 1;
+  for (int i = 0; i < n; i++) {
+    int64_t ends[2] = {numbers[i], -numbers[i]}; /* largest, and smallest negated */
+    MPI_Allreduce(MPI_IN_PLACE, ends, 2, MPI_INT64_T, MPI_MAX, comm);
+    same = same && ends[0] == -ends[1];
+  }
+  return same;
+}
+
 nke_status nke_gather_rows(MPI_Comm comm, int64_t n_loc, int64_t k, const double *mine, double *all)
 {
   nke_status st = NKE_OK;

@@ -4,10 +4,17 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Rows of all lower ranks: the position of this rank's first row. Collective. */
 int64_t nke_rows_before(MPI_Comm comm, int64_t n_loc);
+
+/* Rows of all ranks. Collective. */
+int64_t nke_rows_total(MPI_Comm comm, int64_t n_loc);
+
+/* Whether all ranks pass the same numbers. Collective. */
+bool nke_same_on_ranks(MPI_Comm comm, int n, const int64_t *numbers);
 
 /* all [sum of n_loc, k] <- the ranks' mine [n_loc, k] in rank order, on every rank. Collective. NKE_ERR_USAGE where a rank's
  * or the whole count passes 32 bits, the same on all ranks. */

@@ -159,7 +159,7 @@ nke_status nke_fit_output_write(nke_fit *fit)
   NKE_TRY(nke_report_create(s->comm, "fit", s->config, &s->stats, &json));
   if (json) fill_report(fit, json);
   NKE_TRY(nke_report_write(s->comm, s->config->run.out, "report.json", json));
-  if (json) print_table(fit, json);
+  if (json && !s->invocation->quiet) print_table(fit, json);
   fflush(stdout);
 done:
   json_decref(json);

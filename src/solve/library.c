@@ -4,10 +4,12 @@
 #include "solve/petsc_status.h"
 
 #include <petscsys.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 static char last_error[NKE_ERROR_CHARS / 2];
 static PetscLogEvent events[NKE_EVENT_COUNT];
+static bool in_use, started; /* between init and finalize; whether it was init that started PETSc */
 
 /* Keeps the text of the first error and prints nothing; the code travels back through PETSc's own checks. */
 static PetscErrorCode remember(MPI_Comm comm, int line, const char *function, const char *file, PetscErrorCode code,
@@ -34,7 +36,7 @@ done:
   return st;
 }
 
-nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
+static nke_status start(MPI_Comm comm, int argc, char *const *argv)
 {
   static char program[] = "nke", no_handler[] = "-no_signal_handler", no_file[] = "-skip_petscrc";
   nke_status st = NKE_OK;
@@ -48,20 +50,30 @@ nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
   all[count] = NULL;
   PETSC_COMM_WORLD = comm;
   NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscInitialize(&count, &all, NULL, NULL));
-  NKE_TRY_PETSC(PetscPushErrorHandler(remember, NULL));
-  NKE_TRY(register_events());
+  started = true;
 done:
   nke_free(all);
+  return st;
+}
+
+nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
+{
+  nke_status st = NKE_OK;
+  PetscBool running = PETSC_FALSE;
+  PetscInitialized(&running);
+  if (!running) NKE_TRY(start(comm, argc, argv));
+  NKE_TRY_PETSC(PetscPushErrorHandler(remember, NULL));
+  in_use = true;
+  NKE_TRY(register_events());
+done:
   return nke_agree(comm, st);
 }
 
 void nke_solve_finalize(void)
 {
-  PetscBool running = PETSC_FALSE;
-  PetscInitialized(&running);
-  if (!running) return;
-  PetscPopErrorHandler();
-  PetscFinalize();
+  if (in_use) PetscPopErrorHandler();
+  if (started) PetscFinalize();
+  in_use = started = false;
 }
 
 void nke_event_begin(nke_solve_event event)

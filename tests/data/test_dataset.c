@@ -31,7 +31,7 @@ static nke_status open_rows(const char *name, const char *x, const char *y, int6
 {
   char path[512];
   sample_path(name, path);
-  const nke_data_spec spec = {path, x, y, begin, end};
+  const nke_data_spec spec = {.file = path, .x = x, .y = y, .row_begin = begin, .row_end = end};
   return nke_dataset_open(MPI_COMM_WORLD, &spec, out);
 }
 
@@ -293,7 +293,7 @@ static void test_relative_paths(void **state)
   double *v = values(6);
   sample_write("relative.h5", "/x", H5T_STD_U8LE, 2, (hsize_t[]){3, 2}, NULL, 0, v);
   setenv("NKE_DATA", sample_folder(), 1);
-  const nke_data_spec spec = {"relative.h5", "/x", NULL, 0, -1};
+  const nke_data_spec spec = {.file = "relative.h5", .x = "/x", .y = NULL, .row_begin = 0, .row_end = -1};
   nke_dataset *d = NULL;
   assert_int_equal(nke_dataset_open(MPI_COMM_WORLD, &spec, &d), NKE_OK);
   nke_dataset_close(&d);

@@ -44,7 +44,7 @@ static nke_status fit_means(void)
 static nke_status open_text(void)
 {
   nke_dataset *d = NULL;
-  const nke_data_spec spec = {text, NULL, NULL, 0, -1};
+  const nke_data_spec spec = {.file = text, .x = NULL, .y = NULL, .row_begin = 0, .row_end = -1};
   const nke_status st = nke_dataset_open(MPI_COMM_WORLD, &spec, &d);
   nke_dataset_close(&d);
   return st;
@@ -115,7 +115,7 @@ static void test_allocations(void **state)
   sample_path("fault.csv", text);
   sample_path("model.h5", model);
   snprintf(part, sizeof part, "%s.nke-part", model);
-  const nke_data_spec spec = {path, "/x", "/y", 0, -1};
+  const nke_data_spec spec = {.file = path, .x = "/x", .y = "/y", .row_begin = 0, .row_end = -1};
   assert_int_equal(nke_dataset_open(MPI_COMM_WORLD, &spec, &train), NKE_OK);
   fail_every_allocation(fit_preprocess, 10);
   fail_every_allocation(fit_classes, 4);

@@ -20,7 +20,7 @@ static nke_dataset *make(const char *name, int64_t n, int64_t k, const double *y
   sample_write(name, "/y", H5T_IEEE_F64LE, k == 0 ? 1 : 2, (hsize_t[]){(hsize_t)n, (hsize_t)k}, NULL, 0, y);
   nke_free(x);
   sample_path(name, path);
-  const nke_data_spec spec = {path, "/x", "/y", 0, -1};
+  const nke_data_spec spec = {.file = path, .x = "/x", .y = "/y", .row_begin = 0, .row_end = -1};
   nke_dataset *d = NULL;
   if (nke_dataset_open(MPI_COMM_WORLD, &spec, &d) != NKE_OK) fail_msg("%s", nke_error_text());
   return d;
@@ -87,7 +87,7 @@ static void test_refusals(void **state)
 
   char path[512];
   sample_path("one.h5", path);
-  const nke_data_spec spec = {path, "/x", NULL, 0, -1};
+  const nke_data_spec spec = {.file = path, .x = "/x", .y = NULL, .row_begin = 0, .row_end = -1};
   nke_dataset *d = NULL;
   nke_targets *t = NULL;
   assert_int_equal(nke_dataset_open(MPI_COMM_WORLD, &spec, &d), NKE_OK);

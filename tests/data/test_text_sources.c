@@ -31,7 +31,7 @@ static nke_status open_spec(const char *name, const char *x, const char *y, nke_
     sample_path(y, second);
     y = second;
   }
-  const nke_data_spec spec = {path, x, y, 0, -1};
+  const nke_data_spec spec = {.file = path, .x = x, .y = y, .row_begin = 0, .row_end = -1};
   return nke_dataset_open(MPI_COMM_WORLD, &spec, out);
 }
 
@@ -349,7 +349,7 @@ static void test_w8a(void **state)
     print_message("NKE_DATA is not set: w8a is not read\n");
     skip();
   }
-  const nke_data_spec spec = {"w8a.libsvm.gz", NULL, NULL, 0, -1};
+  const nke_data_spec spec = {.file = "w8a.libsvm.gz", .x = NULL, .y = NULL, .row_begin = 0, .row_end = -1};
   nke_dataset *d = NULL;
   if (nke_dataset_open(MPI_COMM_WORLD, &spec, &d) != NKE_OK) fail_msg("%s", nke_error_text());
   const int64_t n = nke_dataset_rows(d), columns = nke_dataset_length(d);
