@@ -21,13 +21,16 @@ class Program:
         self.path = pathlib.Path(path).resolve()
         self.folder = pathlib.Path(folder)
 
+    def environment(self, **more):
+        """What the program is started with: relative paths are those of the test, whatever NKE_DATA says."""
+        return {**{key: value for key, value in os.environ.items() if key != "NKE_DATA"}, **ENVIRONMENT, **more}
+
     def run(self, *args, ranks=1, launcher=True, timeout=120, **environment):
         """The finished process (exit code, stdout, stderr); a hang is an error."""
         command = [str(self.path), *map(str, args)]
         if launcher:
             command = ["mpirun", "-n", str(ranks), *command]
-        inherited = {key: value for key, value in os.environ.items() if key != "NKE_DATA"}
-        return subprocess.run(command, cwd=self.folder, env={**inherited, **ENVIRONMENT, **environment}, text=True,
+        return subprocess.run(command, cwd=self.folder, env=self.environment(**environment), text=True,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
 
     def must(self, *args, **options):

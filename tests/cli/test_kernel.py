@@ -2,7 +2,6 @@
 
 usage: test_kernel.py PROGRAM
 """
-import os
 import pathlib
 import signal
 import subprocess
@@ -101,10 +100,10 @@ class Kernel(unittest.TestCase):
         self.same("some/kernel.h5")
 
     def start(self, *args):
-        environment = {**os.environ, **program.ENVIRONMENT}
         command = [str(self.program.path), "kernel", "case.yaml", *args]
         with open(self.folder / "stderr", "wb") as stderr:
-            return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=stderr)
+            return subprocess.Popen(command, cwd=self.folder, env=self.program.environment(),
+                                    stdout=subprocess.DEVNULL, stderr=stderr)
 
     def marked(self, out):
         try:
