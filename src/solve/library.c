@@ -42,7 +42,7 @@ static nke_status start(MPI_Comm comm, int argc, char *const *argv)
   nke_status st = NKE_OK;
   char **all = NULL;
   int count = 3;
-  NKE_TRY(nke_alloc(argc + 4, sizeof *all, "PETSc options", &all));
+  NKE_TRY(nke_agree(comm, nke_alloc(argc + 4, sizeof *all, "PETSc options", &all)));
   all[0] = program;
   all[1] = no_handler;
   all[2] = no_file;

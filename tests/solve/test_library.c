@@ -1,0 +1,61 @@
+/* PETSc is started and stopped by nke_solve_init() and nke_solve_finalize(), but left alone where the program uses it. */
+#include "support/mpi_main.h"
+
+#include "base/memory.h"
+#include "solve/library.h"
+
+#include <petscsys.h>
+
+static int running(void)
+{
+  PetscBool is = PETSC_FALSE;
+  assert_int_equal(PetscInitialized(&is), 0);
+  return is == PETSC_TRUE;
+}
+
+static void test_started_and_stopped_again_and_again(void **state)
+{
+  (void)state;
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(nke_solve_init(MPI_COMM_WORLD, 0, NULL), NKE_OK);
+    assert_true(running());
+    nke_solve_finalize();
+    assert_false(running());
+  }
+  nke_solve_finalize(); /* nothing to stop */
+}
+
+static void test_a_program_with_petsc_of_its_own(void **state)
+{
+  (void)state;
+  assert_int_equal(PetscInitializeNoArguments(), 0);
+  nke_solve_finalize(); /* without init: not ours to stop */
+  assert_true(running());
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(nke_solve_init(MPI_COMM_WORLD, 0, NULL), NKE_OK);
+    nke_solve_finalize();
+    assert_true(running());
+  }
+  assert_int_equal(PetscFinalize(), 0);
+}
+
+static void test_no_memory_on_one_rank(void **state)
+{
+  (void)state;
+  int rank, size;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  nke_alloc_fail_at(rank == size - 1);
+  assert_int_equal(nke_solve_init(MPI_COMM_WORLD, 0, NULL), NKE_ERR_MEMORY);
+  nke_alloc_fail_at(0);
+  nke_solve_finalize();
+  assert_false(running());
+}
+
+static const struct CMUnitTest tests[] = {
+  cmocka_unit_test(test_started_and_stopped_again_and_again),
+  cmocka_unit_test(test_a_program_with_petsc_of_its_own),
+  cmocka_unit_test(test_no_memory_on_one_rank),
+};
+
+NKE_TEST_MAIN(tests)
