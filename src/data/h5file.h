@@ -72,6 +72,9 @@ nke_status nke_h5file_put(nke_h5file *file, const char *name, nke_h5type type, i
 nke_status nke_h5file_get(nke_h5file *file, const char *name, nke_h5type type, int rank, int64_t *dims,
                           int64_t max_bytes, void *data);
 
+/* The checksum of nke_h5file_put(), for arrays that are written in parts: CRC-32. Local. */
+int64_t nke_h5file_checksum(int64_t bytes, const void *data);
+
 /* Scalars: attributes of `object`, a group (made as needed) or a data set. A string comes back allocated (nke_free). */
 nke_status nke_h5file_put_double(nke_h5file *file, const char *object, const char *key, double value);
 nke_status nke_h5file_put_int(nke_h5file *file, const char *object, const char *key, int64_t value);

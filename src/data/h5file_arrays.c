@@ -197,7 +197,7 @@ nke_status nke_h5file_read(nke_h5file *f, const char *name, nke_h5type type, int
 
 static const char checksum_key[] = "crc32";
 
-static int64_t checksum(int64_t bytes, const void *data)
+int64_t nke_h5file_checksum(int64_t bytes, const void *data)
 {
   return (int64_t)crc32_z(crc32_z(0, NULL, 0), data, (size_t)bytes);
 }
@@ -218,7 +218,7 @@ nke_status nke_h5file_put(nke_h5file *f, const char *name, nke_h5type type, int 
   if (f->rank == 0) st = nke_h5file_write(f, name, type, rank, start, dims, data);
   st = nke_agree(f->comm, st);
   if (st != NKE_OK) return st;
-  const int64_t sum = f->rank == 0 ? checksum(array_bytes(type, rank, dims), data) : 0;
+  const int64_t sum = f->rank == 0 ? nke_h5file_checksum(array_bytes(type, rank, dims), data) : 0;
   return nke_h5file_put_int(f, name, checksum_key, sum); /* rank 0's */
 }
 
@@ -267,7 +267,7 @@ nke_status nke_h5file_get(nke_h5file *f, const char *name, nke_h5type type, int 
   if (st == NKE_OK && f->rank == 0) st = nke_h5file_read(f, name, type, rank, start, dims, array);
   NKE_TRY(nke_agree(f->comm, st));
   NKE_TRY(nke_h5file_get_int(f, name, checksum_key, &sum));
-  if (f->rank == 0 && checksum(bytes, array) != sum)
+  if (f->rank == 0 && nke_h5file_checksum(bytes, array) != sum)
     st = nke_fail(NKE_ERR_DATA, "%s: corrupt: %s does not match its checksum", f->path, name);
   NKE_TRY(nke_agree(f->comm, st));
   NKE_TRY(bcast_bytes(f->comm, bytes, array));

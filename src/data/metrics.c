@@ -3,6 +3,7 @@
 #include "base/memory.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Slots of the sums; the column sums follow. */
 enum { ROWS, RIGHT, SQUARED_ERROR, SQUARE, COLUMNS };
@@ -60,6 +61,22 @@ void nke_metrics_add(nke_metrics_sum *sum, int64_t n, const double *scores, cons
     sums[SQUARED_ERROR] = nke_dd_add_double(sums[SQUARED_ERROR], error);
     sums[SQUARE] = nke_dd_add_double(sums[SQUARE], square);
   }
+}
+
+int64_t nke_metrics_sum_length(const nke_metrics_sum *sum)
+{
+  return 2 * (COLUMNS + sum->k);
+}
+
+nke_status nke_metrics_sum_values(MPI_Comm comm, const nke_metrics_sum *sum, double *values)
+{
+  memcpy(values, sum->sums, (size_t)(COLUMNS + sum->k) * sizeof *sum->sums);
+  return nke_dd_allreduce(comm, COLUMNS + sum->k, (nke_dd *)values);
+}
+
+void nke_metrics_sum_restore(nke_metrics_sum *sum, const double *values)
+{
+  memcpy(sum->sums, values, (size_t)(COLUMNS + sum->k) * sizeof *sum->sums);
 }
 
 nke_status nke_metrics_reduce(MPI_Comm comm, const nke_metrics_sum *sum, nke_metrics *out)

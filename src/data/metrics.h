@@ -27,6 +27,12 @@ void nke_metrics_sum_destroy(nke_metrics_sum **sum);
 /* Add n rows: scores [n, k] and targets [n, k] as nke_targets_encode gives them. Local. */
 void nke_metrics_add(nke_metrics_sum *sum, int64_t n, const double *scores, const double *encoded);
 
+/* The sums as numbers, to go on from later: values[length], those of all ranks together on every rank (collective), and
+ * back, on one rank only (local). */
+int64_t nke_metrics_sum_length(const nke_metrics_sum *sum);
+nke_status nke_metrics_sum_values(MPI_Comm comm, const nke_metrics_sum *sum, double *values);
+void nke_metrics_sum_restore(nke_metrics_sum *sum, const double *values);
+
 /* The metrics of all rows added on all ranks; all NaN where there are none. Collective. */
 nke_status nke_metrics_reduce(MPI_Comm comm, const nke_metrics_sum *sum, nke_metrics *out);
 

@@ -1,5 +1,5 @@
 /* `nke fit`: the spine. Data -> features -> Gram -> ridge path -> validation -> final weights -> model and report. */
-#include "run/fit.h"
+#include "run/checkpoint.h"
 
 #include "base/memory.h"
 #include "run/fit_output.h"
@@ -27,17 +27,16 @@ static nke_status create_path(nke_fit *fit)
   return st;
 }
 
-static nke_status validate(nke_fit *fit, void *state, const double *weights)
+static nke_status validate(nke_fit *fit, void *state)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   nke_metrics *metrics = NULL;
   NKE_TRY(nke_agree(s->comm, nke_calloc(fit->n_path, sizeof *metrics, "metrics", &metrics)));
-  if (s->validation) {
-    st = fit->trainer->score(fit, state, s->validation, "fit: validation rows", fit->n_path, weights, metrics);
-  } else {
-    st = fit->trainer->validate(fit, state, fit->n_path, weights, metrics);
-  }
+  if (s->validation)
+    st = fit->trainer->score(fit, state, s->validation, "fit: validation rows", fit->n_path, fit->path_weights, metrics);
+  else
+    st = fit->trainer->validate(fit, state, fit->n_path, fit->path_weights, metrics);
   for (int i = 0; st == NKE_OK && i < fit->n_path; i++) fit->path[i].validation = metrics[i];
 done:
   nke_free(metrics);
@@ -76,29 +75,50 @@ static nke_status test(nke_fit *fit, void *state)
   return fit->trainer->score(fit, state, s->test, "fit: test rows", 1, fit->weights, &fit->test);
 }
 
+/* One phase, from fit->position on. */
+static nke_status run_phase(nke_fit *fit, void *state)
+{
+  nke_status st = NKE_OK;
+  const int selects = fit->n_path > 1;
+  switch (fit->phase) {
+    case NKE_PHASE_ADD: return fit->trainer->add(fit, state, &fit->kept);
+    case NKE_PHASE_PATH:
+      return selects ? fit->trainer->solve(fit, state, fit->n_path, fit->path, fit->path_weights) : NKE_OK;
+    case NKE_PHASE_VALIDATE: return selects ? validate(fit, state) : NKE_OK;
+    case NKE_PHASE_FINAL:
+      if (selects) choose(fit);
+      NKE_TRY(solve_final(fit, state));
+      if (!selects) fit->path[0] = fit->final;
+      st = fit->trainer->training_metrics(fit, state, fit->weights, &fit->train);
+      break;
+    case NKE_PHASE_TEST: return test(fit, state);
+  }
+done:
+  return st;
+}
+
+static nke_status alloc_weights(nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const int64_t length = fit->session.m * fit->session.k;
+  NKE_TRY(nke_alloc(length, sizeof *fit->weights, "weights", &fit->weights));
+  if (fit->n_path > 1)
+    NKE_TRY(nke_alloc(length * fit->n_path, sizeof *fit->path_weights, "weights of the path", &fit->path_weights));
+done:
+  return st;
+}
+
 static nke_status train(nke_fit *fit)
 {
   nke_status st = NKE_OK;
-  nke_session *const s = &fit->session;
-  const int selects = fit->n_path > 1;
   void *state = NULL;
-  double *weights = NULL;
   NKE_TRY(fit->trainer->create(fit, &state));
-  NKE_TRY(fit->trainer->add(fit, state, &fit->kept));
-  if (selects) {
-    NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k * fit->n_path, sizeof *weights, "weights of the path", &weights)));
-    NKE_TRY(fit->trainer->solve(fit, state, fit->n_path, fit->path, weights));
-    NKE_TRY(validate(fit, state, weights));
-    choose(fit);
-  }
-  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *fit->weights, "weights", &fit->weights)));
-  NKE_TRY(solve_final(fit, state));
-  if (!selects) fit->path[0] = fit->final;
-  NKE_TRY(fit->trainer->training_metrics(fit, state, fit->weights, &fit->train));
-  st = test(fit, state);
+  NKE_TRY(nke_agree(fit->session.comm, alloc_weights(fit)));
+  NKE_TRY(nke_checkpoint_begin(fit));
+  for (; fit->phase <= NKE_PHASE_TEST; fit->phase++, fit->position = 0) NKE_TRY(run_phase(fit, state));
 done:
   if (state) fit->trainer->destroy(state);
-  nke_free(weights);
+  fit->gram = NULL;
   return st;
 }
 
@@ -129,7 +149,8 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_fit_output_check(fit));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(train(fit));
-  st = nke_fit_output_write(fit);
+  NKE_TRY(nke_fit_output_write(fit));
+  nke_checkpoint_remove(fit);
 done:
   return st;
 }
@@ -150,6 +171,9 @@ done:
     nke_rows_clear(&fit->held_out);
     nke_free(fit->path);
     nke_free(fit->weights);
+    nke_free(fit->path_weights);
+    nke_free(fit->resumed_sums);
+    nke_checkpoint_end(fit);
   }
   nke_free(fit);
   nke_solve_finalize();

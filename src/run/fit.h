@@ -4,6 +4,7 @@
 
 #include "data/metrics.h"
 #include "dist/blockcyclic.h"
+#include "gram/gram.h"
 #include "run/session.h"
 
 /* One regularisation of the path. */
@@ -40,6 +41,15 @@ typedef struct nke_trainer {
 
 extern const nke_trainer nke_trainer_primal, nke_trainer_dual;
 
+/* The parts of a fit, one after the other. What a checkpoint holds is whole at the end of a slab or a solution. */
+typedef enum nke_fit_phase {
+  NKE_PHASE_ADD,      /* the rows to fit */
+  NKE_PHASE_PATH,     /* solutions of the path */
+  NKE_PHASE_VALIDATE, /* scores of the validation rows */
+  NKE_PHASE_FINAL,    /* the solution of all rows */
+  NKE_PHASE_TEST      /* scores of the test rows */
+} nke_fit_phase;
+
 struct nke_fit {
   nke_session session;
   const nke_trainer *trainer;
@@ -48,7 +58,16 @@ struct nke_fit {
   nke_path_point *path;
   int best;
   nke_path_point final;
-  double *weights; /* [m, k], the same on every rank */
+  double *weights;      /* [m, k], the same on every rank */
+  double *path_weights; /* [m, k n_path], where there is a path */
+  nke_fit_phase phase;
+  int64_t position;       /* rows of the phase's list, or solutions of the path, that are done */
+  nke_metrics_sum **sums; /* of the phase's scores so far, n_sums sets; NULL outside a pass */
+  int n_sums;
+  double *resumed_sums;   /* where a pass goes on from a checkpoint: what it had summed, [sets, resumed_length] */
+  int64_t resumed_length;
+  nke_gram *gram;         /* the trainer's; NULL: this trainer keeps nothing that a checkpoint could hold */
+  struct nke_checkpoint *checkpoint; /* NULL: none are written */
   nke_metrics train, validation, test;
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else 0 */
 };
@@ -56,8 +75,16 @@ struct nke_fit {
 /* Solve (A + shift I) X = B, b [rows, k], for shift = lambda * mean_diagonal of every point of a path, by solver.type,
  * and note in the points how it went. weights [rows, k n_points]. Collective; NKE_ERR_NUMERIC where no point can be
  * solved. */
-nke_status nke_fit_path(nke_session *session, const nke_bcmat *a, double mean_diagonal, const double *b, int n_points,
+nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, const double *b, int n_points,
                         nke_path_point *points, double *weights);
+
+/* Scores of a list of rows by features, from fit->position on: metrics [n_sets]. `gram`, if not NULL, takes in the rows
+ * once they are scored. Collective. */
+nke_status nke_fit_score_rows(nke_fit *fit, nke_dataset *dataset, const nke_rows *rows, const char *what, int n_sets,
+                              const double *weights, nke_gram *gram, nke_metrics *metrics);
+
+/* Add the features of a slab to a Gram matrix, as stage gram. Collective. */
+nke_status nke_fit_add_slab(nke_session *session, nke_gram *gram, const nke_slab *slab);
 
 /* Scores by features: nke_trainer.score of the trainers whose weights are one a feature. */
 nke_status nke_fit_score(nke_fit *fit, void *state, nke_dataset *dataset, const char *what, int n_sets,

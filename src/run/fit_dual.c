@@ -150,7 +150,7 @@ static nke_status dual_solve(nke_fit *fit, void *state, int n_points, nke_path_p
   double trace, *alpha = NULL;
   NKE_TRY(nke_bcmat_trace(d->kernel, &trace));
   NKE_TRY(nke_agree(s->comm, nke_alloc(d->fitted->all * columns, sizeof *alpha, "dual weights", &alpha)));
-  NKE_TRY(nke_fit_path(s, d->kernel, trace / (double)d->fitted->all, d->targets, n_points, points, alpha));
+  NKE_TRY(nke_fit_path(fit, d->kernel, trace / (double)d->fitted->all, d->targets, n_points, points, alpha));
   st = primal_weights(s, d, columns, alpha, weights);
 done:
   nke_free(alpha);

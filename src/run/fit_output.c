@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "data/h5file.h"
+#include "run/checkpoint.h"
 #include "run/model.h"
 #include "run/report.h"
 
@@ -71,6 +72,9 @@ static json_t *warnings_json(const nke_fit *fit)
              fit->final.lambda);
     json_array_append_new(list, json_string(line));
   }
+  if (fit->checkpoint && fit->checkpoint->resumed)
+    json_array_append_new(list, json_string("this run went on from a checkpoint: seconds are those since then"));
+  if (fit->checkpoint && fit->checkpoint->warning[0]) json_array_append_new(list, json_string(fit->checkpoint->warning));
   /* Beyond this the solution has fewer than about six digits; a factor in double loses log10(condition) of its 16. */
   if (fit->final.condition > 1e10) {
     snprintf(line, sizeof line, "condition estimate %.1e: lambda %g is small for the precision", fit->final.condition,
@@ -106,6 +110,10 @@ static void fill_report(const nke_fit *fit, json_t *json)
   for (int i = 0, n = nke_features_widths(s->features, width); i < n; i++)
     json_array_append_new(widths, json_integer(width[i]));
   json_object_set_new(json, "widths", widths);
+  if (fit->checkpoint) {
+    json_object_set_new(json, "checkpoints", json_integer(fit->checkpoint->written));
+    json_object_set_new(json, "checkpoint_seconds", json_real(fit->checkpoint->seconds)); /* the last one took */
+  }
   json_object_set_new(json, "warnings", warnings_json(fit));
 }
 

@@ -1,14 +1,15 @@
-/* The solutions of a path of lambda, and scores by features: what the trainers share. */
+/* The solutions of a path of lambda: what the trainers share. */
 #include "base/memory.h"
-#include "run/fit.h"
-#include "run/score.h"
+#include "run/checkpoint.h"
 #include "solve/ridge.h"
 
 #include <stdio.h>
 #include <string.h>
 
 typedef struct visit {
+  nke_fit *fit;
   int64_t rows, k;
+  int first; /* points that a checkpoint had */
   int n_points, solved;
   nke_path_point *points;
   double *weights;
@@ -26,42 +27,41 @@ static nke_status take(void *context, int index, nke_status status, const char *
                        const nke_ridge_info *info)
 {
   visit *const v = context;
-  nke_path_point *const point = &v->points[index];
+  const int at = v->first + index;
+  nke_path_point *const point = &v->points[at];
   point->shift = info->shift;
   point->solved = status == NKE_OK;
   if (!point->solved) snprintf(v->text, sizeof v->text, "%s", text);
-  if (!point->solved) return NKE_OK;
-  point->residual = info->residual;
-  point->condition = info->condition;
-  nke_fit_place(v->rows, v->k, index, v->n_points, x, v->weights);
-  v->solved++;
-  return NKE_OK;
+  if (point->solved) {
+    point->residual = info->residual;
+    point->condition = info->condition;
+    nke_fit_place(v->rows, v->k, at, v->n_points, x, v->weights);
+    v->solved++;
+  }
+  if (v->fit->phase != NKE_PHASE_PATH) return NKE_OK;
+  v->fit->position = at + 1;
+  return nke_checkpoint_step(v->fit);
 }
 
-nke_status nke_fit_path(nke_session *s, const nke_bcmat *a, double mean_diagonal, const double *b, int n_points,
+nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, const double *b, int n_points,
                         nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
   double *lambda = NULL;
-  visit v = {.rows = a->rows, .k = s->k, .n_points = n_points, .points = points, .weights = weights};
-  memset(weights, 0, (size_t)(a->rows * s->k * n_points) * sizeof *weights);
+  const int first = fit->phase == NKE_PHASE_PATH ? (int)fit->position : 0;
+  visit v = {.fit = fit, .rows = a->rows, .k = s->k, .first = first, .n_points = n_points, .points = points,
+             .weights = weights};
+  if (first == 0) memset(weights, 0, (size_t)(a->rows * s->k * n_points) * sizeof *weights);
   NKE_TRY(nke_agree(s->comm, nke_alloc(n_points, sizeof *lambda, "the lambda path", &lambda)));
   for (int i = 0; i < n_points; i++) lambda[i] = points[i].lambda;
+  for (int i = 0; i < first; i++) v.solved += points[i].solved;
   nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
-  st = nke_ridge_path(a, mean_diagonal, n_points, lambda, (int)s->k, b, &s->stats, take, &v);
+  st = nke_ridge_path(a, mean_diagonal, n_points - first, lambda + first, (int)s->k, b, &s->stats, take, &v);
   nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
   if (st == NKE_OK && v.solved == 0)
     st = nke_fail(NKE_ERR_NUMERIC, "lambda %g: %s", lambda[n_points - 1], v.text);
 done:
   nke_free(lambda);
   return st;
-}
-
-nke_status nke_fit_score(nke_fit *fit, void *state, nke_dataset *dataset, const char *what, int n_sets,
-                         const double *weights, nke_metrics *metrics)
-{
-  (void)state;
-  nke_session *const s = &fit->session;
-  const nke_rows all = nke_rows_all(nke_dataset_rows(dataset));
-  return nke_score_dataset(&s->embedder, dataset, &all, what, s->m, s->k, n_sets, weights, NULL, NULL, metrics);
 }

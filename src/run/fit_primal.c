@@ -1,10 +1,8 @@
 /* Weights from the normal equations: (Z'Z + shift I) W = Z'Y, for more rows than features. Features are never kept. */
-#include "run/fit.h"
+#include "run/checkpoint.h"
 
 #include "base/memory.h"
-#include "gram/gram.h"
 #include "run/progress.h"
-#include "run/score.h"
 
 #include <math.h>
 
@@ -36,15 +34,8 @@ done:
     primal_destroy(p);
     p = NULL;
   }
+  fit->gram = p ? p->gram : NULL;
   *state = p;
-  return st;
-}
-
-static nke_status add_slab(nke_session *s, nke_gram *gram, const nke_slab *slab)
-{
-  nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
-  const nke_status st = nke_gram_add(gram, slab->n, slab->z, slab->y);
-  nke_stage_end(&s->stats, NKE_STAGE_GRAM);
   return st;
 }
 
@@ -56,10 +47,12 @@ static nke_status primal_add(nke_fit *fit, void *state, const nke_rows *rows)
   nke_slab slab = {0};
   nke_progress progress;
   nke_progress_begin(&progress, s->comm, "fit: embedding and Gram matrix", "rows", rows->n);
-  for (int64_t begin = 0; begin < rows->n; begin += s->embedder.slab_rows) {
-    NKE_TRY(nke_slab_make(&s->embedder, s->train, rows, begin, &slab));
-    NKE_TRY(add_slab(s, p->gram, &slab));
-    nke_progress_update(&progress, slab.end);
+  while (fit->position < rows->n) {
+    NKE_TRY(nke_slab_make(&s->embedder, s->train, rows, fit->position, &slab));
+    NKE_TRY(nke_fit_add_slab(s, p->gram, &slab));
+    fit->position = slab.end;
+    nke_progress_update(&progress, fit->position);
+    NKE_TRY(nke_checkpoint_step(fit));
   }
 done:
   nke_progress_end(&progress);
@@ -74,31 +67,17 @@ static nke_status primal_solve(nke_fit *fit, void *state, int n_points, nke_path
   double trace;
   NKE_TRY(nke_gram_trace(p->gram, &trace));
   NKE_TRY(nke_gram_cross(p->gram, p->cross));
-  st = nke_fit_path(&fit->session, nke_gram_matrix(p->gram), trace / (double)nke_gram_rows(p->gram), p->cross, n_points,
+  st = nke_fit_path(fit, nke_gram_matrix(p->gram), trace / (double)nke_gram_rows(p->gram), p->cross, n_points,
                     points, weights);
 done:
   return st;
 }
 
-typedef struct adding {
-  nke_session *session;
-  nke_gram *gram;
-} adding;
-
-static nke_status add_scored(void *context, const nke_slab *slab, const double *scores)
-{
-  (void)scores;
-  const adding *const a = context;
-  return add_slab(a->session, a->gram, slab);
-}
-
 static nke_status primal_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
 {
-  nke_session *const s = &fit->session;
-  adding context = {.session = s, .gram = ((primal *)state)->gram};
   /* One embedding serves both: the held-out rows are scored, then join the Gram matrix for the final solve. */
-  return nke_score_dataset(&s->embedder, s->train, &fit->held_out, "fit: validation rows", s->m, s->k, n_sets, weights, add_scored, &context,
-                           metrics);
+  return nke_fit_score_rows(fit, fit->session.train, &fit->held_out, "fit: validation rows", n_sets, weights,
+                            ((primal *)state)->gram, metrics);
 }
 
 /* With (G + shift I) W = C: |Z W - Y|^2 = W'G W - 2 W'C + y'y = y'y - W'C - shift |W|^2. Accuracy would need another pass

@@ -13,6 +13,7 @@ typedef struct predict {
   nke_session session;
   nke_model model;
   nke_h5file *out;
+  nke_metrics_sum **sums; /* NULL without labels */
   nke_metrics metrics;
 } predict;
 
@@ -114,8 +115,10 @@ static nke_status run(const nke_invocation *inv, predict *p)
   NKE_TRY(nke_h5file_create(inv->comm, inv->out ? inv->out : "predictions.h5", inv->force, &p->out));
   const nke_rows all = nke_rows_all(nke_dataset_rows(s->test));
   NKE_TRY(create_outputs(p, all.n));
-  NKE_TRY(nke_score_dataset(&s->embedder, s->test, &all, "predict", s->m, p->model.k, 1, p->model.weights, sink, p,
-                            &p->metrics));
+  NKE_TRY(nke_agree(inv->comm, nke_score_sums_create(&s->embedder, 1, &p->sums)));
+  NKE_TRY(nke_score_dataset(&s->embedder, s->test, &all, 0, "predict", s->m, p->model.k, 1, p->model.weights, p->sums,
+                            sink, p));
+  NKE_TRY(nke_score_sums_reduce(&s->embedder, 1, p->sums, &p->metrics));
   if (rank == 0) print_result(p);
   st = nke_h5file_commit(&p->out);
 done:
@@ -127,6 +130,7 @@ nke_status nke_predict_run(const nke_invocation *invocation)
   predict p = {.session = {.comm = invocation->comm, .invocation = invocation}};
   const nke_status st = run(invocation, &p);
   nke_h5file_close(&p.out);
+  nke_score_sums_destroy(1, &p.sums);
   nke_dataset_close(&p.session.test);
   nke_features_destroy(&p.session.features);
   nke_config_destroy(&p.session.config);

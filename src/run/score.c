@@ -86,28 +86,24 @@ done:
   return st;
 }
 
-nke_status nke_score_dataset(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, const char *what, int64_t m,
-                             int64_t k, int n_sets, const double *weights, nke_score_sink *sink, void *context,
-                             nke_metrics *metrics)
+nke_status nke_score_dataset(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
+                             const char *what, int64_t m, int64_t k, int n_sets, const double *weights,
+                             nke_metrics_sum **sums, nke_score_sink *sink, void *context)
 {
   nke_status st = NKE_OK;
   nke_slab slab = {0};
-  nke_metrics_sum **sums = NULL;
   double *scores = NULL;
   nke_progress progress;
   nke_progress_begin(&progress, e->comm, what, "rows", rows->n);
-  NKE_TRY(nke_agree(e->comm, nke_score_sums_create(e, n_sets, &sums)));
   NKE_TRY(nke_agree(e->comm, nke_alloc(e->slab_rows * k * n_sets, sizeof *scores, "scores of a slab", &scores)));
-  for (int64_t begin = 0; begin < rows->n; begin += e->slab_rows) {
+  for (; begin < rows->n; begin = slab.end) {
     NKE_TRY(nke_slab_make(e, dataset, rows, begin, &slab));
     NKE_TRY(nke_agree(e->comm, nke_score_slab(e, &slab, m, k, n_sets, weights, scores, sums)));
     if (sink) NKE_TRY(sink(context, &slab, scores));
     nke_progress_update(&progress, slab.end);
   }
-  st = nke_score_sums_reduce(e, n_sets, sums, metrics);
 done:
   nke_progress_end(&progress);
-  nke_score_sums_destroy(n_sets, &sums);
   nke_free(scores);
   nke_slab_clear(&slab);
   return st;

@@ -26,10 +26,10 @@ nke_status nke_score_slab(const nke_embedder *embedder, const nke_slab *slab, in
  * ranks. NULL: not called. */
 typedef nke_status nke_score_sink(void *context, const nke_slab *slab, const double *scores);
 
-/* Embed and score all rows of a list; metrics [n_sets] where the embedder has targets. Collective; same status on all
- * ranks. `what` names the pass to the progress line. */
-nke_status nke_score_dataset(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, const char *what,
-                             int64_t m, int64_t k, int n_sets, const double *weights, nke_score_sink *sink, void *context,
-                             nke_metrics *metrics);
+/* Embed and score the rows of a list from position `begin` on, and add them to the sums (NULL: not). Collective; same
+ * status on all ranks. `what` names the pass to the progress line. */
+nke_status nke_score_dataset(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
+                             const char *what, int64_t m, int64_t k, int n_sets, const double *weights,
+                             nke_metrics_sum **sums, nke_score_sink *sink, void *context);
 
 #endif

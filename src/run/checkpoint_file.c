@@ -1,0 +1,335 @@
+/* The file of a checkpoint: layout, writing, reading.
+ *
+ * Root attributes kind = "checkpoint", config (hash), rows, features, targets, phase, position, best, failed_lambda; /path
+ * [n_path + 2, 9] (points, the final one, training metrics), /squares, /cross, /weights, /path_weights, /sums; /gram/blocks
+ * [lower blocks, nb, nb] row-major with (I, J) at I (I + 1) / 2 + J, and /gram/checksums. */
+#include "run/checkpoint.h"
+
+#include "base/memory.h"
+#include "data/h5file.h"
+#include "dist/collect.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { POINT = 9 };
+
+/* ---- small parts ---- */
+
+static void pack_point(const nke_path_point *p, double *v)
+{
+  const double values[POINT] = {p->lambda, p->shift, p->solved, p->residual, p->condition,
+                                (double)p->validation.n, p->validation.accuracy, p->validation.mse, p->validation.r2};
+  memcpy(v, values, sizeof values);
+}
+
+static void unpack_point(const double *v, nke_path_point *p)
+{
+  *p = (nke_path_point){.lambda = v[0], .shift = v[1], .solved = v[2] != 0, .residual = v[3], .condition = v[4]};
+  p->validation = (nke_metrics){.n = (int64_t)v[5], .accuracy = v[6], .mse = v[7], .rmse = sqrt(v[7]), .r2 = v[8]};
+}
+
+static nke_status write_path(nke_h5file *file, const nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const int64_t rows = fit->n_path + 2;
+  const nke_path_point train = {.validation = fit->train};
+  double *v = NULL;
+  NKE_TRY(nke_agree(fit->session.comm, nke_alloc(rows * POINT, sizeof *v, "the path", &v)));
+  for (int i = 0; i < fit->n_path; i++) pack_point(&fit->path[i], v + i * POINT);
+  pack_point(&fit->final, v + fit->n_path * POINT);
+  pack_point(&train, v + (fit->n_path + 1) * POINT);
+  st = nke_h5file_put(file, "/path", NKE_H5_F64, 2, (const int64_t[]){rows, POINT}, v);
+done:
+  nke_free(v);
+  return st;
+}
+
+static nke_status read_path(nke_h5file *file, nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  int64_t dims[2] = {fit->n_path + 2, POINT};
+  nke_path_point train;
+  double *v = NULL;
+  NKE_TRY(nke_h5file_get(file, "/path", NKE_H5_F64, 2, dims, 1 << 20, &v));
+  for (int i = 0; i < fit->n_path; i++) unpack_point(v + i * POINT, &fit->path[i]);
+  unpack_point(v + fit->n_path * POINT, &fit->final);
+  unpack_point(v + (fit->n_path + 1) * POINT, &train);
+  fit->train = train.validation;
+done:
+  nke_free(v);
+  return st;
+}
+
+/* Sums of the scores so far, of all ranks. */
+static nke_status write_sums(nke_h5file *file, const nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  double *v = NULL;
+  if (!fit->sums || fit->n_sums == 0) return NKE_OK;
+  const int64_t length = nke_metrics_sum_length(fit->sums[0]);
+  NKE_TRY(nke_agree(fit->session.comm, nke_alloc(fit->n_sums * length, sizeof *v, "sums", &v)));
+  for (int i = 0; i < fit->n_sums; i++)
+    NKE_TRY(nke_metrics_sum_values(fit->session.comm, fit->sums[i], v + i * length));
+  st = nke_h5file_put(file, "/sums", NKE_H5_F64, 2, (const int64_t[]){fit->n_sums, length}, v);
+done:
+  nke_free(v);
+  return st;
+}
+
+static nke_status read_sums(nke_h5file *file, nke_fit *fit)
+{
+  int64_t dims[2] = {fit->phase == NKE_PHASE_TEST ? 1 : fit->n_path, -1};
+  nke_free(fit->resumed_sums);
+  fit->resumed_sums = NULL;
+  if (!nke_h5file_has(file, "/sums")) return NKE_OK;
+  const nke_status st = nke_h5file_get(file, "/sums", NKE_H5_F64, 2, dims, 1 << 26, &fit->resumed_sums);
+  fit->resumed_length = dims[1];
+  return st;
+}
+
+static nke_status read_array(nke_h5file *file, const char *name, int64_t rows, int64_t cols, double *into)
+{
+  nke_status st = NKE_OK;
+  int64_t dims[2] = {rows, cols};
+  double *v = NULL;
+  NKE_TRY(nke_h5file_get(file, name, NKE_H5_F64, 2, dims, 8 * rows * cols, &v));
+  memcpy(into, v, (size_t)(rows * cols) * sizeof *into);
+done:
+  nke_free(v);
+  return st;
+}
+
+/* ---- the Gram matrix ---- */
+
+typedef nke_status block_action(nke_h5file *file, nke_bcmat *a, int64_t row_block, int64_t col_block, double *buffer);
+
+/* This rank's blocks on and below the diagonal. */
+static nke_status for_blocks(nke_h5file *file, nke_bcmat *a, block_action *action)
+{
+  nke_status st = NKE_OK;
+  double *buffer = NULL;
+  const int64_t blocks = (a->rows + a->nb - 1) / a->nb;
+  NKE_TRY(nke_alloc(a->nb * a->nb, sizeof *buffer, "a block", &buffer));
+  for (int64_t i = a->grid.myrow; i < blocks; i += a->grid.nprow)
+    for (int64_t j = a->grid.mycol; j <= i; j += a->grid.npcol) NKE_TRY(action(file, a, i, j, buffer));
+done:
+  nke_free(buffer);
+  return nke_agree(a->grid.comm, st);
+}
+
+/* Rows and columns of a block, and where it begins in this rank's array. */
+static double *block_at(const nke_bcmat *a, int64_t i, int64_t j, int64_t *rows, int64_t *cols)
+{
+  *rows = nke_min(a->nb, a->rows - i * a->nb);
+  *cols = nke_min(a->nb, a->cols - j * a->nb);
+  return a->a + i / a->grid.nprow * a->nb + j / a->grid.npcol * a->nb * a->ld;
+}
+
+static nke_status write_block(nke_h5file *file, nke_bcmat *a, int64_t i, int64_t j, double *buffer)
+{
+  nke_status st = NKE_OK;
+  int64_t rows, cols;
+  const double *const from = block_at(a, i, j, &rows, &cols);
+  const int64_t start[3] = {i * (i + 1) / 2 + j, 0, 0}, count[3] = {1, a->nb, a->nb};
+  memset(buffer, 0, (size_t)(a->nb * a->nb) * sizeof *buffer);
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < cols; c++) buffer[r * a->nb + c] = from[r + c * a->ld];
+  const int64_t sum = nke_h5file_checksum(8 * a->nb * a->nb, buffer);
+  NKE_TRY(nke_h5file_write(file, "/gram/blocks", NKE_H5_F64, 3, start, count, buffer));
+  st = nke_h5file_write(file, "/gram/checksums", NKE_H5_I64, 1, start, count, &sum);
+done:
+  return st;
+}
+
+static nke_status read_block(nke_h5file *file, nke_bcmat *a, int64_t i, int64_t j, double *buffer)
+{
+  nke_status st = NKE_OK;
+  int64_t rows, cols, sum;
+  double *const to = block_at(a, i, j, &rows, &cols);
+  const int64_t start[3] = {i * (i + 1) / 2 + j, 0, 0}, count[3] = {1, a->nb, a->nb};
+  NKE_TRY(nke_h5file_read(file, "/gram/blocks", NKE_H5_F64, 3, start, count, buffer));
+  NKE_TRY(nke_h5file_read(file, "/gram/checksums", NKE_H5_I64, 1, start, count, &sum));
+  if (sum != nke_h5file_checksum(8 * a->nb * a->nb, buffer))
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: block (%lld, %lld) of the Gram matrix does not match its checksum",
+                     nke_h5file_path(file), (long long)i, (long long)j));
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < cols; c++) to[r + c * a->ld] = buffer[r * a->nb + c];
+done:
+  return st;
+}
+
+static int64_t lower_blocks(const nke_bcmat *a)
+{
+  const int64_t blocks = (a->rows + a->nb - 1) / a->nb;
+  return blocks * (blocks + 1) / 2;
+}
+
+static nke_status write_gram(nke_h5file *file, nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  nke_bcmat *const a = nke_gram_matrix(fit->gram);
+  const int64_t dims[3] = {lower_blocks(a), a->nb, a->nb};
+  double *cross = NULL;
+  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *cross, "cross products", &cross)));
+  NKE_TRY(nke_gram_cross(fit->gram, cross));
+  NKE_TRY(nke_h5file_put_int(file, "/", "rows", nke_gram_rows(fit->gram)));
+  NKE_TRY(nke_h5file_put(file, "/cross", NKE_H5_F64, 2, (const int64_t[]){s->m, s->k}, cross));
+  NKE_TRY(nke_h5file_put(file, "/squares", NKE_H5_F64, 2, (const int64_t[]){1, s->k}, nke_gram_squares(fit->gram)));
+  NKE_TRY(nke_h5file_create_dataset(file, "/gram/blocks", NKE_H5_F64, 3, dims, NULL));
+  NKE_TRY(nke_h5file_create_dataset(file, "/gram/checksums", NKE_H5_I64, 1, dims, NULL));
+  st = for_blocks(file, a, write_block);
+done:
+  nke_free(cross);
+  return st;
+}
+
+static nke_status read_gram(nke_h5file *file, nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  nke_bcmat *const a = nke_gram_matrix(fit->gram);
+  const int64_t dims[3] = {lower_blocks(a), a->nb, a->nb};
+  double *cross = NULL, *squares = NULL;
+  int64_t rows;
+  st = nke_alloc(s->m * s->k, sizeof *cross, "cross products", &cross);
+  if (st == NKE_OK) st = nke_alloc(s->k, sizeof *squares, "squares", &squares);
+  NKE_TRY(nke_agree(s->comm, st));
+  NKE_TRY(nke_h5file_get_int(file, "/", "rows", &rows));
+  NKE_TRY(read_array(file, "/cross", s->m, s->k, cross));
+  NKE_TRY(read_array(file, "/squares", 1, s->k, squares));
+  st = nke_h5file_expect(file, "/gram/blocks", 3, dims);
+  if (st == NKE_OK) st = nke_h5file_expect(file, "/gram/checksums", 1, dims);
+  NKE_TRY(nke_agree(s->comm, st));
+  NKE_TRY(for_blocks(file, a, read_block));
+  nke_gram_restore(fit->gram, rows, squares, cross);
+done:
+  nke_free(cross);
+  nke_free(squares);
+  return st;
+}
+
+/* ---- the file ---- */
+
+/* What a checkpoint shares with the run that goes on from it: the config, and the sizes of the data. */
+static nke_status identity(const nke_fit *fit, char *text, size_t size)
+{
+  const nke_session *const s = &fit->session;
+  uint64_t hash;
+  const nke_status st = nke_agree(s->comm, nke_config_hash(s->config, &hash));
+  snprintf(text, size, "%016llx, %lld rows, %lld features, %lld targets", (unsigned long long)hash,
+           (long long)nke_dataset_rows(s->train), (long long)s->m, (long long)s->k);
+  return st;
+}
+
+static nke_status write_all(nke_h5file *file, nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  char text[128];
+  NKE_TRY(identity(fit, text, sizeof text));
+  NKE_TRY(nke_h5file_put_string(file, "/", "kind", "checkpoint"));
+  NKE_TRY(nke_h5file_put_string(file, "/", "identity", text));
+  NKE_TRY(nke_h5file_put_int(file, "/", "phase", fit->phase));
+  NKE_TRY(nke_h5file_put_int(file, "/", "position", fit->position));
+  NKE_TRY(nke_h5file_put_int(file, "/", "best", fit->best));
+  NKE_TRY(nke_h5file_put_double(file, "/", "failed_lambda", fit->failed_lambda));
+  NKE_TRY(write_path(file, fit));
+  NKE_TRY(write_sums(file, fit));
+  if (fit->path_weights && fit->phase >= NKE_PHASE_PATH)
+    NKE_TRY(nke_h5file_put(file, "/path_weights", NKE_H5_F64, 2, (const int64_t[]){s->m, s->k * fit->n_path},
+                           fit->path_weights));
+  if (fit->phase > NKE_PHASE_FINAL)
+    NKE_TRY(nke_h5file_put(file, "/weights", NKE_H5_F64, 2, (const int64_t[]){s->m, s->k}, fit->weights));
+  else
+    NKE_TRY(write_gram(file, fit));
+done:
+  return st;
+}
+
+/* The newest becomes the previous one just before the new one takes its name: one of them is whole at every moment. */
+nke_status nke_checkpoint_write(nke_fit *fit, const char *path)
+{
+  nke_status st = NKE_OK;
+  nke_h5file *file = NULL;
+  int rank;
+  MPI_Comm_rank(fit->session.comm, &rank);
+  NKE_TRY(nke_h5file_create(fit->session.comm, path, true, &file));
+  NKE_TRY(write_all(file, fit));
+  NKE_TRY(nke_h5file_flush(file));
+  if (rank == 0) rename(path, fit->checkpoint->previous);
+  st = nke_h5file_commit(&file);
+done:
+  nke_h5file_close(&file);
+  return st;
+}
+
+static nke_status check_identity(nke_h5file *file, const nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  char text[128], *kind = NULL, *stored = NULL;
+  NKE_TRY(identity(fit, text, sizeof text));
+  NKE_TRY(nke_h5file_get_string(file, "/", "kind", &kind));
+  if (strcmp(kind, "checkpoint") != 0)
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: expected a checkpoint, got '%s'", nke_h5file_path(file), kind));
+  NKE_TRY(nke_h5file_get_string(file, "/", "identity", &stored));
+  if (strcmp(stored, text) != 0)
+    st = nke_fail(NKE_ERR_USAGE,
+                  "%s: the checkpoint of another config (%s; this run: %s); remove it, or --force to start anew",
+                  nke_h5file_path(file), stored, text);
+done:
+  nke_free(kind);
+  nke_free(stored);
+  return st;
+}
+
+static nke_status read_position(nke_h5file *file, nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  int64_t phase, position, best;
+  NKE_TRY(nke_h5file_get_int(file, "/", "phase", &phase));
+  NKE_TRY(nke_h5file_get_int(file, "/", "position", &position));
+  NKE_TRY(nke_h5file_get_int(file, "/", "best", &best));
+  NKE_TRY(nke_h5file_get_double(file, "/", "failed_lambda", &fit->failed_lambda));
+  if (phase < NKE_PHASE_ADD || phase > NKE_PHASE_TEST || position < 0 || best < 0 || best >= fit->n_path ||
+      (phase == NKE_PHASE_PATH && position > fit->n_path))
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: phase %lld, position %lld, best %lld", nke_h5file_path(file),
+                     (long long)phase, (long long)position, (long long)best));
+  fit->phase = (nke_fit_phase)phase;
+  fit->position = position;
+  fit->best = (int)best;
+done:
+  return st;
+}
+
+static nke_status read_all(nke_h5file *file, nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  NKE_TRY(check_identity(file, fit));
+  NKE_TRY(read_position(file, fit));
+  NKE_TRY(read_path(file, fit));
+  if (fit->n_path > 1) fit->validation = fit->path[fit->best].validation;
+  NKE_TRY(read_sums(file, fit));
+  if (fit->path_weights && fit->phase >= NKE_PHASE_PATH)
+    NKE_TRY(read_array(file, "/path_weights", s->m, s->k * fit->n_path, fit->path_weights));
+  if (fit->phase > NKE_PHASE_FINAL)
+    st = read_array(file, "/weights", s->m, s->k, fit->weights);
+  else
+    st = read_gram(file, fit);
+done:
+  return st;
+}
+
+nke_status nke_checkpoint_read(nke_fit *fit, const char *path)
+{
+  nke_status st = NKE_OK;
+  nke_h5file *file = NULL;
+  NKE_TRY(nke_h5file_open(fit->session.comm, path, &file));
+  st = read_all(file, fit);
+done:
+  nke_h5file_close(&file);
+  return st;
+}

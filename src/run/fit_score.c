@@ -1,0 +1,73 @@
+/* Scores by features, pass by pass, each slab a place to stop at: what the trainers share. */
+#include "base/memory.h"
+#include "run/checkpoint.h"
+#include "run/score.h"
+
+typedef struct pass {
+  nke_fit *fit;
+  nke_gram *gram;
+} pass;
+
+nke_status nke_fit_add_slab(nke_session *s, nke_gram *gram, const nke_slab *slab)
+{
+  nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
+  const nke_status st = nke_gram_add(gram, slab->n, slab->z, slab->y);
+  nke_stage_end(&s->stats, NKE_STAGE_GRAM);
+  return st;
+}
+
+static nke_status scored(void *context, const nke_slab *slab, const double *scores)
+{
+  nke_status st = NKE_OK;
+  const pass *const p = context;
+  (void)scores;
+  if (p->gram) NKE_TRY(nke_fit_add_slab(&p->fit->session, p->gram, slab));
+  p->fit->position = slab->end;
+  st = nke_checkpoint_step(p->fit);
+done:
+  return st;
+}
+
+/* Empty sums, or those that the checkpoint had, on one rank. */
+static nke_status begin_sums(nke_fit *fit, int n_sets)
+{
+  nke_status st = NKE_OK;
+  int rank;
+  MPI_Comm_rank(fit->session.comm, &rank);
+  NKE_TRY(nke_score_sums_create(&fit->session.embedder, n_sets, &fit->sums));
+  fit->n_sums = n_sets;
+  if (!fit->resumed_sums) return NKE_OK;
+  if (fit->resumed_length != nke_metrics_sum_length(fit->sums[0]))
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: /sums has %lld columns", fit->checkpoint->path,
+                     (long long)fit->resumed_length));
+  for (int i = 0; i < n_sets && rank == 0; i++)
+    nke_metrics_sum_restore(fit->sums[i], fit->resumed_sums + i * fit->resumed_length);
+  nke_free(fit->resumed_sums);
+  fit->resumed_sums = NULL;
+done:
+  return st;
+}
+
+nke_status nke_fit_score_rows(nke_fit *fit, nke_dataset *dataset, const nke_rows *rows, const char *what, int n_sets,
+                              const double *weights, nke_gram *gram, nke_metrics *metrics)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  pass context = {.fit = fit, .gram = gram};
+  NKE_TRY(nke_agree(s->comm, begin_sums(fit, n_sets)));
+  NKE_TRY(nke_score_dataset(&s->embedder, dataset, rows, fit->position, what, s->m, s->k, n_sets, weights, fit->sums,
+                            scored, &context));
+  st = nke_score_sums_reduce(&s->embedder, n_sets, fit->sums, metrics);
+done:
+  nke_score_sums_destroy(n_sets, &fit->sums);
+  fit->n_sums = 0;
+  return st;
+}
+
+nke_status nke_fit_score(nke_fit *fit, void *state, nke_dataset *dataset, const char *what, int n_sets,
+                         const double *weights, nke_metrics *metrics)
+{
+  (void)state;
+  const nke_rows all = nke_rows_all(nke_dataset_rows(dataset));
+  return nke_fit_score_rows(fit, dataset, &all, what, n_sets, weights, NULL, metrics);
+}

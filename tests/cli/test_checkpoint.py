@@ -1,0 +1,185 @@
+"""A fit that is killed, signalled or finds damaged checkpoints ends with the model of an undisturbed run.
+
+usage: test_checkpoint.py PROGRAM [KILLS]
+"""
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import h5py
+import numpy as np
+
+import program
+
+CONFIG = """\
+run: {out: out, memory_per_rank: 600MiB}
+data:
+  train: {file: data.h5, x: /train/x, y: /train/y}
+  test: {file: data.h5, x: /test/x, y: /test/y}
+  task: regression
+  preprocess: [standardize]
+network: {preset: fc3, activation: relu}
+embedding: {features: 512}
+solver: {lambda: [1e-6, 1e-4, 1e-2]}
+checkpoint: {seconds: 0}
+"""
+N, N_TEST, D = 14000, 5000, 12  # 7 slabs of training rows in all, 3 of test rows
+KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+
+
+class Checkpoint(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = pathlib.Path(cls.scratch.name)
+        cls.program = program.Program(sys.argv[1], cls.folder)
+        rng = np.random.default_rng(5)
+        x = rng.standard_normal((N + N_TEST, D)).astype(np.float32)
+        y = np.sin(x @ rng.standard_normal(D)) + 0.1 * rng.standard_normal(N + N_TEST)
+        program.write_h5(cls.folder / "data.h5", train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:])
+        (cls.folder / "case.yaml").write_text(CONFIG)
+        begun = time.monotonic()
+        cls.table = {3: cls.fit("whole3", ranks=3)}
+        cls.seconds = time.monotonic() - begun
+        cls.table[1] = cls.fit("whole1")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    @classmethod
+    def fit(cls, out, *args, ranks=1):
+        return cls.metrics(cls.program.must("fit", "case.yaml", "--set", f"run.out={out}", *args, ranks=ranks))
+
+    @staticmethod
+    def metrics(table):
+        """The lines of the result table that do not depend on time."""
+        return [line for line in table.splitlines()[1:] if not line.startswith(("  seconds", "  warning"))]
+
+    def weights(self, out):
+        with h5py.File(self.folder / out / "model.h5") as file:
+            return file["weights"][...]
+
+    def start(self, out, *args, ranks=3):
+        command = ["mpirun", "-n", str(ranks), str(self.program.path), "fit", "case.yaml", "--set", f"run.out={out}",
+                   *args]
+        with open(self.folder / "stderr", "wb") as stderr:
+            return subprocess.Popen(command, cwd=self.folder, env=self.program.environment(),
+                                    stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True)
+
+    @staticmethod
+    def ranks_of(process):
+        found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+        return [int(pid) for pid in found]
+
+    def wait_for(self, path, process):
+        while not (self.folder / path).exists() and process.poll() is None:
+            time.sleep(0.002)
+
+    def stop_after(self, out, checkpoints, ranks=1):
+        """Signal a run once so many checkpoints were written (their inode changes); its exit code."""
+        process = self.start(out, ranks=ranks)
+        seen, path = set(), self.folder / out / "checkpoint.h5"
+        while process.poll() is None and len(seen) < checkpoints:
+            try:
+                seen.add(path.stat().st_mtime_ns)
+            except OSError:
+                pass
+        process.send_signal(signal.SIGUSR1)
+        return process.wait(60)
+
+    def same(self, out, ranks):
+        np.testing.assert_array_equal(self.weights(out), self.weights(f"whole{ranks}"))
+        self.assertFalse(list((self.folder / out).glob("checkpoint*")))
+
+    def test_signalled_in_every_phase_it_goes_on_to_the_same_bits(self):
+        for ranks, stops in ((1, (1, 8, 11)), (3, (3, 9, 10))):
+            for checkpoints in stops:
+                out = f"signalled{ranks}-{checkpoints}"
+                code = self.stop_after(out, checkpoints, ranks)
+                self.assertIn(code, (0, 5), (self.folder / "stderr").read_text())
+                if code == 5:
+                    self.assertIn("stopped by a signal", (self.folder / "stderr").read_text())
+                    self.assertTrue((self.folder / out / "checkpoint.h5").exists())
+                    self.assertEqual(self.fit(out, ranks=ranks), self.table[ranks])
+                self.same(out, ranks)
+
+    def test_killed_ranks(self):
+        rng = random.Random(7)
+        for kill in range(KILLS):
+            out = f"killed{kill}"
+            process = self.start(out)
+            time.sleep(rng.uniform(0.1, 1.0) * self.seconds)
+            for pid in self.ranks_of(process)[:1]:
+                os.kill(pid, signal.SIGKILL)
+            begun = time.monotonic()
+            process.wait(60)
+            self.assertLess(time.monotonic() - begun, 30)
+            self.assertEqual(self.fit(out, ranks=3), self.table[3])
+            self.same(out, 3)
+
+    def test_another_number_of_ranks_goes_on(self):
+        if self.stop_after("moved", 2) == 5:
+            self.assertEqual(self.fit("moved", ranks=3)[-1][:30], self.table[1][-1][:30])
+            np.testing.assert_allclose(self.weights("moved"), self.weights("whole1"), rtol=1e-6, atol=1e-8)
+
+    def damaged(self, out, checkpoints=3):
+        code = self.stop_after(out, checkpoints)
+        self.assertEqual(code, 5, (self.folder / "stderr").read_text())
+        return self.folder / out / "checkpoint.h5", self.folder / out / "checkpoint-previous.h5"
+
+    @staticmethod
+    def flip(path, name="gram/blocks"):
+        with h5py.File(path, "r+") as file:
+            file[name][-1] = file[name][-1] + 1e-9
+
+    def test_a_flipped_or_truncated_one_gives_way_to_the_one_before(self):
+        newest, _ = self.damaged("flipped")
+        self.flip(newest)
+        done = self.program.run("fit", "case.yaml", "--set", "run.out=flipped")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "corrupt: block .* checksum; the checkpoint before it is used")
+        self.same("flipped", 1)
+        newest, _ = self.damaged("cut")
+        os.truncate(newest, newest.stat().st_size // 2)
+        self.assertEqual(self.fit("cut"), self.table[1])
+        self.same("cut", 1)
+
+    def test_two_damaged_ones_are_an_error(self):
+        for path in self.damaged("both"):
+            self.flip(path, "cross")
+        done = self.program.run("fit", "case.yaml", "--set", "run.out=both", ranks=3)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("--force to start anew", done.stderr)
+        self.assertEqual(self.fit("both", "--force"), self.table[1])
+
+    def test_another_configs_is_refused(self):
+        newest, _ = self.damaged("other")
+        before = newest.read_bytes()
+        done = self.program.run("fit", "case.yaml", "--set", "run.out=other", "--set", "run.seed=2", ranks=3)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("another config", done.stderr)
+        self.assertEqual(before, newest.read_bytes())
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small tmpfs")
+    def test_a_full_disk_costs_no_result(self):
+        (self.folder / "small").mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", self.folder / "small"]).returncode:
+            self.skipTest("no tmpfs can be mounted here")
+        try:
+            done = self.program.run("fit", "case.yaml", "--set", "run.out=small", ranks=3)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count("warning: no checkpoint"), 1, done.stderr)
+            np.testing.assert_array_equal(self.weights("small"), self.weights("whole3"))
+        finally:
+            subprocess.run(["umount", self.folder / "small"], check=True)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
