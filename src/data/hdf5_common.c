@@ -1,6 +1,7 @@
 #include "data/hdf5_common.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 void nke_hdf5_quiet(void)
 {
@@ -9,6 +10,8 @@ void nke_hdf5_quiet(void)
 
 hid_t nke_hdf5_open_read(const char *path)
 {
+  struct stat info;
+  if (stat(path, &info) != 0 || !S_ISREG(info.st_mode)) return H5I_INVALID_HID; /* opening a pipe would wait for ever */
   const hid_t list = H5Pcreate(H5P_FILE_ACCESS);
   H5Pset_file_locking(list, false, true);
   const hid_t file = H5Fopen(path, H5F_ACC_RDONLY, list);

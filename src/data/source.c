@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 nke_status nke_source_open_each(MPI_Comm comm, nke_source_open_local *open, const nke_data_spec *spec, const char *path,
                                 nke_source *source)
@@ -55,7 +56,7 @@ nke_status nke_source_set_y(nke_source *source, int rank, const int64_t *dims, c
   return NKE_OK;
 }
 
-nke_status nke_source_path(const char *file, char **out)
+static nke_status resolve(const char *file, char **out)
 {
   const char *folder = getenv("NKE_DATA");
   if (file[0] == '/' || !folder || !folder[0]) return nke_strdup(file, out);
@@ -66,4 +67,12 @@ nke_status nke_source_path(const char *file, char **out)
   snprintf(path, size, "%s/%s", folder, file);
   *out = path;
   return NKE_OK;
+}
+
+nke_status nke_source_path(const char *file, char **out)
+{
+  struct stat info;
+  const nke_status st = resolve(file, out);
+  if (st != NKE_OK || stat(*out, &info) != 0 || S_ISREG(info.st_mode)) return st;
+  return nke_fail(NKE_ERR_DATA, "%s: expected a file, got a folder, pipe or device", *out);
 }

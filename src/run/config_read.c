@@ -12,12 +12,10 @@ static nke_status read_file(const char *path, char **text, int64_t *length)
 {
   nke_status st = NKE_OK;
   struct stat info;
+  if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) /* opening a pipe would wait for ever */
+    return nke_fail(NKE_ERR_USAGE, "%s: expected a config file, got a folder, pipe or device", path);
   FILE *const file = fopen(path, "rb");
   if (!file) return nke_fail(NKE_ERR_USAGE, "%s: cannot be read: %s", path, strerror(errno));
-  if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode)) {
-    st = nke_fail(NKE_ERR_USAGE, "%s: expected a config file, got a folder or device", path);
-    goto done;
-  }
   NKE_TRY(nke_calloc(NKE_CONFIG_MAX_BYTES + 2, 1, "a config", text));
   *length = (int64_t)fread(*text, 1, NKE_CONFIG_MAX_BYTES + 1, file);
   if (ferror(file))

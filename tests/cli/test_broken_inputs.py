@@ -1,6 +1,6 @@
 """Every broken input gives one line on stderr that names the trouble, its exit code, and no output, at 1 and 3 ranks.
 
-usage: test_broken_inputs.py PROGRAM RANKS
+usage: test_broken_inputs.py PROGRAM RANKS [TEST...]
 """
 import collections
 import os
@@ -12,6 +12,7 @@ import unittest
 import h5py
 import numpy as np
 
+import broken_files
 import program
 
 CONFIG = """\
@@ -140,6 +141,39 @@ CALLS = [
     Call("model is missing", ["predict", "none.h5", "good.h5", "--out", "p.h5"], 3, r"none\.h5"),
     Call("model is not ours", ["predict", "good.h5", "good.h5", "--out", "p.h5"], 3, r"good\.h5"),
     Call("model is cut", ["predict", "cut.h5", "good.h5", "--out", "p.h5"], 3, r"cut\.h5"),
+    Call("config is a pipe", ["fit", "pipe.csv"], 2, r"pipe\.csv.*pipe"),
+    Call("model is a pipe", ["predict", "pipe.h5", "good.h5"], 3, r"pipe\.h5"),
+    Call("info of a missing file", ["info", "none.h5"], 3, r"none\.h5"),
+    Call("info of a text", ["info", "text.h5"], 3, r"text\.h5"),
+    Call("info of a bad config", ["info", "bad.yaml"], 2, r"bad\.yaml:1"),
+    Call("a long word", ["fit" * 3000], 2, r"unknown command"),
+    Call("option of another command", ["fit", "good.yaml", "--rows", "0:3"], 2, r"--rows"),
+    Call("flag with a value", ["fit", "good.yaml", "--force=yes"], 2, r"--force"),
+    Call("rows without colon", ["predict", "good/model.h5", "good.h5", "--rows", "7"], 2, r"--rows.*7"),
+    Call("rows reversed", ["predict", "good/model.h5", "good.h5", "--rows", "7:3"], 2, r"--rows.*7:3"),
+    Call("rows negative", ["predict", "good/model.h5", "good.h5", "--rows=-3:7"], 2, r"--rows.*-3:7"),
+    Call("rows past 64 bits", ["predict", "good/model.h5", "good.h5", "--rows", "0:99999999999999999999"], (2, 3), r"rows"),
+    Call("rows past the end", ["predict", "good/model.h5", "good.h5", "--rows", "5:11"], 3, r"5:11"),
+    Call("tiles past the end", ["kernel", "table.yaml", "--tiles", "0:99"], 2, r"--tiles"),
+    Call("tiles are text", ["kernel", "table.yaml", "--tiles", "all"], 2, r"--tiles.*all"),
+    Call("set of a section", ["fit", "good.yaml", "--set", "run=3"], 2, r"run"),
+    Call("set of a list", ["fit", "good.yaml", "--set", "run.seed=[1, 2]"], 2, r"run\.seed"),
+    Call("set with an empty key", ["fit", "good.yaml", "--set", "=3"], 2, r"--set"),
+    Call("set below a value", ["fit", "good.yaml", "--set", "run.seed.low=3"], 2, r"run\.seed"),
+    Call("formula is not one", ["fit", "good.yaml", "--set", 'network=[flatten, {activation: {formula: "x+"}}, dense]'], 2,
+         r"formula"),
+    Call("formula runs nothing", ["fit", "good.yaml", "--set", 'network=[flatten, {activation: {formula: "system(x)"}}, dense]'],
+         2, r"formula"),
+    Call("data of other shape", ["predict", "good/model.h5", "good.h5", "--x", "/bad/wide", "--y", "/test/y"], 3,
+         r"6 x 5 x 1.*6 x 6 x 1"),
+    Call("predict with NaN", ["predict", "good/model.h5", "good.h5", "--x", "/bad/nan", "--y", "/train/y"], 3, r"/bad/nan.*row 7"),
+    Call("predict unseen label", ["predict", "good/model.h5", "good.h5", "--y", "/bad/unseen"], 3, r"row 2.*9|9.*row 2"),
+    Call("predict x missing", ["predict", "good/model.h5", "good.h5", "--x", "/none"], 3, r"/none"),
+    Call("predictions not ours", ["predict", "good/model.h5", "good.h5", "--out", "theirs/model.h5"], 2, r"model\.h5.*--force"),
+    Call("predictions under a file", ["predict", "good/model.h5", "good.h5", "--out", "good.h5/p.h5"], 6, r"good\.h5"),
+    Call("predictions in a folder", ["predict", "good/model.h5", "good.h5", "--out", "theirs"], 2, r"theirs"),
+    Call("synth without rows", ["synth", "good.yaml", "--set", "synth.n=0"], 2, r"synth\.n"),
+    Call("synth negative noise", ["synth", "good.yaml", "--set", "synth.noise=-1"], 2, r"synth\.noise"),
     Call("predict without data", ["predict", "none.h5"], 2, r"predict|DATA"),
 ]
 
@@ -168,8 +202,9 @@ def make_data(folder):
     os.mkdir(folder + "/theirs")
     program.write_h5(folder + "/theirs/model.h5", mine=np.arange(3))
     make_damaged(folder + "/damaged.h5", x, y)
-    with open(folder + "/good.yaml", "w") as file:
-        file.write(CONFIG)
+    for name, text in {"good.yaml": CONFIG, "bad.yaml": "runs: {}\n"}.items():
+        with open(os.path.join(folder, name), "w") as file:
+            file.write(text)
 
 
 def make_damaged(path, x, y):
@@ -195,7 +230,12 @@ class BrokenInputs(unittest.TestCase):
         cls.temporary = tempfile.TemporaryDirectory()
         cls.folder = cls.temporary.name
         make_data(cls.folder)
+        broken_files.make_data(cls.folder)
         cls.program = program.Program(PROGRAM, cls.folder)
+        cls.program.must("fit", "good.yaml", "--set", "run.out=good", "--set", "data.preprocess=[standardize]")
+        cls.program.must("kernel", "table.yaml", "--set", "kernel.file=kernel.h5")
+        broken_files.make_changed(cls.folder, "good/model.h5", broken_files.MODELS)
+        broken_files.make_changed(cls.folder, "kernel.h5", broken_files.KERNELS)
 
     @classmethod
     def tearDownClass(cls):
@@ -206,7 +246,7 @@ class BrokenInputs(unittest.TestCase):
 
     def check(self, args, code, says):
         before = self.files()
-        done = self.program.run(*args, ranks=RANKS, timeout=60)
+        done = self.program.run(*args, ranks=RANKS, launcher=RANKS > 1, timeout=60)
         told = f"exit {done.returncode}\n{done.stderr}"
         codes = code if isinstance(code, tuple) else (code,)
         self.assertIn(done.returncode, codes, told)
@@ -216,8 +256,11 @@ class BrokenInputs(unittest.TestCase):
         self.assertEqual(done.stdout, "")
         self.assertEqual(self.files(), before, "files were left behind")
 
-    def test_good_config_is_accepted(self):
+    def test_good_inputs_are_accepted(self):
         self.program.must("fit", "good.yaml", "--set", "run.out=good", ranks=RANKS)
+        self.program.must("predict", "good/model.h5", "good.h5", "--out", "good/p.h5", ranks=RANKS)
+        self.program.must("fit", "table.yaml", "--set", "run.out=good-table", ranks=RANKS)
+        self.program.must("kernel", "table.yaml", "--set", "kernel.file=kernel.h5", ranks=RANKS)
 
     def test_configs(self):
         for case in CONFIGS:
@@ -232,7 +275,27 @@ class BrokenInputs(unittest.TestCase):
             with self.subTest(case.name):
                 self.check(case.args, case.code, case.says)
 
+    def test_data_files(self):
+        for case in broken_files.DATA:
+            with self.subTest(case.name):
+                more = f", {case.more}" if case.more else ""
+                self.check(["fit", "table.yaml", "--set", f"data.train={{file: {case.name}{more}}}"], case.code, case.says)
+
+    def test_models(self):
+        for case in broken_files.MODELS:
+            with self.subTest(case.name):
+                self.check(["predict", case.name, "good.h5", "--x", "/test/x", "--y", "/test/y", "--out", "p.h5"], case.code,
+                           case.says)
+
+    def test_kernel_files(self):
+        for case in broken_files.KERNELS:
+            with self.subTest(case.name):
+                before = os.stat(os.path.join(self.folder, case.name))
+                self.check(["kernel", "table.yaml", "--set", f"kernel.file={case.name}"], case.code, case.says)
+                after = os.stat(os.path.join(self.folder, case.name))
+                self.assertEqual((before.st_mtime_ns, before.st_size), (after.st_mtime_ns, after.st_size))
+
 
 if __name__ == "__main__":
     PROGRAM, RANKS = sys.argv[1], int(sys.argv[2])
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
