@@ -15,7 +15,7 @@ struct nke_predictor {
 static nke_status prepare(const char *path, nke_predictor *p)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(nke_config_parse(path, p->model.config, 0, NULL, &p->config));
+  NKE_TRY(nke_model_config(&p->model, path, &p->config));
   NKE_TRY(nke_session_shape(p->config, p->model.shape));
   NKE_TRY(nke_features_create(p->config->network, &p->config->embedding, &p->map.features));
   p->map.preprocess = p->model.preprocess;

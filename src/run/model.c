@@ -97,6 +97,13 @@ done:
   return st;
 }
 
+nke_status nke_model_config(const nke_model *model, const char *path, nke_config **config)
+{
+  nke_status st = nke_config_parse(path, model->config, 0, NULL, config);
+  if (st == NKE_OK) st = nke_config_require(*config, NKE_NEEDS_NETWORK);
+  return st == NKE_ERR_USAGE ? nke_fail(NKE_ERR_DATA, "corrupt model: config: %s", nke_error_text()) : st;
+}
+
 void nke_model_clear(nke_model *model)
 {
   nke_free(model->config);

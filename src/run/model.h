@@ -5,6 +5,7 @@
 #include "base/shape.h"
 #include "data/preprocess.h"
 #include "data/targets.h"
+#include "run/config.h"
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -26,6 +27,9 @@ nke_status nke_model_save(MPI_Comm comm, const char *path, bool force, const nke
 
 /* Read a model. Collective. NKE_ERR_DATA where the file is missing, not a model, or damaged. */
 nke_status nke_model_load(MPI_Comm comm, const char *path, nke_model *model);
+
+/* The parsed config of a model read from `path`; it has a network. NKE_ERR_DATA. Local. */
+nke_status nke_model_config(const nke_model *model, const char *path, nke_config **config);
 
 void nke_model_clear(nke_model *model);
 

@@ -57,7 +57,7 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
   nke_status st = NKE_OK;
   nke_session *const s = &p->session;
   NKE_TRY(nke_model_load(inv->comm, inv->files[0], &p->model));
-  NKE_TRY(nke_agree(inv->comm, nke_config_parse(inv->files[0], p->model.config, 0, NULL, &s->config)));
+  NKE_TRY(nke_agree(inv->comm, nke_model_config(&p->model, inv->files[0], &s->config)));
   const nke_data_spec *const test = &s->config->data.test, *const train = &s->config->data.train;
   const nke_data_spec names = test->file ? *test : *train;
   const nke_data_spec spec = {.file = inv->files[1], .x = inv->x ? inv->x : names.x, .y = inv->y ? inv->y : names.y,

@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "data/contents.h"
 #include "data/dataset.h"
-#include "run/config.h"
 #include "run/model.h"
 
 #include <hdf5.h>
@@ -70,8 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   const char *const path = h5_edit(&base, "in.h5", data, size);
   if (nke_model_load(MPI_COMM_SELF, path, &model) == NKE_OK) {
     FUZZ_CHECK(nke_shape_length(model.shape) > 0 && model.m > 0 && model.k > 0);
-    if (nke_config_parse(path, model.config, 0, NULL, &config) == NKE_OK && config->network)
-      nke_network_shape(config->network, model.shape);
+    if (nke_model_config(&model, path, &config) == NKE_OK) nke_network_shape(config->network, model.shape);
     nke_config_destroy(&config);
     nke_model_clear(&model);
   }
