@@ -1,4 +1,4 @@
-"""The job scripts under a real Slurm. Run by tools/with-slurm: test_jobs.py PROGRAM
+"""The job scripts under a real Slurm. Run by tools/with-slurm: test_jobs.py PROGRAM [TEST]...
 
 Each test works in a folder of its own that has the program and the scripts, as a clone would.
 """
@@ -93,6 +93,21 @@ class Jobs(unittest.TestCase):
         self.assertIn("start 2", fit.output)
         self.assertEqual(self.report()["features"], 2048)
 
+    def test_time_is_up(self):
+        """A time limit that is too short: USR1, checkpoint, back into the queue, done; as without the limit."""
+        sizes = ["synth.n=60000", "synth.n_test=1000", "synth.d=20", "synth.file=long.h5", "run.out=long",
+                 "data.train.file=long.h5", "data.test.file=long.h5", "data.task=regression", "embedding.features=3072"]
+        args = ["fit.yaml", *[word for size in sizes for word in ("--set", size)]]
+        subprocess.run([PROGRAM, "synth", *args], cwd=self.folder, check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL)
+        fit = self.job("fit", *args, options=["--time=1", "--signal=B:USR1@52", "--ntasks-per-node=1"],
+                       NKE_MAX_RESTARTS="20")
+        self.assertGreater(fit.must(seconds=500), 0)
+        self.assertIn("checkpoint written, back into the queue", fit.output)
+        self.assertIn("goes on from a checkpoint", fit.output)
+        self.assertTrue((self.folder / "long/model.h5").exists())
+        self.assertFalse((self.folder / "long/checkpoint.h5").exists())
+
     def test_million_in_small(self):
         sizes = ["synth.n=4000", "synth.n_test=500", "embedding.features=512"]
         self.job("million", *[word for size in sizes for word in ("--set", size)]).must()
@@ -157,4 +172,4 @@ class Jobs(unittest.TestCase):
 
 if __name__ == "__main__":
     PROGRAM = pathlib.Path(sys.argv[1]).resolve()
-    unittest.main(argv=sys.argv[:1])
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
