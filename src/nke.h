@@ -58,7 +58,9 @@ nke_status nke_config_set_rows(nke_config *config, nke_rows_role role, int64_t n
 /* ---- train ---- */
 
 /* What `nke fit` does: fit preprocessing, embed, solve the lambda path, choose lambda, and write model.h5 and
- * report.json into run.out; without its table on stdout. force: replace files there that are not nke's. Collective.
+ * report.json into run.out; without its table on stdout. While it runs, SIGUSR1 and SIGTERM make it write a
+ * checkpoint and return NKE_STOPPED; the next call with the same config goes on from there. force: replace files there
+ * that are not nke's, and start anew (a checkpoint does not know rows in memory by their values). Collective.
  * Statuses: those of the program's exit codes. */
 nke_status nke_config_fit(MPI_Comm comm, nke_config *config, int force);
 
