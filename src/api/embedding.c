@@ -18,6 +18,7 @@ static nke_status create(MPI_Comm comm, nke_config *config, nke_embedding *e)
   nke_session *const s = &e->session;
   e->invocation = (nke_invocation){.comm = comm, .config = config};
   NKE_TRY(nke_session_open(&e->invocation, s));
+  NKE_TRY(nke_session_need_features(s, "nke_embedding_create"));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_agree(comm, nke_exact_create(config->network, config->run.precision, config->embedding.flip, &e->exact)));
   e->map = (nke_map){.preprocess = s->preprocess, .features = s->features, .d = nke_shape_length(s->shape), .m = s->m,

@@ -99,6 +99,7 @@ nke_status nke_embed_run(const nke_invocation *invocation)
   int rank;
   MPI_Comm_rank(invocation->comm, &rank);
   NKE_TRY(nke_session_open(invocation, &s));
+  NKE_TRY(nke_session_need_features(&s, "embed"));
   if (invocation->dry_run) {
     if (rank == 0) print_dry_run(&s);
   } else {

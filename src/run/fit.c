@@ -126,6 +126,12 @@ static nke_status choose_trainer(nke_fit *fit)
 {
   const nke_config_solver *const solver = &fit->session.config->solver;
   const int more_features = nke_dataset_rows(fit->session.train) < fit->session.m;
+  if (fit->session.exact) {
+    fit->trainer = &nke_trainer_exact;
+    if (solver->type == NKE_SOLVER_AUTO || solver->type == NKE_SOLVER_CHOLESKY || solver->type == NKE_SOLVER_DUAL)
+      return NKE_OK;
+    return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky or dual with embedding.method none");
+  }
   switch (solver->type) {
     case NKE_SOLVER_AUTO: fit->trainer = more_features ? &nke_trainer_dual : &nke_trainer_primal; return NKE_OK;
     case NKE_SOLVER_CHOLESKY: fit->trainer = &nke_trainer_primal; return NKE_OK;

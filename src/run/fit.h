@@ -39,7 +39,7 @@ typedef struct nke_trainer {
   nke_status (*training_metrics)(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics);
 } nke_trainer;
 
-extern const nke_trainer nke_trainer_primal, nke_trainer_dual;
+extern const nke_trainer nke_trainer_primal, nke_trainer_dual, nke_trainer_exact;
 
 /* The parts of a fit, one after the other. What a checkpoint holds is whole at the end of a slab or a solution. */
 typedef enum nke_fit_phase {

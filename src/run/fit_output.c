@@ -37,7 +37,7 @@ static nke_status write_model(const nke_fit *fit)
   const nke_session *const s = &fit->session;
   char path[4096];
   nke_model model = {.shape = s->shape, .preprocess = s->preprocess, .targets = s->targets, .m = s->m, .k = s->k,
-                     .weights = fit->weights, .lambda_relative = fit->final.lambda, .lambda_absolute = fit->final.shift};
+                     .rows = s->kernel ? s->train : NULL, .weights = fit->weights, .lambda_relative = fit->final.lambda, .lambda_absolute = fit->final.shift};
   NKE_TRY(nke_agree(s->comm, nke_config_print(s->config, &model.config)));
   NKE_TRY(model_path(fit, path, sizeof path));
   st = nke_model_save(s->comm, path, s->invocation->force, &model);
@@ -107,7 +107,7 @@ static void fill_report(const nke_fit *fit, json_t *json)
   json_object_set_new(json, "metrics", metrics);
   json_object_set_new(json, "path", path_json(fit));
   int64_t width[NKE_MAX_WIDTHS];
-  for (int i = 0, n = nke_features_widths(s->features, width); i < n; i++)
+  for (int i = 0, n = s->features ? nke_features_widths(s->features, width) : 0; i < n; i++)
     json_array_append_new(widths, json_integer(width[i]));
   json_object_set_new(json, "widths", widths);
   if (fit->checkpoint) {
@@ -129,7 +129,8 @@ static void print_metrics(const char *name, const nke_metrics *m)
 
 static void print_table(const nke_fit *fit, const json_t *json)
 {
-  printf("%s: %lld features, %s\n", fit->session.config->run.out, (long long)fit->session.m, fit->trainer->name);
+  printf("%s: %lld %s, %s\n", fit->session.config->run.out, (long long)fit->session.m,
+         fit->session.exact ? "training rows" : "features", fit->trainer->name);
   if (fit->n_path > 1) printf("  lambda        validation mse   accuracy\n");
   for (int i = 0; i < fit->n_path && fit->n_path > 1; i++) {
     const nke_path_point *const p = &fit->path[i];

@@ -9,7 +9,6 @@
 #include "run/progress.h"
 #include "run/session.h"
 #include "run/signals.h"
-#include "run/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,30 +39,6 @@ typedef struct kernel_job {
 
 /* ---- set up ---- */
 
-/* What the file's numbers depend on: the data and network sections of the resolved config, and the rest by name. */
-static nke_status make_identity(kernel_job *job)
-{
-  nke_status st = NKE_OK;
-  char *config = NULL;
-  nke_text text = {0};
-  NKE_TRY(nke_config_print(job->config, &config));
-  int keep = 0;
-  for (const char *line = config, *end; *line; line = end) {
-    end = line + strcspn(line, "\n");
-    if (*end) end++;
-    if (*line != ' ') keep = strncmp(line, "data:", 5) == 0 || strncmp(line, "network:", 8) == 0;
-    if (keep) nke_text_add(&text, "%.*s", (int)(end - line), line);
-  }
-  nke_text_add(&text, "precision: %s\nflip: %d\ntile: %lld\nn: %lld\nn_test: %lld\n",
-               job->config->run.precision == NKE_SINGLE ? "single" : "double", job->config->embedding.flip,
-               (long long)job->tiling.tile, (long long)job->tiling.n, (long long)job->tiling.n_test);
-  NKE_TRY(nke_text_take(&text, &job->identity));
-done:
-  nke_text_clear(&text);
-  nke_free(config);
-  return st;
-}
-
 /* Whether the call asked for some of the tiles. */
 static bool is_part(const kernel_job *job)
 {
@@ -89,9 +64,7 @@ static nke_status set_tiles(kernel_job *job)
 static nke_status set_path(kernel_job *job)
 {
   char whole[sizeof job->path];
-  const char *given = job->config->kernel.file;
-  int length = given ? snprintf(whole, sizeof whole, "%s", given)
-                     : snprintf(whole, sizeof whole, "%s/kernel.h5", job->config->run.out);
+  int length = nke_kernel_file_path(job->config, whole, sizeof whole);
   if (length < (int)sizeof whole) {
     if (is_part(job))
       length = nke_kernel_part_path(whole, job->tiles, job->path, sizeof job->path);
@@ -128,7 +101,7 @@ static nke_status open_job(kernel_job *job)
       nke_tiling_of(nke_dataset_rows(job->train), job->test ? nke_dataset_rows(job->test) : 0, config->kernel.tile);
   NKE_TRY(set_tiles(job));
   NKE_TRY(set_path(job));
-  NKE_TRY(nke_agree(job->comm, make_identity(job)));
+  NKE_TRY(nke_agree(job->comm, nke_kernel_identity(config, &job->tiling, &job->identity)));
 done:
   return st;
 }

@@ -2,11 +2,48 @@
 
 #include "base/memory.h"
 #include "dist/collect.h"
+#include "run/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+nke_status nke_kernel_identity(const nke_config *config, const nke_tiling *tiling, char **identity)
+{
+  nke_status st = NKE_OK;
+  char *all = NULL;
+  nke_text text = {0};
+  NKE_TRY(nke_config_print(config, &all));
+  bool network = false, data = false, keep = false;
+  for (const char *line = all, *end; *line; line = end) {
+    end = line + strcspn(line, "\n");
+    if (*end) end++;
+    if (*line != ' ') {
+      network = strncmp(line, "network:", 8) == 0;
+      data = strncmp(line, "data:", 5) == 0;
+    } else if (data && line[2] != ' ') { /* a key of the section: only these change the kernel */
+      keep = strncmp(line, "  train:", 8) == 0 || strncmp(line, "  test:", 7) == 0 ||
+             strncmp(line, "  preprocess:", 13) == 0;
+    }
+    if (network || (data && keep)) nke_text_add(&text, "%.*s", (int)(end - line), line);
+  }
+  nke_text_add(&text, "precision: %s\nflip: %d\ntile: %lld\nn: %lld\nn_test: %lld\n",
+               config->run.precision == NKE_SINGLE ? "single" : "double", config->embedding.flip,
+               (long long)tiling->tile, (long long)tiling->n, (long long)tiling->n_test);
+  NKE_TRY(nke_text_take(&text, identity));
+done:
+  nke_text_clear(&text);
+  nke_free(all);
+  return st;
+}
+
+int nke_kernel_file_path(const nke_config *config, char *path, size_t size)
+{
+  return config->kernel.file ? snprintf(path, size, "%s", config->kernel.file)
+                             : snprintf(path, size, "%s/kernel.h5", config->run.out);
+}
 
 static nke_status create_pair(nke_h5file *h5, const char *const names[2], nke_h5type type, int rank,
                               const int64_t *dims)
@@ -49,14 +86,34 @@ done:
   return st;
 }
 
-/* Whether a file is at `path`, as rank 0 sees it. Collective. */
-static bool is_there(MPI_Comm comm, const char *path)
+bool nke_kernel_file_exists(MPI_Comm comm, const char *path)
 {
   int rank;
   MPI_Comm_rank(comm, &rank);
   double found = rank == 0 && access(path, F_OK) == 0;
   nke_sum_over_ranks(comm, 1, &found);
   return found > 0;
+}
+
+/* Whether an open file holds this kernel: NKE_OK, or NKE_ERR_USAGE and the first line that differs. Collective. */
+static nke_status check_identity(nke_h5file *h5, const char *identity)
+{
+  nke_status st = NKE_OK;
+  char *found = NULL;
+  const char *a, *b;
+  st = nke_h5file_get_string(h5, "/", "identity", &found);
+  if (st == NKE_ERR_DATA) st = nke_fail(NKE_ERR_USAGE, "%s: holds no kernel; give another kernel.file, or --force to replace it", nke_h5file_path(h5));
+  if (st != NKE_OK) goto done;
+  for (a = found, b = identity; *a && *a == *b; a++, b++) {}
+  if (*a == *b) goto done;
+  while (a > found && a[-1] != '\n') a--, b--;
+  st = nke_fail(NKE_ERR_USAGE,
+                "%s: holds the kernel of another config: it says `%.*s`, this run `%.*s`; give another kernel.file, or "
+                "--force to replace it",
+                nke_h5file_path(h5), (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
+done:
+  nke_free(found);
+  return st;
 }
 
 static nke_status expect_pair(nke_h5file *h5, const char *const names[2], int rank, const int64_t *dims)
@@ -90,17 +147,10 @@ static nke_status check_existing(MPI_Comm comm, const char *path, const char *id
 {
   nke_status st = NKE_OK;
   nke_h5file *h5 = NULL;
-  char *found = NULL;
   NKE_TRY(nke_h5file_open(comm, path, &h5));
-  if (nke_h5file_get_string(h5, "/", "identity", &found) != NKE_OK || strcmp(found, identity) != 0)
-    st = nke_fail(NKE_ERR_USAGE,
-                  "%s: holds the kernel of another config (data, preprocess, network, flip, precision, tile "
-                  "or rows differ); give another kernel.file, or --force to replace it",
-                  path);
-  else
-    st = nke_agree(comm, check_contents(h5, file));
+  NKE_TRY(check_identity(h5, identity));
+  st = nke_agree(comm, check_contents(h5, file));
 done:
-  nke_free(found);
   nke_h5file_close(&h5);
   return st;
 }
@@ -111,7 +161,7 @@ nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *ide
   nke_status st = NKE_OK;
   *file = (nke_kernel_file){.tiling = *tiling, .part = part, .first = tiles.begin, .last = tiles.end, .fd = -1};
   bool make = true;
-  if (is_there(comm, path)) {
+  if (nke_kernel_file_exists(comm, path)) {
     st = check_existing(comm, path, identity, file);
     make = st != NKE_OK;
     if (make && !force) goto done;
@@ -196,5 +246,65 @@ nke_status nke_kernel_file_mark(nke_kernel_file *file, int64_t n, const int64_t 
     NKE_TRY(nke_h5file_write(file->h5, "/done", NKE_H5_U8, 1, &start, &count, &one));
   }
 done:
+  return st;
+}
+
+/* Every tile is there. */
+static nke_status check_done(nke_h5file *h5, int64_t tiles)
+{
+  nke_status st = NKE_OK;
+  int64_t missing = 0;
+  const int64_t start = 0;
+  unsigned char *done = NULL;
+  NKE_TRY(nke_h5file_expect(h5, "/done", 1, &tiles));
+  NKE_TRY(nke_alloc(tiles, 1, "the map of tiles", &done));
+  NKE_TRY(nke_h5file_read(h5, "/done", NKE_H5_U8, 1, &start, &tiles, done));
+  for (int64_t k = 0; k < tiles; k++) missing += !done[k];
+  if (missing > 0)
+    st = nke_fail(NKE_ERR_DATA, "%s: %lld of %lld tiles are missing; `nke kernel` goes on with them",
+                  nke_h5file_path(h5), (long long)missing, (long long)tiles);
+done:
+  nke_free(done);
+  return st;
+}
+
+/* One block of this rank: a column of the block at a time is a row of the symmetric file. */
+static nke_status read_blocks(nke_h5file *h5, const char *name, nke_bcmat *a)
+{
+  nke_status st = NKE_OK;
+  double *block = NULL;
+  NKE_TRY(nke_alloc(a->nb * a->nb, sizeof *block, "a block", &block));
+  for (int64_t jl = 0; jl < a->cols_loc; jl += a->nb)
+    for (int64_t il = 0; il < a->rows_loc; il += a->nb) {
+      const int64_t i = nke_bc_global(il, a->nb, a->grid.nprow, a->grid.myrow);
+      const int64_t j = nke_bc_global(jl, a->nb, a->grid.npcol, a->grid.mycol);
+      if (i < j) continue;
+      const int64_t start[2] = {j, i}, count[2] = {nke_min(a->nb, a->cols - j), nke_min(a->nb, a->rows - i)};
+      NKE_TRY(nke_h5file_read(h5, name, NKE_H5_F64, 2, start, count, block));
+      for (int64_t c = 0; c < count[0]; c++)
+        memcpy(a->a + il + (jl + c) * a->ld, block + c * count[1], (size_t)count[1] * sizeof *block);
+    }
+done:
+  nke_free(block);
+  return st;
+}
+
+nke_status nke_kernel_file_matrix(MPI_Comm comm, const char *path, const char *identity, nke_kernel_kind kind,
+                                  nke_bcmat *a)
+{
+  nke_status st = NKE_OK;
+  nke_h5file *h5 = NULL;
+  int64_t tile, last;
+  const char *const name = train_names[kind == NKE_KERNEL_NTK];
+  NKE_TRY(nke_h5file_open(comm, path, &h5));
+  NKE_TRY(check_identity(h5, identity));
+  NKE_TRY(nke_h5file_get_int(h5, "/", "tile", &tile));
+  NKE_TRY(nke_h5file_get_int(h5, "/", "last", &last));
+  st = check_done(h5, last);
+  if (st == NKE_OK) st = nke_h5file_expect(h5, name, 2, (const int64_t[]){a->rows, a->cols});
+  if (st == NKE_OK) st = read_blocks(h5, name, a);
+  st = nke_agree(comm, st);
+done:
+  nke_h5file_close(&h5);
   return st;
 }

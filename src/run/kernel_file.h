@@ -6,6 +6,8 @@
 
 #include "base/checked.h"
 #include "data/h5file.h"
+#include "dist/blockcyclic.h"
+#include "run/config.h"
 #include "run/kernel_tiles.h"
 
 #include <stdbool.h>
@@ -18,6 +20,21 @@ typedef struct nke_kernel_file {
   double *turned;      /* [tile, tile] */
   int fd;              /* to flush what this rank wrote */
 } nke_kernel_file;
+
+/* What the numbers of a kernel depend on, as lines of text: rows, preprocess and network of the resolved config,
+ * precision, flip, tile and counts. The caller frees *identity. Local. */
+nke_status nke_kernel_identity(const nke_config *config, const nke_tiling *tiling, char **identity);
+
+/* kernel.file, or kernel.h5 in run.out; the length, as snprintf(). Local. */
+int nke_kernel_file_path(const nke_config *config, char *path, size_t size);
+
+/* Whether a file is at `path`, as rank 0 sees it. Collective. */
+bool nke_kernel_file_exists(MPI_Comm comm, const char *path);
+
+/* a <- the training kernel of a whole, finished file, square of its order; each rank reads its blocks on and below the
+ * diagonal. Collective. NKE_ERR_USAGE: another kernel's, naming what differs; NKE_ERR_DATA: tiles are missing, damaged. */
+nke_status nke_kernel_file_matrix(MPI_Comm comm, const char *path, const char *identity, nke_kernel_kind kind,
+                                  nke_bcmat *a);
 
 /* Open `path` for writing where its identity is the same, else make it, with all data sets in full and no tile done.
  * NKE_ERR_USAGE: it is another kernel's (unless `force`), or no file of nke; NKE_ERR_DATA: its data sets are not as they

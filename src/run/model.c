@@ -2,11 +2,48 @@
 
 #include "base/memory.h"
 #include "data/h5file.h"
+#include "dist/split.h"
 
 #include <string.h>
 
 /* Largest weights that a model file may ask us to hold on every rank. */
 static const int64_t max_weight_bytes = (int64_t)1 << 34;
+
+/* This rank's part of the training rows, a block at a time. */
+static nke_status write_my_rows(nke_h5file *file, const nke_model *model, int rank, const int64_t *dims)
+{
+  nke_status st = NKE_OK;
+  int me, size;
+  MPI_Comm_rank(nke_h5file_comm(file), &me);
+  MPI_Comm_size(nke_h5file_comm(file), &size);
+  const nke_range mine = nke_split_blocks(model->m, size, me);
+  int64_t start[NKE_H5_MAX_RANK] = {0}, count[NKE_H5_MAX_RANK];
+  double *x = NULL;
+  NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * nke_dataset_length(model->rows), sizeof *x, "rows to save", &x));
+  memcpy(count, dims, (size_t)rank * sizeof *count);
+  for (start[0] = mine.begin; start[0] < mine.end; start[0] += count[0]) {
+    count[0] = nke_min(NKE_BLOCK_ROWS, mine.end - start[0]);
+    NKE_TRY(nke_dataset_read_range(model->rows, (nke_range){start[0], start[0] + count[0]}, x, NULL));
+    NKE_TRY(nke_preprocess_apply(model->preprocess, count[0], x));
+    NKE_TRY(nke_h5file_write(file, "/train/x", NKE_H5_F64, rank, start, count, x));
+  }
+done:
+  nke_free(x);
+  return st;
+}
+
+static nke_status write_rows(nke_h5file *file, const nke_model *model)
+{
+  nke_status st = NKE_OK;
+  const nke_shape s = model->shape;
+  const int rank = s.axes + 2;
+  const int64_t dims[3][4] = {{model->m, s.channels}, {model->m, s.width, s.channels},
+                              {model->m, s.height, s.width, s.channels}};
+  NKE_TRY(nke_h5file_create_dataset(file, "/train/x", NKE_H5_F64, rank, dims[s.axes], NULL));
+  st = nke_agree(nke_h5file_comm(file), write_my_rows(file, model, rank, dims[s.axes]));
+done:
+  return st;
+}
 
 static nke_status write_model(nke_h5file *file, const nke_model *model)
 {
@@ -20,6 +57,7 @@ static nke_status write_model(nke_h5file *file, const nke_model *model)
   NKE_TRY(nke_h5file_put(file, "/weights", NKE_H5_F64, 2, (const int64_t[]){model->m, model->k}, model->weights));
   NKE_TRY(nke_preprocess_save(model->preprocess, file));
   NKE_TRY(nke_targets_save(model->targets, file));
+  if (model->rows) st = write_rows(file, model);
 done:
   return st;
 }

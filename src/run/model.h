@@ -3,6 +3,7 @@
 #define NKE_RUN_MODEL_H
 
 #include "base/shape.h"
+#include "data/dataset.h"
 #include "data/preprocess.h"
 #include "data/targets.h"
 #include "run/config.h"
@@ -18,11 +19,13 @@ typedef struct nke_model {
   nke_targets *targets;       /* owned */
   int64_t m, k;
   double *weights; /* [m, k] row-major, the same on every rank; owned */
+  nke_dataset *rows; /* exact kernel: the training rows, saved preprocessed as /train/x; borrowed. Else NULL */
   double lambda_relative, lambda_absolute;
 } nke_model;
 
 /* Write the model as `path`, whole or not at all. Collective. Layout: root attributes nke, kind = "model", config,
- * lambda_relative, lambda_absolute; /shape; /weights; /preprocess; /targets. Statuses of src/data/h5file.h. */
+ * lambda_relative, lambda_absolute; /shape; /weights; /preprocess; /targets; of an exact kernel /train/x, the preprocessed
+ * training rows, one a row of weights. Statuses of src/data/h5file.h. */
 nke_status nke_model_save(MPI_Comm comm, const char *path, bool force, const nke_model *model);
 
 /* Read a model. Collective. NKE_ERR_DATA where the file is missing, not a model, or damaged. */

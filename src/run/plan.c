@@ -11,7 +11,7 @@ static const double mib = 1048576.0;
 /* Slabs: rows in double, their targets, features; a block of features in double to score; and in the exchange. */
 static double slab_bytes(const nke_session *s, int ranks, int n_sets)
 {
-  const nke_precision precision = s->config->run.precision;
+  const nke_precision precision = s->exact ? NKE_DOUBLE : s->config->run.precision;
   const int64_t d = nke_shape_length(s->shape);
   const int64_t slab = nke_slab_rows(d, s->m, precision, s->config->run.memory_per_rank);
   const int64_t mine = nke_ceil_div(nke_ceil_div(slab, NKE_BLOCK_ROWS), ranks) * NKE_BLOCK_ROWS;
@@ -46,6 +46,19 @@ static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   plan->flops_solve = solves * n * n * n / 3;
 }
 
+/* K, K without the held-out rows, the factor; the kernel of a slab counts as its features. */
+static void plan_exact(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const double n = (double)s->m;
+  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
+  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * (fit->held_out.n > 0 ? 2 : 1);
+  plan->solve = (double)nke_ridge_bytes(grid, s->m, (int)s->k) + 24.0 * n * (double)s->k;
+  plan->slab += (double)s->config->run.memory_per_rank / 8 + (double)nke_exact_block_bytes(s->exact, NKE_BLOCK_ROWS, 64);
+  plan->flops_gram = n * (n + 1) / 2 * nke_exact_flops_per_pair(s->exact);
+  plan->flops_solve = solves * n * n * n / 3;
+}
+
 nke_plan nke_plan_of(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
@@ -60,16 +73,20 @@ nke_plan nke_plan_of(const nke_fit *fit)
       plan.preprocess += 8.0 * (double)(nke_shape_length(s->shape) * nke_shape_length(s->shape));
   plan.weights = 8.0 * (double)(s->m * s->k) * (fit->n_path + 3);
   plan.slab = slab_bytes(s, grid.size, fit->n_path);
-  if (fit->trainer == &nke_trainer_dual)
+  if (fit->trainer == &nke_trainer_exact)
+    plan_exact(fit, &grid, &plan);
+  else if (fit->trainer == &nke_trainer_dual)
     plan_dual(fit, &grid, &plan);
   else
     plan_primal(fit, &grid, &plan);
   double rows = (double)nke_dataset_rows(s->train);
   if (s->test) rows += (double)nke_dataset_rows(s->test);
-  plan.flops_embed = rows * nke_features_flops_per_row(s->features);
+  if (s->exact) rows -= (double)nke_dataset_rows(s->train);
+  plan.flops_embed = rows * (s->exact ? nke_exact_flops_per_pair(s->exact) * (double)s->m
+                                      : nke_features_flops_per_row(s->features));
   /* The embedding's tables were made before this point and are part of the program's resident size. */
   const double later = plan.preprocess + plan.slab + plan.matrix + plan.solve + plan.weights;
-  plan.embedding = (double)nke_features_bytes(s->features);
+  plan.embedding = s->features ? (double)nke_features_bytes(s->features) : 0;
   plan.peak = plan.program + (later > plan.preprocess_peak ? later : plan.preprocess_peak);
   return plan;
 }

@@ -15,6 +15,7 @@ typedef struct predict {
   nke_h5file *out;
   nke_metrics_sum **sums; /* NULL without labels */
   nke_metrics metrics;
+  nke_preprocess *as_they_are; /* of an exact model's rows */
 } predict;
 
 static nke_status create_outputs(predict *p, int64_t n)
@@ -51,6 +52,21 @@ static nke_status sink(void *context, const nke_slab *slab, const double *scores
   return nke_agree(p->session.comm, write_rows(p, slab, scores));
 }
 
+/* An exact model's training rows, which are in it, preprocessed. */
+static nke_status open_kernel(const nke_invocation *inv, predict *p)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &p->session;
+  const nke_data_spec rows = {.file = inv->files[0], .x = "/train/x", .row_end = -1};
+  NKE_TRY(nke_dataset_open(inv->comm, &rows, &s->train));
+  if (nke_dataset_rows(s->train) != s->m || nke_dataset_length(s->train) != nke_shape_length(s->shape))
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt model: /train/x does not match the weights", inv->files[0]));
+  NKE_TRY(nke_preprocess_fit(inv->comm, s->train, 0, NULL, s->config->run.memory_per_rank, &p->as_they_are));
+  st = nke_agree(inv->comm, nke_session_kernel(s, s->train, p->as_they_are));
+done:
+  return st;
+}
+
 /* The config, network and embedding come from the model; the rows from the command line. */
 static nke_status open_all(const nke_invocation *inv, predict *p)
 {
@@ -73,8 +89,8 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
     goto done;
   }
   NKE_TRY(nke_session_shape(s->config, s->shape));
-  NKE_TRY(nke_agree(s->comm, nke_features_create(s->config->network, &s->config->embedding, &s->features)));
-  s->m = nke_features_length(s->features);
+  NKE_TRY(nke_session_embedding(s, p->model.m));
+  if (s->exact) NKE_TRY(open_kernel(inv, p));
   if (s->m != p->model.m)
     st = nke_fail(NKE_ERR_DATA, "%s: corrupt model: %lld rows of weights for %lld features", inv->files[0],
                   (long long)p->model.m, (long long)s->m);
@@ -109,7 +125,7 @@ static nke_status run(const nke_invocation *inv, predict *p)
     if (rank == 0)
       printf("rows %lld, features %lld, targets %lld, embedding %.0f GFlop\n", (long long)nke_dataset_rows(s->test),
              (long long)s->m, (long long)p->model.k,
-             nke_features_flops_per_row(s->features) * (double)nke_dataset_rows(s->test) * 1e-9);
+             s->embedder.flops_per_row * (double)nke_dataset_rows(s->test) * 1e-9);
     goto done;
   }
   NKE_TRY(nke_h5file_create(inv->comm, inv->out ? inv->out : "predictions.h5", inv->force, &p->out));
@@ -133,6 +149,10 @@ nke_status nke_predict_run(const nke_invocation *invocation)
   nke_score_sums_destroy(1, &p.sums);
   nke_dataset_close(&p.session.test);
   nke_features_destroy(&p.session.features);
+  nke_kernel_rows_destroy(&p.session.kernel);
+  nke_exact_destroy(&p.session.exact);
+  nke_dataset_close(&p.session.train);
+  nke_preprocess_destroy(&p.as_they_are);
   nke_config_destroy(&p.session.config);
   nke_model_clear(&p.model);
   return st;

@@ -53,6 +53,30 @@ static nke_status check_available(const nke_config *config)
   return NKE_OK;
 }
 
+nke_status nke_session_embedding(nke_session *s, int64_t n_train)
+{
+  const nke_embedding_options *const options = &s->config->embedding;
+  if (strcmp(options->method, "none") == 0) {
+    s->m = n_train;
+    return nke_agree(s->comm, nke_exact_create(s->config->network, options->precision, options->flip, &s->exact));
+  }
+  const nke_status st = nke_agree(s->comm, nke_features_create(s->config->network, options, &s->features));
+  if (st == NKE_OK) s->m = nke_features_length(s->features);
+  return st;
+}
+
+nke_status nke_session_need_features(const nke_session *s, const char *command)
+{
+  if (s->features) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "%s: embedding.method: `%s` needs features, got none", s->config->name, command);
+}
+
+nke_status nke_session_kernel(nke_session *s, nke_dataset *train, const nke_preprocess *preprocess)
+{
+  return nke_kernel_rows_create(train, preprocess, s->exact, s->config->embedding.kernel,
+                                s->config->run.memory_per_rank / 8, &s->kernel);
+}
+
 nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
 {
   nke_status st = NKE_OK;
@@ -65,8 +89,7 @@ nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
   NKE_TRY(open_data(s, &s->config->data.test, &s->test));
   s->shape = nke_dataset_shape(s->train);
   NKE_TRY(nke_session_shape(s->config, s->shape));
-  NKE_TRY(nke_agree(s->comm, nke_features_create(s->config->network, &s->config->embedding, &s->features)));
-  s->m = nke_features_length(s->features);
+  st = nke_session_embedding(s, nke_dataset_rows(s->train));
 done:
   return st;
 }
@@ -81,6 +104,7 @@ nke_status nke_session_fit(nke_session *s)
   if (st == NKE_OK && nke_dataset_targets(s->train) > 0)
     st = nke_targets_fit(s->comm, s->train, data->task, &s->targets);
   nke_stage_end(&s->stats, NKE_STAGE_PREPROCESS);
+  if (st == NKE_OK && s->exact) st = nke_agree(s->comm, nke_session_kernel(s, s->train, s->preprocess));
   if (st == NKE_OK) nke_session_ready(s);
   return st;
 }
@@ -88,14 +112,18 @@ nke_status nke_session_fit(nke_session *s)
 void nke_session_ready(nke_session *s)
 {
   s->k = s->targets ? nke_targets_count(s->targets) : 0;
+  const nke_precision precision = s->kernel ? NKE_DOUBLE : s->config->run.precision;
   s->embedder = (nke_embedder){
     .comm = s->comm,
     .preprocess = s->preprocess,
     .targets = s->targets,
     .features = s->features,
-    .precision = s->config->run.precision,
-    .slab_rows = nke_slab_rows(nke_shape_length(s->shape), s->m, s->config->run.precision,
-                               s->config->run.memory_per_rank),
+    .kernel = s->kernel,
+    .m = s->m,
+    .precision = precision,
+    .flops_per_row = s->kernel ? nke_exact_flops_per_pair(s->exact) * (double)s->m
+                               : nke_features_flops_per_row(s->features),
+    .slab_rows = nke_slab_rows(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank),
     .stats = &s->stats,
   };
 }
@@ -108,4 +136,6 @@ void nke_session_close(nke_session *s)
   nke_preprocess_destroy(&s->preprocess);
   nke_targets_destroy(&s->targets);
   nke_features_destroy(&s->features);
+  nke_kernel_rows_destroy(&s->kernel);
+  nke_exact_destroy(&s->exact);
 }

@@ -14,7 +14,9 @@ typedef struct nke_session {
   nke_shape shape;
   nke_preprocess *preprocess;
   nke_targets *targets;
-  nke_features *features;
+  nke_features *features;  /* NULL with method none, then */
+  nke_exact *exact;        /* the exact kernel, */
+  nke_kernel_rows *kernel; /* its rows once preprocessing is fitted, and m = n */
   int64_t m, k;
   nke_embedder embedder;
   nke_stats stats;
@@ -22,6 +24,15 @@ typedef struct nke_session {
 
 /* Open the config's data sets, check that their rows have one shape, shape the network, plan the embedding. Collective. */
 nke_status nke_session_open(const nke_invocation *invocation, nke_session *session);
+
+/* The rows of data.train as they will be seen by the kernel: a file of preprocessed rows, or data.train itself. Local. */
+nke_status nke_session_kernel(nke_session *session, nke_dataset *train, const nke_preprocess *preprocess);
+
+/* NKE_ERR_USAGE for method none, where a command needs features. Local. */
+nke_status nke_session_need_features(const nke_session *session, const char *command);
+
+/* Plan the embedding of the shaped network: features, or the exact kernel with n_train rows. Collective. */
+nke_status nke_session_embedding(nke_session *session, int64_t n_train);
 
 /* Fit preprocessing and targets on the training rows. Collective. */
 nke_status nke_session_fit(nke_session *session);

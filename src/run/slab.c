@@ -17,7 +17,7 @@ static nke_status reserve(const nke_embedder *e, const nke_dataset *dataset, int
   nke_status st = NKE_OK;
   if (n <= slab->capacity) return st;
   nke_slab_clear(slab);
-  const int64_t d = nke_dataset_length(dataset), m = nke_features_length(e->features);
+  const int64_t d = nke_dataset_length(dataset), m = e->m;
   NKE_TRY(nke_alloc(n, sizeof *slab->row_buffer, "row numbers of a slab", &slab->row_buffer));
   NKE_TRY(nke_alloc(n * d, sizeof *slab->x, "rows of a slab", &slab->x));
   NKE_TRY(nke_alloc(n * m, (size_t)nke_precision_bytes(e->precision), "features of a slab", &slab->z));
@@ -60,9 +60,10 @@ nke_status nke_slab_embed(const nke_embedder *e, nke_dataset *dataset, const nke
   nke_status st = NKE_OK;
   NKE_TRY(read_rows(e, dataset, rows, range, slab));
   nke_stage_begin(e->stats, NKE_STAGE_EMBED);
-  st = nke_features_apply(e->features, slab->n, slab->x, slab->z);
+  st = e->kernel ? nke_kernel_rows_apply(e->kernel, slab->n, slab->x, slab->z)
+                 : nke_features_apply(e->features, slab->n, slab->x, slab->z);
   nke_stage_end(e->stats, NKE_STAGE_EMBED);
-  if (e->stats) e->stats->flops[NKE_STAGE_EMBED] += nke_features_flops_per_row(e->features) * (double)slab->n;
+  if (e->stats) e->stats->flops[NKE_STAGE_EMBED] += e->flops_per_row * (double)slab->n;
 done:
   return st;
 }

@@ -8,6 +8,7 @@
 #include "data/preprocess.h"
 #include "data/targets.h"
 #include "kernel/features.h"
+#include "run/kernel_rows.h"
 #include "run/rows.h"
 
 /* What turns a row of a file into features and targets. targets may be NULL (rows without labels). */
@@ -15,8 +16,11 @@ typedef struct nke_embedder {
   MPI_Comm comm;
   const nke_preprocess *preprocess;
   const nke_targets *targets;
-  nke_features *features;
-  nke_precision precision;
+  nke_features *features;  /* or */
+  nke_kernel_rows *kernel; /* the exact kernel with the training rows */
+  int64_t m;               /* features, or training rows */
+  nke_precision precision; /* of the features; double for a kernel */
+  double flops_per_row;
   int64_t slab_rows; /* multiple of NKE_BLOCK_ROWS */
   nke_stats *stats;
 } nke_embedder;

@@ -72,7 +72,6 @@ CONFIGS = [
     Config("class weights", "task: classification", "class_weights: balanced", 2, r"case\.yaml.*data\.class_weights"),
     Config("select by loo", "lambda: [1e-3, 1e-2]", "select: loo", 2, r"case\.yaml.*solver\.select"),
     Config("precondition", "lambda: [1e-3, 1e-2]", "precondition: jacobi", 2, r"case\.yaml.*solver\.precondition"),
-    Config("exact kernel", "method: random_features", "method: none", 2, r"case\.yaml.*embedding\.method|embedding\.method"),
     # networks
     Config("no network", CONFIG[CONFIG.index("network"):CONFIG.index("embedding")], "", 2, r"network"),
     Config("unknown layer", "- flatten", "- maxpool: 2", 2, r"case\.yaml:9.*maxpool"),

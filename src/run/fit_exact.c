@@ -1,0 +1,236 @@
+/* Weights of the exact kernel: (K + shift I) A = Y over the training rows. The features of a row are its kernel with the
+ * training rows (kernel_rows.h), so A are the weights, one a training row.
+ *
+ * K of all rows is computed once. While rows are held out, the system is that of the others in the same numbering: rows
+ * and columns of the held-out ones are those of the identity, and their targets zero, so their weights are exactly zero
+ * and the others' as if they had never been there. */
+#include "run/fit.h"
+
+#include "base/memory.h"
+#include "dist/collect.h"
+#include "run/kernel_file.h"
+#include "run/score.h"
+#include "solve/symmetric.h"
+
+#include <string.h>
+
+typedef struct exact {
+  nke_bcmat *kernel, *masked; /* masked: NULL once every row is fitted */
+  double *targets;            /* [n, k], on every rank */
+  double *right;              /* [n, k]: targets of the fitted rows */
+  unsigned char *fitted;      /* [n] */
+  int64_t n_fitted;
+} exact;
+
+static void exact_destroy(void *state)
+{
+  exact *const e = state;
+  if (!e) return;
+  nke_bcmat_destroy(&e->kernel);
+  nke_bcmat_destroy(&e->masked);
+  nke_free(e->targets);
+  nke_free(e->right);
+  nke_free(e->fitted);
+  nke_free(e);
+}
+
+static nke_status exact_create(nke_fit *fit, void **state)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  exact *e = NULL;
+  NKE_TRY(nke_calloc(1, sizeof *e, "the solver", &e));
+  NKE_TRY(nke_alloc(s->m * s->k, sizeof *e->targets, "targets of all rows", &e->targets));
+  NKE_TRY(nke_alloc(s->m * s->k, sizeof *e->right, "targets of the fitted rows", &e->right));
+  NKE_TRY(nke_calloc(s->m, 1, "the map of fitted rows", &e->fitted));
+done:
+  st = nke_agree(s->comm, st);
+  if (st != NKE_OK) {
+    exact_destroy(e);
+    e = NULL;
+  }
+  *state = e;
+  return st;
+}
+
+/* The targets of all training rows on every rank. */
+static nke_status read_targets(nke_session *s, double *targets)
+{
+  nke_status st = NKE_OK;
+  int rank, size;
+  MPI_Comm_rank(s->comm, &rank);
+  MPI_Comm_size(s->comm, &size);
+  const nke_range mine = nke_split_blocks(s->m, size, rank);
+  const int64_t n = mine.end - mine.begin;
+  int64_t *rows = NULL;
+  double *raw = NULL, *encoded = NULL;
+  NKE_TRY(nke_alloc(n, sizeof *rows, "row numbers", &rows));
+  NKE_TRY(nke_alloc(n * nke_targets_columns(s->targets), sizeof *raw, "targets", &raw));
+  NKE_TRY(nke_alloc(n * s->k, sizeof *encoded, "targets", &encoded));
+  for (int64_t i = 0; i < n; i++) rows[i] = mine.begin + i;
+  NKE_TRY(nke_dataset_read(s->train, n, rows, NULL, raw));
+  NKE_TRY(nke_targets_encode(s->targets, s->train, n, rows, raw, encoded));
+done:
+  st = nke_agree(s->comm, st);
+  if (st == NKE_OK) st = nke_gather_rows(s->comm, n, s->k, encoded, targets);
+  nke_free(rows);
+  nke_free(raw);
+  nke_free(encoded);
+  return st;
+}
+
+/* The system of the fitted rows alone; this rank's part. */
+static void mask(const exact *e, nke_bcmat *a)
+{
+  for (int64_t jl = 0; jl < a->cols_loc; jl++) {
+    const int64_t j = nke_bc_global(jl, a->nb, a->grid.npcol, a->grid.mycol);
+    for (int64_t il = 0; il < a->rows_loc; il++) {
+      const int64_t i = nke_bc_global(il, a->nb, a->grid.nprow, a->grid.myrow);
+      if (!e->fitted[i] || !e->fitted[j]) a->a[il + jl * a->ld] = i == j;
+    }
+  }
+}
+
+static nke_status make_masked(nke_session *s, exact *e)
+{
+  nke_status st = NKE_OK;
+  const nke_bcmat *const k = e->kernel;
+  NKE_TRY(nke_bcmat_create(s->comm, k->rows, k->cols, k->nb, &e->masked));
+  memcpy(e->masked->a, k->a, (size_t)(k->ld * k->cols_loc) * sizeof *k->a);
+  mask(e, e->masked);
+done:
+  return st;
+}
+
+static void set_fitted(const nke_session *s, exact *e, const nke_rows *rows)
+{
+  for (int64_t p = 0; p < rows->n; p++) e->fitted[rows->index ? rows->index[p] : p] = 1;
+  e->n_fitted += rows->n;
+  for (int64_t i = 0; i < s->m; i++)
+    for (int64_t c = 0; c < s->k; c++) e->right[i * s->k + c] = e->fitted[i] ? e->targets[i * s->k + c] : 0;
+}
+
+/* K of all training rows: from the file that `nke kernel` made, where it is there, or computed now. */
+static nke_status form_kernel(nke_session *s, nke_bcmat **out)
+{
+  nke_status st = NKE_OK;
+  char path[4096], *identity = NULL;
+  const nke_tiling tiling = nke_tiling_of(s->m, s->test ? nke_dataset_rows(s->test) : 0, s->config->kernel.tile);
+  if (nke_kernel_file_path(s->config, path, sizeof path) >= (int)sizeof path)
+    return nke_fail(NKE_ERR_OUTPUT, "kernel.file: path too long");
+  if (!nke_kernel_file_exists(s->comm, path)) return nke_kernel_rows_matrix(s->comm, s->kernel, NULL, out);
+  NKE_TRY(nke_agree(s->comm, nke_kernel_identity(s->config, &tiling, &identity)));
+  NKE_TRY(nke_bcmat_create(s->comm, s->m, s->m, nke_bc_block_size(s->m), out));
+  st = nke_kernel_file_matrix(s->comm, path, identity, s->config->embedding.kernel, *out);
+done:
+  nke_free(identity);
+  return st;
+}
+
+static nke_status exact_add(nke_fit *fit, void *state, const nke_rows *rows)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  exact *const e = state;
+  NKE_TRY(read_targets(s, e->targets));
+  set_fitted(s, e, rows);
+  nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
+  st = form_kernel(s, &e->kernel);
+  nke_stage_end(&s->stats, NKE_STAGE_GRAM);
+  s->stats.flops[NKE_STAGE_GRAM] += nke_exact_flops_per_pair(s->exact) * (double)s->m * (double)(s->m + 1) / 2 /
+                                    (e->kernel ? e->kernel->grid.size : 1);
+  if (st == NKE_OK && e->n_fitted < s->m) st = make_masked(s, e);
+done:
+  return st;
+}
+
+/* The mean diagonal of the fitted rows. */
+static nke_status mean_diagonal(const nke_session *s, const exact *e, double *mean)
+{
+  nke_status st = NKE_OK;
+  double *diagonal = NULL;
+  *mean = 0;
+  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m, sizeof *diagonal, "the diagonal", &diagonal)));
+  NKE_TRY(nke_bcmat_diagonal(e->kernel, diagonal));
+  for (int64_t i = 0; i < s->m; i++)
+    if (e->fitted[i]) *mean += diagonal[i] / (double)e->n_fitted;
+done:
+  nke_free(diagonal);
+  return st;
+}
+
+static nke_status exact_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
+{
+  nke_status st = NKE_OK;
+  const exact *const e = state;
+  double mean;
+  NKE_TRY(mean_diagonal(&fit->session, e, &mean));
+  st = nke_fit_path(fit, e->masked ? e->masked : e->kernel, mean, e->right, n_points, points, weights);
+done:
+  return st;
+}
+
+/* Metrics of the rows whose `fitted` is `which`, from scores [n, k n_sets] = K weights; each rank adds its share. */
+static nke_status add_metrics(const nke_session *s, const exact *e, int which, int n_sets, const double *scores,
+                              nke_metrics_sum **sums)
+{
+  nke_status st = NKE_OK;
+  int rank, size;
+  MPI_Comm_rank(s->comm, &rank);
+  MPI_Comm_size(s->comm, &size);
+  double *one = NULL;
+  NKE_TRY(nke_alloc(s->k, sizeof *one, "scores of a row", &one));
+  for (int64_t i = rank; i < s->m; i += size)
+    for (int set = 0; set < n_sets && e->fitted[i] == which; set++) {
+      memcpy(one, scores + (i * n_sets + set) * s->k, (size_t)s->k * sizeof *one);
+      nke_metrics_add(sums[set], 1, one, e->targets + i * s->k);
+    }
+done:
+  nke_free(one);
+  return st;
+}
+
+static nke_status score_rows(nke_session *s, const exact *e, int which, int n_sets, const double *weights,
+                             nke_metrics *metrics)
+{
+  nke_status st = NKE_OK;
+  nke_metrics_sum **sums = NULL;
+  double *scores = NULL;
+  NKE_TRY(nke_agree(s->comm, nke_score_sums_create(&s->embedder, n_sets, &sums)));
+  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k * n_sets, sizeof *scores, "scores of the rows", &scores)));
+  nke_stage_begin(&s->stats, NKE_STAGE_PREDICT);
+  st = nke_symmetric_product(e->kernel, 0, (int)(s->k * n_sets), weights, scores);
+  nke_stage_end(&s->stats, NKE_STAGE_PREDICT);
+  if (st == NKE_OK) st = nke_agree(s->comm, add_metrics(s, e, which, n_sets, scores, sums));
+  if (st == NKE_OK) st = nke_score_sums_reduce(&s->embedder, n_sets, sums, metrics);
+done:
+  nke_score_sums_destroy(n_sets, &sums);
+  nke_free(scores);
+  return st;
+}
+
+static nke_status exact_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
+{
+  nke_session *const s = &fit->session;
+  exact *const e = state;
+  const nke_status st = score_rows(s, e, 0, n_sets, weights, metrics);
+  nke_bcmat_destroy(&e->masked);
+  set_fitted(s, e, &fit->held_out);
+  return st;
+}
+
+static nke_status exact_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
+{
+  return score_rows(&fit->session, state, 1, 1, weights, metrics);
+}
+
+const nke_trainer nke_trainer_exact = {
+  .name = "exact",
+  .create = exact_create,
+  .destroy = exact_destroy,
+  .add = exact_add,
+  .solve = exact_solve,
+  .validate = exact_validate,
+  .score = nke_fit_score,
+  .training_metrics = exact_training_metrics,
+};

@@ -1,0 +1,119 @@
+"""Exact kernel regression (embedding.method: none) against numpy on the kernel that `nke kernel` writes.
+
+usage: test_exact.py PROGRAM
+"""
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+
+import program
+
+CONFIG = """\
+run: {out: out, precision: double}
+data:
+  train: {file: data.h5, x: /train/x, y: /train/y}
+  test: {file: data.h5, x: /test/x, y: /test/y}
+  validation: 0.3
+  preprocess: [standardize]
+network:
+  - conv: {filter: 3, w_std: 1.4}
+  - activation: relu
+  - avgpool: 2
+  - conv: {filter: 3, w_std: 1.4, b_std: 0.1}
+  - activation: relu
+  - global_avgpool
+  - dense: {}
+embedding: {method: none}
+solver: {lambda: [1e-3, 1e-2]}
+"""
+N, N_TEST = 83, 21
+
+
+class Exact(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = pathlib.Path(cls.scratch.name)
+        cls.program = program.Program(sys.argv[1], cls.folder)
+        x, y = program.images(N + N_TEST, size=6, seed=3)
+        program.write_h5(cls.folder / "data.h5", train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:])
+        (cls.folder / "case.yaml").write_text(CONFIG)
+        cls.program.must("kernel", "case.yaml", "--set", "kernel.file=kernel.h5")
+        with h5py.File(cls.folder / "kernel.h5") as file:
+            cls.k = {kind: (file[f"train/{kind}"][...], file[f"test/{kind}"][...]) for kind in ("ntk", "nngp")}
+        cls.y = np.eye(3)[y[:N]] - 1 / 3
+        cls.labels = y[N:]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    def fit(self, out, *args, ranks=1):
+        self.program.must("fit", "case.yaml", "--set", f"run.out={out}", *args, ranks=ranks)
+        return json.loads((self.folder / out / "report.json").read_text())
+
+    def expected(self, kind, relative):
+        k, cross = self.k[kind]
+        alpha = np.linalg.solve(k + relative * np.trace(k) / N * np.eye(N), self.y)
+        return cross @ alpha
+
+    def predict(self, out, ranks=1):
+        table = self.program.must("predict", f"{out}/model.h5", "data.h5", "--x", "/test/x", "--y", "/test/y", "--out",
+                                  f"{out}/p.h5", ranks=ranks)
+        with h5py.File(self.folder / out / "p.h5") as file:
+            return table, file["scores"][...]
+
+    def test_equals_numpy_at_any_number_of_ranks(self):
+        for ranks in (1, 2, 3, 5):
+            report = self.fit(f"out{ranks}", ranks=ranks)
+            table, scores = self.predict(f"out{ranks}", ranks=5 // ranks)
+            np.testing.assert_allclose(scores, self.expected("ntk", report["lambda"]), rtol=1e-9, atol=1e-11)
+            accuracy = (scores.argmax(axis=1) == self.labels).mean()
+            self.assertEqual(report["metrics"]["test"]["accuracy"], accuracy)
+            self.assertIn(f"accuracy {100 * accuracy:.3f} %", table)
+            self.assertIn(f"mse {report['metrics']['test']['mse']:.10g}", table)
+
+    def test_held_out_rows_are_predicted_by_the_others(self):
+        report = self.fit("held", ranks=3)
+        rows = report["metrics"]["validation"]["rows"]
+        self.assertGreater(rows, 10)
+        for point in report["path"]:  # the held-out rows are not told: their number and the error must fit one subset
+            self.assertEqual(point["validation"]["rows"], rows)
+        single = self.fit("alone", "--set", "solver.lambda=[1e-2]")
+        np.testing.assert_allclose(single["metrics"]["test"]["mse"],
+                                   np.mean((self.expected("ntk", 1e-2) - (np.eye(3)[self.labels] - 1 / 3)) ** 2))
+
+    def test_nngp_from_the_kernel_file(self):
+        report = self.fit("file", "--set", "kernel.file=kernel.h5", "--set", "embedding.kernel=nngp", ranks=3)
+        self.assertEqual(self.fit("computed", "--set", "embedding.kernel=nngp")["metrics"]["test"]["rows"], N_TEST)
+        _, scores = self.predict("file", ranks=2)
+        np.testing.assert_allclose(scores, self.expected("nngp", report["lambda"]), rtol=1e-9, atol=1e-11)
+
+    def test_another_kernels_file_is_refused_by_name(self):
+        for change, word in (("data.preprocess=[layernorm]", "layernorm"), ("run.precision=single", "precision: single"),
+                             ("data.train.rows=0:40", "rows"), ("embedding.symmetrize=[flip]", "flip: 1")):
+            done = self.program.run("fit", "case.yaml", "--set", "kernel.file=kernel.h5", "--set", change, ranks=2)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertRegex(done.stderr, f"kernel.h5: holds the kernel of another config.*({word})")
+
+    def test_an_unfinished_file_is_refused(self):
+        self.program.must("kernel", "case.yaml", "--set", "kernel.file=unfinished.h5")
+        with h5py.File(self.folder / "unfinished.h5", "r+") as file:
+            file["done"][1] = 0
+        done = self.program.run("fit", "case.yaml", "--set", "kernel.file=unfinished.h5", ranks=3)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("1 of 5 tiles are missing", done.stderr)
+
+    def test_embed_has_nothing_to_write(self):
+        done = self.program.run("embed", "case.yaml", ranks=2)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("`embed` needs features", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
