@@ -311,7 +311,7 @@ static nke_status read_all(nke_h5file *file, nke_fit *fit)
   NKE_TRY(check_identity(file, fit));
   NKE_TRY(read_position(file, fit));
   NKE_TRY(read_path(file, fit));
-  if (fit->n_path > 1) fit->validation = fit->path[fit->best].validation;
+  if (fit->path_weights) fit->validation = fit->path[fit->best].validation;
   NKE_TRY(read_sums(file, fit));
   if (fit->path_weights && fit->phase >= NKE_PHASE_PATH)
     NKE_TRY(read_array(file, "/path_weights", s->m, s->k * fit->n_path, fit->path_weights));

@@ -7,6 +7,7 @@
 #include "solve/library.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Which training rows are held out: none where there is nothing to choose or a validation set of its own. */
 static nke_status split_rows(nke_fit *fit)
@@ -14,7 +15,7 @@ static nke_status split_rows(nke_fit *fit)
   const nke_config *const config = fit->session.config;
   const int64_t n = nke_dataset_rows(fit->session.train);
   fit->kept = nke_rows_all(n);
-  if (fit->n_path == 1 || fit->session.validation) return NKE_OK;
+  if (fit->n_path == 1 || fit->session.validation || nke_fit_by_criterion(fit)) return NKE_OK;
   return nke_rows_split(n, config->data.validation_fraction, config->run.seed, &fit->kept, &fit->held_out);
 }
 
@@ -75,19 +76,42 @@ static nke_status test(nke_fit *fit, void *state)
   return fit->trainer->score(fit, state, s->test, "fit: test rows", 1, fit->weights, &fit->test);
 }
 
+/* The solutions of the path, and where they can be judged without other rows, the criterion. */
+static nke_status solve_path(nke_fit *fit, void *state)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(fit->trainer->solve(fit, state, fit->n_path, fit->path, fit->path_weights));
+  if (nke_fit_by_criterion(fit)) st = fit->trainer->criterion(fit, state, fit->n_path, fit->path, fit->path_weights);
+done:
+  nke_eigen_destroy(&fit->eigen);
+  return st;
+}
+
+/* What was chosen by a criterion over all rows is the solution. */
+static void take_best(nke_fit *fit)
+{
+  const int64_t m = fit->session.m, k = fit->session.k;
+  fit->final = fit->path[fit->best];
+  for (int64_t i = 0; i < m; i++)
+    memcpy(fit->weights + i * k, fit->path_weights + (i * fit->n_path + fit->best) * k, (size_t)k * sizeof *fit->weights);
+}
+
 /* One phase, from fit->position on. */
 static nke_status run_phase(nke_fit *fit, void *state)
 {
   nke_status st = NKE_OK;
-  const int selects = fit->n_path > 1;
+  const int judges = nke_fit_by_criterion(fit), selects = fit->n_path > 1 || judges;
   switch (fit->phase) {
     case NKE_PHASE_ADD: return fit->trainer->add(fit, state, &fit->kept);
     case NKE_PHASE_PATH:
-      return selects ? fit->trainer->solve(fit, state, fit->n_path, fit->path, fit->path_weights) : NKE_OK;
-    case NKE_PHASE_VALIDATE: return selects ? validate(fit, state) : NKE_OK;
+      return selects ? solve_path(fit, state) : NKE_OK;
+    case NKE_PHASE_VALIDATE: return selects && !judges ? validate(fit, state) : NKE_OK;
     case NKE_PHASE_FINAL:
       if (selects) choose(fit);
-      NKE_TRY(solve_final(fit, state));
+      if (judges)
+        take_best(fit);
+      else
+        NKE_TRY(solve_final(fit, state));
       if (!selects) fit->path[0] = fit->final;
       st = fit->trainer->training_metrics(fit, state, fit->weights, &fit->train);
       break;
@@ -102,7 +126,7 @@ static nke_status alloc_weights(nke_fit *fit)
   nke_status st = NKE_OK;
   const int64_t length = fit->session.m * fit->session.k;
   NKE_TRY(nke_alloc(length, sizeof *fit->weights, "weights", &fit->weights));
-  if (fit->n_path > 1)
+  if (fit->n_path > 1 || nke_fit_by_criterion(fit))
     NKE_TRY(nke_alloc(length * fit->n_path, sizeof *fit->path_weights, "weights of the path", &fit->path_weights));
 done:
   return st;
@@ -125,18 +149,21 @@ done:
 static nke_status choose_trainer(nke_fit *fit)
 {
   const nke_config_solver *const solver = &fit->session.config->solver;
+  if (nke_fit_by_criterion(fit) && solver->type == NKE_SOLVER_CHOLESKY)
+    return nke_fail(NKE_ERR_USAGE, "solver.select: loo and gcv need an eigendecomposition; expected solver.type auto, "
+                                   "eigen or dual, got cholesky");
   const int more_features = nke_dataset_rows(fit->session.train) < fit->session.m;
   if (fit->session.exact) {
     fit->trainer = &nke_trainer_exact;
-    if (solver->type == NKE_SOLVER_AUTO || solver->type == NKE_SOLVER_CHOLESKY || solver->type == NKE_SOLVER_DUAL)
-      return NKE_OK;
-    return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky or dual with embedding.method none");
+    if (solver->type != NKE_SOLVER_CG && solver->type != NKE_SOLVER_LSQR) return NKE_OK;
+    return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky, eigen or dual with embedding.method none");
   }
   switch (solver->type) {
     case NKE_SOLVER_AUTO: fit->trainer = more_features ? &nke_trainer_dual : &nke_trainer_primal; return NKE_OK;
+    case NKE_SOLVER_EIGEN: fit->trainer = more_features ? &nke_trainer_dual : &nke_trainer_primal; return NKE_OK;
     case NKE_SOLVER_CHOLESKY: fit->trainer = &nke_trainer_primal; return NKE_OK;
     case NKE_SOLVER_DUAL: fit->trainer = &nke_trainer_dual; return NKE_OK;
-    default: return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky or dual for `fit`");
+    default: return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky, eigen or dual for `fit`");
   }
 }
 

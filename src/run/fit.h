@@ -6,6 +6,7 @@
 #include "dist/blockcyclic.h"
 #include "gram/gram.h"
 #include "run/session.h"
+#include "solve/eigen.h"
 
 /* One regularisation of the path. */
 typedef struct nke_path_point {
@@ -30,6 +31,8 @@ typedef struct nke_trainer {
   /* Weights for every point of a path. A point that cannot be solved (lambda too small for the precision) keeps solved 0
    * and zero weights; NKE_ERR_NUMERIC where none can. */
   nke_status (*solve)(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights);
+  /* select loo and gcv: point->validation, from fit->eigen of the solve() just done. */
+  nke_status (*criterion)(nke_fit *fit, void *state, int n_points, nke_path_point *points, const double *weights);
   /* Scores of the validation rows of the training set for all solutions; afterwards these rows are fitted too. */
   nke_status (*validate)(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics);
   /* Scores of all rows of another data set; `what` names the pass for the progress line. */
@@ -66,14 +69,25 @@ struct nke_fit {
   int n_sums;
   double *resumed_sums;   /* where a pass goes on from a checkpoint: what it had summed, [sets, resumed_length] */
   int64_t resumed_length;
+  nke_eigen *eigen;       /* of the path, where the criterion needs it */
   nke_gram *gram;         /* the trainer's; NULL: this trainer keeps nothing that a checkpoint could hold */
   struct nke_checkpoint *checkpoint; /* NULL: none are written */
   nke_metrics train, validation, test;
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else 0 */
 };
 
-/* Solve (A + shift I) X = B, b [rows, k], for shift = lambda * mean_diagonal of every point of a path, by solver.type,
- * and note in the points how it went. weights [rows, k n_points]. Collective; NKE_ERR_NUMERIC where no point can be
+/* Whether solver.select is loo or gcv: no rows are held out, and what is chosen is final. Local. */
+int nke_fit_by_criterion(const nke_fit *fit);
+
+/* Criteria of a path by fit->eigen. dual: A = K, targets [n, k] on every rank. primal: A = Z'Z of all training rows; loo
+ * takes another pass over them, n m^2 flops. Collective. */
+nke_status nke_fit_criterion_dual(nke_fit *fit, const double *targets, int n_points, nke_path_point *points);
+nke_status nke_fit_criterion_primal(nke_fit *fit, const nke_gram *gram, int n_points, nke_path_point *points,
+                                    const double *weights);
+
+/* Solve (A + shift I) X = B, b [rows, k], for shift = lambda * mean_diagonal of every point of a path: by one
+ * eigendecomposition for solver.type eigen and for criteria (kept as fit->eigen), else, and for a lone lambda, by a Cholesky
+ * factor each. Notes in the points how it went. weights [rows, k n_points]. Collective; NKE_ERR_NUMERIC where no point can be
  * solved. */
 nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, const double *b, int n_points,
                         nke_path_point *points, double *weights);

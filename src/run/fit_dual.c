@@ -194,6 +194,12 @@ done:
   return st;
 }
 
+static nke_status dual_criterion(nke_fit *fit, void *state, int n_points, nke_path_point *points, const double *weights)
+{
+  (void)weights;
+  return nke_fit_criterion_dual(fit, ((dual *)state)->targets, n_points, points);
+}
+
 static nke_status dual_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
 {
   nke_status st = NKE_OK;
@@ -218,6 +224,7 @@ const nke_trainer nke_trainer_dual = {
   .destroy = dual_destroy,
   .add = dual_add,
   .solve = dual_solve,
+  .criterion = dual_criterion,
   .validate = dual_validate,
   .score = nke_fit_score,
   .training_metrics = dual_training_metrics,

@@ -209,6 +209,12 @@ done:
   return st;
 }
 
+static nke_status exact_criterion(nke_fit *fit, void *state, int n_points, nke_path_point *points, const double *weights)
+{
+  (void)weights;
+  return nke_fit_criterion_dual(fit, ((exact *)state)->targets, n_points, points);
+}
+
 static nke_status exact_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
 {
   nke_session *const s = &fit->session;
@@ -230,6 +236,7 @@ const nke_trainer nke_trainer_exact = {
   .destroy = exact_destroy,
   .add = exact_add,
   .solve = exact_solve,
+  .criterion = exact_criterion,
   .validate = exact_validate,
   .score = nke_fit_score,
   .training_metrics = exact_training_metrics,

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "run/checkpoint.h"
 #include "solve/ridge.h"
+#include "solve/symmetric.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,9 +39,44 @@ static nke_status take(void *context, int index, nke_status status, const char *
     nke_fit_place(v->rows, v->k, at, v->n_points, x, v->weights);
     v->solved++;
   }
-  if (v->fit->phase != NKE_PHASE_PATH) return NKE_OK;
+  if (v->fit->phase != NKE_PHASE_PATH || v->fit->eigen) return NKE_OK;
   v->fit->position = at + 1;
   return nke_checkpoint_step(v->fit);
+}
+
+int nke_fit_by_criterion(const nke_fit *fit)
+{
+  const nke_select select = fit->session.config->solver.select;
+  return select == NKE_SELECT_LOO || select == NKE_SELECT_GCV;
+}
+
+static nke_status path_by_eigen(nke_fit *fit, const nke_bcmat *a, double scale, const double *b, visit *v)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  double *x = NULL;
+  NKE_TRY(nke_agree(s->comm, nke_alloc(a->rows * s->k, sizeof *x, "solution", &x)));
+  NKE_TRY(nke_eigen_create(a, (int)s->k, b, &s->stats, &fit->eigen));
+  const double largest = nke_eigen_values(fit->eigen)[a->rows - 1], smallest = nke_eigen_values(fit->eigen)[0];
+  for (int i = 0; i < v->n_points; i++) {
+    nke_ridge_info info = {.shift = v->points[i].lambda * scale};
+    info.condition = (largest + info.shift) / (smallest + info.shift);
+    const nke_status solved = nke_eigen_solve(fit->eigen, info.shift, x);
+    if (solved != NKE_OK && solved != NKE_ERR_NUMERIC) NKE_TRY(solved);
+    if (solved == NKE_OK) NKE_TRY(nke_symmetric_residual(a, info.shift, (int)s->k, b, x, &info.residual));
+    NKE_TRY(take(v, i, solved, solved == NKE_OK ? "" : nke_error_text(), x, &info));
+  }
+done:
+  nke_free(x);
+  if (st != NKE_OK || !nke_fit_by_criterion(fit)) nke_eigen_destroy(&fit->eigen);
+  return st;
+}
+
+/* One decomposition costs about 27 factors and serves any number of lambda. */
+static int by_eigen(const nke_fit *fit, int n_points)
+{
+  return (n_points > 1 && fit->session.config->solver.type == NKE_SOLVER_EIGEN) ||
+         (fit->phase == NKE_PHASE_PATH && nke_fit_by_criterion(fit));
 }
 
 nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, const double *b, int n_points,
@@ -57,7 +93,10 @@ nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, 
   for (int i = 0; i < n_points; i++) lambda[i] = points[i].lambda;
   for (int i = 0; i < first; i++) v.solved += points[i].solved;
   nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
-  st = nke_ridge_path(a, mean_diagonal, n_points - first, lambda + first, (int)s->k, b, &s->stats, take, &v);
+  if (by_eigen(fit, n_points))
+    st = path_by_eigen(fit, a, mean_diagonal, b, &v);
+  else
+    st = nke_ridge_path(a, mean_diagonal, n_points - first, lambda + first, (int)s->k, b, &s->stats, take, &v);
   nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
   if (st == NKE_OK && v.solved == 0)
     st = nke_fail(NKE_ERR_NUMERIC, "lambda %g: %s", lambda[n_points - 1], v.text);

@@ -73,6 +73,11 @@ done:
   return st;
 }
 
+static nke_status primal_criterion(nke_fit *fit, void *state, int n_points, nke_path_point *points, const double *weights)
+{
+  return nke_fit_criterion_primal(fit, ((primal *)state)->gram, n_points, points, weights);
+}
+
 static nke_status primal_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
 {
   /* One embedding serves both: the held-out rows are scored, then join the Gram matrix for the final solve. */
@@ -105,6 +110,7 @@ const nke_trainer nke_trainer_primal = {
   .destroy = primal_destroy,
   .add = primal_add,
   .solve = primal_solve,
+  .criterion = primal_criterion,
   .validate = primal_validate,
   .score = nke_fit_score,
   .training_metrics = primal_training_metrics,

@@ -19,6 +19,16 @@ static double slab_bytes(const nke_session *s, int ranks, int n_sets)
   return (double)mine * row + 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(slab * s->k * n_sets);
 }
 
+/* The larger of a factor and, where the path goes by it, an eigendecomposition. */
+static double solve_bytes(const nke_fit *fit, const nke_grid *grid, int64_t order)
+{
+  const int k = (int)fit->session.k;
+  const double factor = (double)nke_ridge_bytes(grid, order, k);
+  if (fit->session.config->solver.type != NKE_SOLVER_EIGEN && !nke_fit_by_criterion(fit)) return factor;
+  const double decomposition = (double)nke_eigen_bytes(grid, order, k);
+  return factor > decomposition ? factor : decomposition;
+}
+
 static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 {
   const nke_session *const s = &fit->session;
@@ -27,7 +37,7 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   const int64_t slab = nke_slab_rows(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank);
   const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
   plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
-  plan->solve = (double)nke_ridge_bytes(grid, s->m, (int)s->k);
+  plan->solve = solve_bytes(fit, grid, s->m);
   plan->slab += (double)nke_gram_panel_bytes(grid, s->m, slab, precision);
   plan->flops_gram = n * m * m;
   plan->flops_solve = solves * m * m * m / 3;
@@ -41,7 +51,7 @@ static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
   const double kept = (double)nke_ceil_div(rows, grid->size) * m * (double)nke_precision_bytes(s->config->run.precision);
   plan->matrix = (double)nke_gram_matrix_bytes(rows, grid->size) + kept * (fit->n_path > 1 ? 2 : 1);
-  plan->solve = (double)nke_ridge_bytes(grid, rows, (int)s->k);
+  plan->solve = solve_bytes(fit, grid, rows);
   plan->flops_gram = n * n * m * (fit->n_path > 1 ? 2 : 1);
   plan->flops_solve = solves * n * n * n / 3;
 }
@@ -53,7 +63,7 @@ static void plan_exact(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   const double n = (double)s->m;
   const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
   plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * (fit->held_out.n > 0 ? 2 : 1);
-  plan->solve = (double)nke_ridge_bytes(grid, s->m, (int)s->k) + 24.0 * n * (double)s->k;
+  plan->solve = solve_bytes(fit, grid, s->m) + 24.0 * n * (double)s->k;
   plan->slab += (double)s->config->run.memory_per_rank / 8 + (double)nke_exact_block_bytes(s->exact, NKE_BLOCK_ROWS, 64);
   plan->flops_gram = n * (n + 1) / 2 * nke_exact_flops_per_pair(s->exact);
   plan->flops_solve = solves * n * n * n / 3;

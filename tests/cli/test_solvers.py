@@ -1,0 +1,121 @@
+"""Every solver and criterion of `fit` against numpy on the features that `embed` writes, and against each other.
+
+usage: test_solvers.py PROGRAM
+"""
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+
+import h5py
+import numpy as np
+
+import program
+
+CONFIG = """\
+run: {out: out, precision: double}
+data:
+  train: {file: data.h5, x: /train/x, y: /train/y}
+  test: {file: data.h5, x: /test/x, y: /test/y}
+  task: regression
+  preprocess: [standardize]
+network: {preset: fc2, activation: relu}
+embedding: {features: 128}
+solver: {lambda: [1e-4, 1e-2, 1e-1]}
+"""
+N, N_TEST, D = 200, 50, 7
+LAMBDAS = (1e-4, 1e-2, 1e-1)
+
+
+class Solvers(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = pathlib.Path(cls.scratch.name)
+        cls.program = program.Program(sys.argv[1], cls.folder)
+        rng = np.random.default_rng(2)
+        x = rng.standard_normal((N + N_TEST, D))
+        y = np.tanh(x @ rng.standard_normal((D, 2))) + 0.3 * rng.standard_normal((N + N_TEST, 2))
+        program.write_h5(cls.folder / "data.h5", train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:])
+        (cls.folder / "case.yaml").write_text(CONFIG)
+        cls.y = y[:N] - y[:N].mean(axis=0)
+        cls.features = {}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    def z(self, features):
+        """Features of the training rows by `embed` (stored as float)."""
+        if features not in self.features:
+            out = f"embed{features}"
+            self.program.must("embed", "case.yaml", "--set", f"embedding.features={features}", "--set", f"run.out={out}")
+            with h5py.File(self.folder / out / "features.h5") as file:
+                self.features[features] = file["train/features"][...].astype(float)
+        return self.features[features]
+
+    def fit(self, out, *sets, ranks=1):
+        args = [word for each in sets for word in ("--set", each)]
+        self.program.must("fit", "case.yaml", "--set", f"run.out={out}", *args, ranks=ranks)
+        with h5py.File(self.folder / out / "model.h5") as file:
+            return json.loads((self.folder / out / "report.json").read_text()), file["weights"][...]
+
+    def left_out(self, z, relative):
+        """Mean squared error of every row predicted by all others, by brute force at the shift of the whole."""
+        shift = relative * np.sum(z * z) / N
+        error = 0
+        for i in range(N):
+            rest = np.delete(np.arange(N), i)
+            w = np.linalg.solve(z[rest].T @ z[rest] + shift * np.eye(z.shape[1]), z[rest].T @ self.y[rest])
+            error += np.mean((self.y[i] - z[i] @ w) ** 2) / N
+        return error
+
+    def gcv(self, z, relative):
+        hat = z @ np.linalg.solve(z.T @ z + relative * np.sum(z * z) / N * np.eye(z.shape[1]), z.T)
+        return np.mean((self.y - hat @ self.y) ** 2) / (1 - np.trace(hat) / N) ** 2
+
+    def test_all_solvers_give_the_same_weights(self):
+        one = "solver.lambda=[1e-2]"
+        _, reference = self.fit("cholesky", one, "solver.type=cholesky")
+        for name, ranks, sets in (("eigen", 3, ["solver.type=eigen"]), ("dual", 2, ["solver.type=dual", one])):
+            if name == "eigen":
+                sets = [*sets, "solver.select=gcv", one]
+            _, weights = self.fit(name, *sets, ranks=ranks)
+            np.testing.assert_allclose(weights, reference, rtol=1e-7, atol=1e-9, err_msg=name)
+
+    def test_eigen_validates_as_cholesky_does(self):
+        reports = [self.fit(kind, f"solver.type={kind}", ranks=3)[0] for kind in ("eigen", "cholesky")]
+        for a, b in zip(reports[0]["path"], reports[1]["path"]):
+            self.assertAlmostEqual(a["validation"]["mse"] / b["validation"]["mse"], 1, places=9)
+
+    def check(self, select, expected):
+        for features, type in ((128, "auto"), (256, "auto"), (128, "dual"), (256, "eigen")):
+            z = self.z(features)
+            for ranks in (1, 3):
+                report, _ = self.fit(f"{select}{features}{type}{ranks}", f"solver.select={select}", f"solver.type={type}",
+                                     f"embedding.features={features}", ranks=ranks)
+                for point in report["path"]:
+                    self.assertEqual(point["validation"]["rows"], N)
+                    self.assertAlmostEqual(point["validation"]["mse"] / expected(z, point["lambda"]), 1, places=4)
+                best = min(report["path"], key=lambda point: point["validation"]["mse"])
+                self.assertEqual(report["lambda"], best["lambda"])
+
+    def test_leave_one_out_equals_brute_force(self):
+        self.check("loo", self.left_out)
+
+    def test_generalised_cross_validation(self):
+        self.check("gcv", self.gcv)
+
+    def test_leave_one_out_of_the_exact_kernel(self):
+        self.program.must("kernel", "case.yaml", "--set", "kernel.file=kernel.h5")
+        with h5py.File(self.folder / "kernel.h5") as file:
+            k = file["train/ntk"][...]
+        report, _ = self.fit("exact", "embedding.method=none", "solver.select=loo", "solver.lambda=[1e-2]", ranks=3)
+        inverse = np.linalg.inv(k + 1e-2 * np.trace(k) / N * np.eye(N))
+        expected = np.mean((inverse @ self.y / np.diag(inverse)[:, None]) ** 2)
+        self.assertAlmostEqual(report["metrics"]["validation"]["mse"] / expected, 1, places=8)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
