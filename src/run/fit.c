@@ -149,9 +149,10 @@ done:
 static nke_status choose_trainer(nke_fit *fit)
 {
   const nke_config_solver *const solver = &fit->session.config->solver;
-  if (nke_fit_by_criterion(fit) && solver->type == NKE_SOLVER_CHOLESKY)
+  if (nke_fit_by_criterion(fit) && (solver->type == NKE_SOLVER_CHOLESKY || solver->type == NKE_SOLVER_CG ||
+                                    solver->type == NKE_SOLVER_LSQR))
     return nke_fail(NKE_ERR_USAGE, "solver.select: loo and gcv need an eigendecomposition; expected solver.type auto, "
-                                   "eigen or dual, got cholesky");
+                                   "eigen or dual");
   const int more_features = nke_dataset_rows(fit->session.train) < fit->session.m;
   if (fit->session.exact) {
     fit->trainer = &nke_trainer_exact;
@@ -159,12 +160,14 @@ static nke_status choose_trainer(nke_fit *fit)
     return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky, eigen or dual with embedding.method none");
   }
   switch (solver->type) {
-    case NKE_SOLVER_AUTO: fit->trainer = more_features ? &nke_trainer_dual : &nke_trainer_primal; return NKE_OK;
-    case NKE_SOLVER_EIGEN: fit->trainer = more_features ? &nke_trainer_dual : &nke_trainer_primal; return NKE_OK;
-    case NKE_SOLVER_CHOLESKY: fit->trainer = &nke_trainer_primal; return NKE_OK;
-    case NKE_SOLVER_DUAL: fit->trainer = &nke_trainer_dual; return NKE_OK;
-    default: return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky, eigen or dual for `fit`");
+    case NKE_SOLVER_AUTO:
+    case NKE_SOLVER_EIGEN: fit->trainer = more_features ? &nke_trainer_dual : &nke_trainer_primal; break;
+    case NKE_SOLVER_CHOLESKY: fit->trainer = &nke_trainer_primal; break;
+    case NKE_SOLVER_DUAL: fit->trainer = &nke_trainer_dual; break;
+    case NKE_SOLVER_CG: fit->trainer = &nke_trainer_cg; break;
+    case NKE_SOLVER_LSQR: fit->trainer = &nke_trainer_lsqr; break;
   }
+  return NKE_OK;
 }
 
 static nke_status run(nke_fit *fit)

@@ -15,6 +15,7 @@ typedef struct nke_path_point {
   int solved;       /* 0: the matrix plus shift was not positive definite */
   double residual;  /* |(A + shift I) X - B| / |B| */
   double condition; /* estimate, 0 if not known */
+  int iterations;   /* of a Krylov method, the most of any target; else 0 */
   nke_metrics validation;
 } nke_path_point;
 
@@ -42,7 +43,8 @@ typedef struct nke_trainer {
   nke_status (*training_metrics)(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics);
 } nke_trainer;
 
-extern const nke_trainer nke_trainer_primal, nke_trainer_dual, nke_trainer_exact;
+extern const nke_trainer nke_trainer_primal, nke_trainer_dual, nke_trainer_cg, nke_trainer_lsqr,
+                         nke_trainer_exact;
 
 /* The parts of a fit, one after the other. What a checkpoint holds is whole at the end of a slab or a solution. */
 typedef enum nke_fit_phase {

@@ -57,6 +57,7 @@ static json_t *path_json(const nke_fit *fit)
     json_object_set_new(row, "solved", json_boolean(p->solved));
     json_object_set_new(row, "residual", nke_report_number(p->residual));
     json_object_set_new(row, "condition", nke_report_number(p->condition));
+    if (p->iterations > 0) json_object_set_new(row, "iterations", json_integer(p->iterations));
     json_object_set_new(row, "validation", nke_report_metrics(&p->validation));
     json_array_append_new(list, row);
   }
@@ -100,6 +101,7 @@ static void fill_report(const nke_fit *fit, json_t *json)
   json_object_set_new(json, "lambda_absolute", json_real(fit->final.shift));
   json_object_set_new(json, "residual", nke_report_number(fit->final.residual));
   json_object_set_new(json, "condition", nke_report_number(fit->final.condition));
+  if (fit->final.iterations > 0) json_object_set_new(json, "iterations", json_integer(fit->final.iterations));
   json_t *const metrics = json_object(), *const widths = json_array();
   json_object_set_new(metrics, "train", nke_report_metrics(&fit->train));
   json_object_set_new(metrics, "validation", nke_report_metrics(&fit->validation));

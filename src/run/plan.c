@@ -56,6 +56,15 @@ static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   plan->flops_solve = solves * n * n * n / 3;
 }
 
+/* The features, twice while the held-out rows join them; vectors of n and m. */
+static void plan_krylov(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const double m = (double)s->m, rows = (double)nke_ceil_div(nke_dataset_rows(s->train), grid->size);
+  plan->matrix = rows * m * (double)nke_precision_bytes(s->config->run.precision) * (fit->held_out.n > 0 ? 2 : 1);
+  plan->solve = 8.0 * (32 * m + 8 * (m + rows) + (m + rows) * (double)s->k);
+}
+
 /* K, K without the held-out rows, the factor; the kernel of a slab counts as its features. */
 static void plan_exact(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 {
@@ -85,6 +94,8 @@ nke_plan nke_plan_of(const nke_fit *fit)
   plan.slab = slab_bytes(s, grid.size, fit->n_path);
   if (fit->trainer == &nke_trainer_exact)
     plan_exact(fit, &grid, &plan);
+  else if (fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr)
+    plan_krylov(fit, &grid, &plan);
   else if (fit->trainer == &nke_trainer_dual)
     plan_dual(fit, &grid, &plan);
   else

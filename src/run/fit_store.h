@@ -1,0 +1,26 @@
+/* Features and targets of rows that are kept in memory, spread over the ranks: for trainers that go over them again. */
+#ifndef NKE_RUN_FIT_STORE_H
+#define NKE_RUN_FIT_STORE_H
+
+#include "run/fit.h"
+
+/* Consecutive positions of a row list on this rank. */
+typedef struct nke_fit_store {
+  int64_t n;   /* this rank's rows */
+  int64_t all; /* of all ranks */
+  void *z;     /* [n, m] in the embedder's precision */
+  double *y;   /* [n, k] */
+} nke_fit_store;
+
+/* Embed the rows of a list of the training set, a slab's worth at a time. Collective. Memory: the features. */
+nke_status nke_fit_store_rows(nke_session *session, const nke_rows *rows, nke_fit_store *store);
+void nke_fit_store_clear(nke_fit_store *store);
+
+/* joined <- a, then b; both are emptied. Collective. */
+nke_status nke_fit_store_join(const nke_session *session, nke_fit_store *a, nke_fit_store *b, nke_fit_store *joined);
+
+/* Metrics [n_sets] of the stored rows by weights [m, k n_sets]. Collective. */
+nke_status nke_fit_store_score(const nke_session *session, const nke_fit_store *store, int n_sets, const double *weights,
+                               nke_metrics *metrics);
+
+#endif
