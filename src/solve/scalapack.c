@@ -13,6 +13,8 @@ void Cblacs_gridexit(int context);
 void pdpotrf_(const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca, int *info);
 void pdpotrs_(const char *uplo, const int *n, const int *nrhs, const double *a, const int *ia, const int *ja,
               const int *desca, double *b, const int *ib, const int *jb, const int *descb, int *info);
+void pdsygst_(const int *type, const char *uplo, const int *n, double *a, const int *ia, const int *ja, const int *desca,
+              const double *b, const int *ib, const int *jb, const int *descb, double *scale, int *info);
 void pdsyevd_(const char *job, const char *uplo, const int *n, double *a, const int *ia, const int *ja,
               const int *desca, double *w, double *z, const int *iz, const int *jz, const int *descz, double *work,
               const int *lwork, int *iwork, const int *liwork, int *info);
@@ -116,6 +118,21 @@ done:
   return st;
 }
 
+nke_status nke_scalapack_reduce(const nke_blacs *blacs, const nke_bcmat *factor, nke_bcmat *a)
+{
+  const descriptor da = describe(blacs, a, a->nb, a->nb), db = describe(blacs, factor, factor->nb, factor->nb);
+  const int n = (int)a->rows;
+  const double order = (double)n;
+  double scale = 1;
+  int info = 0;
+  nke_event_begin(NKE_EVENT_FACTOR);
+  pdsygst_(&one, "L", &n, a->a, &one, &one, da.d, factor->a, &one, &one, db.d, &scale, &info);
+  nke_event_end(NKE_EVENT_FACTOR, order * order * order / a->grid.size);
+  nke_status st = NKE_OK;
+  if (info != 0) st = nke_fail(NKE_ERR_INTERNAL, "pdsygst: argument %d", -info);
+  return nke_agree(a->grid.comm, st);
+}
+
 /* Entries of work space that pdsyevd needs beyond those it asks for: at blocks large beside the matrix its query leaves
  * out what PDORMTR and PDLASRT take, and it then returns wrong vectors with info = 0. */
 static int64_t forgotten(const nke_bcmat *a)
@@ -159,6 +176,8 @@ nke_status nke_scalapack_eigen(const nke_bcmat *a, double *values, nke_bcmat *ve
   NKE_TRY(nke_bcmat_create(a->grid.comm, a->rows, a->cols, a->nb, &copy));
   memcpy(copy->a, a->a, (size_t)(a->ld * a->cols_loc) * sizeof *a->a);
   NKE_TRY(divide_and_conquer(&blacs, copy, values, vectors));
+  /* A rank without entries may be left with other values. */
+  NKE_TRY_MPI(MPI_Bcast(values, (int)a->rows, MPI_DOUBLE, 0, a->grid.comm));
 done:
   nke_bcmat_destroy(&copy);
   nke_blacs_clear(&blacs);

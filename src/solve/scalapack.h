@@ -20,6 +20,10 @@ nke_status nke_scalapack_cholesky(const nke_blacs *blacs, nke_bcmat *a);
  * Cost: 2 rows^2 k flops over all ranks and one allreduce of rows k doubles. */
 nke_status nke_scalapack_backsolve(const nke_blacs *blacs, const nke_bcmat *factor, int k, double *x);
 
+/* a <- L^-1 a L'^-1 with the factor L, in the lower triangle (read and written): the matrix whose eigenvalues are those
+ * of a against L L'. a and factor have one layout. Collective. Cost: rows^3 flops over all ranks. */
+nke_status nke_scalapack_reduce(const nke_blacs *blacs, const nke_bcmat *factor, nke_bcmat *a);
+
 /* A = V diag(values) V': a is read in its lower triangle and left as it is, vectors has its layout, values[rows] comes
  * ascending on every rank. Collective. NKE_ERR_NUMERIC where it does not converge. a must be finite.
  * Cost: about 9 rows^3 flops over all ranks; memory: a copy of a and work space of two more. */
