@@ -55,6 +55,14 @@ static void say_resumed(const nke_fit *fit)
   if (c->resumed) fprintf(stderr, "fit: goes on from a checkpoint: phase %d, position %lld\n", fit->phase, (long long)fit->position);
 }
 
+bool nke_checkpoint_waits(const nke_fit *fit)
+{
+  nke_checkpoint c;
+  const nke_session *const s = &fit->session;
+  return !s->invocation->force && set_paths(s->config->run.out, &c) == NKE_OK &&
+         (is_there(s->comm, c.path) || is_there(s->comm, c.previous));
+}
+
 nke_status nke_checkpoint_begin(nke_fit *fit)
 {
   nke_status st = NKE_OK;

@@ -24,6 +24,9 @@ typedef struct nke_checkpoint {
  * starts anew); NKE_ERR_DATA: damaged, and so is the one before. */
 nke_status nke_checkpoint_begin(nke_fit *fit);
 
+/* Whether a checkpoint waits in run.out (and is not overruled by --force). Collective. */
+bool nke_checkpoint_waits(const nke_fit *fit);
+
 /* At the end of every slab and solution: write a checkpoint where checkpoint.seconds have passed or a signal came; after
  * a signal NKE_STOPPED. One that cannot be written is a warning, unless a signal came and there is no older one.
  * Collective; same status on all ranks. Cost: two allreduces of an int. */

@@ -15,7 +15,8 @@ static nke_status split_rows(nke_fit *fit)
   const nke_config *const config = fit->session.config;
   const int64_t n = nke_dataset_rows(fit->session.train);
   fit->kept = nke_rows_all(n);
-  if (fit->n_path == 1 || fit->session.validation || nke_fit_by_criterion(fit)) return NKE_OK;
+  if (fit->n_path == 1 || fit->session.validation || nke_fit_by_criterion(fit) || nke_fit_by_folds(fit))
+    return NKE_OK;
   return nke_rows_split(n, config->data.validation_fraction, config->run.seed, &fit->kept, &fit->held_out);
 }
 
@@ -100,12 +101,12 @@ static void take_best(nke_fit *fit)
 static nke_status run_phase(nke_fit *fit, void *state)
 {
   nke_status st = NKE_OK;
-  const int judges = nke_fit_by_criterion(fit), selects = fit->n_path > 1 || judges;
+  const int judges = nke_fit_by_criterion(fit), folds = nke_fit_by_folds(fit), selects = fit->n_path > 1 || judges;
   switch (fit->phase) {
     case NKE_PHASE_ADD: return fit->trainer->add(fit, state, &fit->kept);
     case NKE_PHASE_PATH:
-      return selects ? solve_path(fit, state) : NKE_OK;
-    case NKE_PHASE_VALIDATE: return selects && !judges ? validate(fit, state) : NKE_OK;
+      return selects && !folds ? solve_path(fit, state) : NKE_OK;
+    case NKE_PHASE_VALIDATE: return selects && !judges && !folds ? validate(fit, state) : NKE_OK;
     case NKE_PHASE_FINAL:
       if (selects) choose(fit);
       if (judges)
@@ -136,8 +137,9 @@ static nke_status train(nke_fit *fit)
 {
   nke_status st = NKE_OK;
   void *state = NULL;
-  NKE_TRY(fit->trainer->create(fit, &state));
   NKE_TRY(nke_agree(fit->session.comm, alloc_weights(fit)));
+  if (nke_fit_by_folds(fit) && !nke_checkpoint_waits(fit)) NKE_TRY(nke_fit_folds(fit));
+  NKE_TRY(fit->trainer->create(fit, &state));
   NKE_TRY(nke_checkpoint_begin(fit));
   for (; fit->phase <= NKE_PHASE_TEST; fit->phase++, fit->position = 0) NKE_TRY(run_phase(fit, state));
 done:

@@ -81,6 +81,13 @@ struct nke_fit {
 /* Whether solver.select is loo or gcv: no rows are held out, and what is chosen is final. Local. */
 int nke_fit_by_criterion(const nke_fit *fit);
 
+/* Whether solver.select is kfold and there is something to choose. Local. */
+int nke_fit_by_folds(const nke_fit *fit);
+
+/* solver.select kfold: fill the path's validation metrics, each row scored by the fit without its fold. Afterwards all
+ * rows are to be fitted. Collective. Cost: k fits of the path. */
+nke_status nke_fit_folds(nke_fit *fit);
+
 /* Criteria of a path by fit->eigen. dual: A = K, targets [n, k] on every rank. primal: A = Z'Z of all training rows; loo
  * takes another pass over them, n m^2 flops. Collective. */
 nke_status nke_fit_criterion_dual(nke_fit *fit, const double *targets, int n_points, nke_path_point *points);

@@ -50,6 +50,11 @@ int nke_fit_by_criterion(const nke_fit *fit)
   return select == NKE_SELECT_LOO || select == NKE_SELECT_GCV;
 }
 
+int nke_fit_by_folds(const nke_fit *fit)
+{
+  return fit->session.config->solver.select == NKE_SELECT_KFOLD && fit->n_path > 1;
+}
+
 static nke_status path_by_eigen(nke_fit *fit, const nke_bcmat *a, double scale, const double *b, visit *v)
 {
   nke_status st = NKE_OK;

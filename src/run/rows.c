@@ -3,29 +3,38 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
+#include <stdio.h>
+
 nke_rows nke_rows_all(int64_t n)
 {
   return (nke_rows){.n = n, .index = NULL};
 }
 
-static int is_held_out(uint64_t seed, double fraction, int64_t row)
+/* Rows with a uniform number of `stream` in [from, to) are held out. */
+typedef struct draw {
+  uint64_t seed, stream;
+  double from, to;
+} draw;
+
+static int is_held_out(const draw *d, int64_t row)
 {
-  return nke_random_uniform(seed, nke_stream(NKE_STREAM_VALIDATION, 0), (uint64_t)row) < fraction;
+  const double u = nke_random_uniform(d->seed, d->stream, (uint64_t)row);
+  return d->from <= u && u < d->to;
 }
 
-nke_status nke_rows_split(int64_t n, double fraction, uint64_t seed, nke_rows *kept, nke_rows *held_out)
+static nke_status split(int64_t n, const draw *d, const char *what, nke_rows *kept, nke_rows *held_out)
 {
   nke_status st = NKE_OK;
   int64_t held = 0;
   *kept = *held_out = (nke_rows){0};
-  for (int64_t r = 0; r < n; r++) held += is_held_out(seed, fraction, r);
+  for (int64_t r = 0; r < n; r++) held += is_held_out(d, r);
   if (held == 0 || held == n)
-    return nke_fail(NKE_ERR_USAGE, "data.validation: a fraction of %g leaves %s of %lld rows", fraction,
+    return nke_fail(NKE_ERR_USAGE, "%s leaves %s of %lld rows", what,
                     held == 0 ? "no validation rows" : "no training rows", (long long)n);
   NKE_TRY(nke_alloc(held, sizeof *held_out->index, "validation rows", &held_out->index));
   NKE_TRY(nke_alloc(n - held, sizeof *kept->index, "training rows", &kept->index));
   for (int64_t r = 0; r < n; r++) {
-    nke_rows *const to = is_held_out(seed, fraction, r) ? held_out : kept;
+    nke_rows *const to = is_held_out(d, r) ? held_out : kept;
     to->index[to->n++] = r;
   }
 done:
@@ -34,6 +43,23 @@ done:
     nke_rows_clear(held_out);
   }
   return st;
+}
+
+nke_status nke_rows_split(int64_t n, double fraction, uint64_t seed, nke_rows *kept, nke_rows *held_out)
+{
+  const draw d = {.seed = seed, .stream = nke_stream(NKE_STREAM_VALIDATION, 0), .from = 0, .to = fraction};
+  char what[64];
+  snprintf(what, sizeof what, "data.validation: a fraction of %g", fraction);
+  return split(n, &d, what, kept, held_out);
+}
+
+nke_status nke_rows_fold(int64_t n, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept, nke_rows *held_out)
+{
+  const draw d = {.seed = seed, .stream = nke_stream(NKE_STREAM_SAMPLE, 0), .from = (double)fold / (double)folds,
+                  .to = (double)(fold + 1) / (double)folds};
+  char what[64];
+  snprintf(what, sizeof what, "solver.select: fold %lld of %lld", (long long)fold, (long long)folds);
+  return split(n, &d, what, kept, held_out);
 }
 
 void nke_rows_clear(nke_rows *rows)

@@ -19,6 +19,10 @@ nke_rows nke_rows_all(int64_t n);
  * Depends on nothing but seed, r and fraction. NKE_ERR_USAGE where one of the two parts would be empty. Local. */
 nke_status nke_rows_split(int64_t n, double fraction, uint64_t seed, nke_rows *kept, nke_rows *held_out);
 
+/* Fold `fold` of `folds`: row r is held out where floor(folds u) = fold, u the uniform number (seed, NKE_STREAM_SAMPLE, r).
+ * NKE_ERR_USAGE where one of the two parts would be empty. Local. */
+nke_status nke_rows_fold(int64_t n, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept, nke_rows *held_out);
+
 void nke_rows_clear(nke_rows *rows);
 
 #endif

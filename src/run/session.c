@@ -45,7 +45,6 @@ static nke_status check_available(const nke_config *config)
     {config->data.augment.flip, "data.augment.flip: only false"},
     {config->data.augment.shift != 0, "data.augment.shift: only 0"},
     {config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE, "data.class_weights: only none"},
-    {config->solver.select == NKE_SELECT_KFOLD, "solver.select: only validation, loo or gcv"},
     {config->solver.precondition != NKE_PRECONDITION_NONE, "solver.precondition: only none"},
   };
   for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)

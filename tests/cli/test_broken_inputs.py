@@ -71,7 +71,6 @@ CONFIGS = [
     Config("copies", "task: classification", "augment: {copies: 3}", 2, r"case\.yaml.*data\.augment\.copies"),
     Config("class weights", "task: classification", "class_weights: balanced", 2, r"case\.yaml.*data\.class_weights"),
     Config("loo by Cholesky", "lambda: [1e-3, 1e-2]", "type: cholesky, select: loo", 2, r"solver\.select: loo and gcv need"),
-    Config("folds", "lambda: [1e-3, 1e-2]", "select: {kfold: 5}", 2, r"case\.yaml.*solver\.select"),
     Config("precondition", "lambda: [1e-3, 1e-2]", "precondition: jacobi", 2, r"case\.yaml.*solver\.precondition"),
     # networks
     Config("no network", CONFIG[CONFIG.index("network"):CONFIG.index("embedding")], "", 2, r"network"),

@@ -118,6 +118,20 @@ class Solvers(unittest.TestCase):
     def test_generalised_cross_validation(self):
         self.check("gcv", self.gcv)
 
+    def test_folds(self):
+        """As many errors as rows, near leave-one-out's; the same at any number of ranks and by every trainer."""
+        loo = {point["lambda"]: point["validation"]["mse"] for point in self.fit("loo", "solver.select=loo")[0]["path"]}
+        errors = {}
+        for name, ranks, kind in (("a", 1, "cholesky"), ("b", 3, "cholesky"), ("c", 2, "dual"), ("d", 3, "lsqr")):
+            report, weights = self.fit(f"folds-{name}", "solver.select={kfold: 7}", f"solver.type={kind}", ranks=ranks)
+            self.assertTrue(all(point["validation"]["rows"] == N for point in report["path"]))
+            errors[name] = [point["validation"]["mse"] for point in report["path"]]
+            np.testing.assert_allclose(errors[name], errors["a"], rtol=1e-6)
+            for point in report["path"][1:]:  # the smallest lambda interpolates: too wild to compare
+                self.assertLess(abs(point["validation"]["mse"] / loo[point["lambda"]] - 1), 0.25)
+            final, expected = weights, self.fit("folds-final", f"solver.lambda=[{report['lambda']}]")[1]
+            self.assertLess(np.linalg.norm(final - expected), 1e-6 * np.linalg.norm(expected))
+
     def test_leave_one_out_of_the_exact_kernel(self):
         self.program.must("kernel", "case.yaml", "--set", "kernel.file=kernel.h5")
         with h5py.File(self.folder / "kernel.h5") as file:

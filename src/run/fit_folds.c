@@ -1,0 +1,67 @@
+/* k-fold cross-validation: the path is fitted once without each fold and scored on it, by whatever trainer. */
+#include "run/checkpoint.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+
+/* The means over all left-out rows. */
+static void merge(nke_metrics *sum, const nke_metrics *fold)
+{
+  const double n = (double)sum->n, k = (double)fold->n, all = n + k;
+  sum->mse = ((n > 0 ? n * sum->mse : 0) + k * fold->mse) / all;
+  sum->accuracy = ((n > 0 ? n * sum->accuracy : 0) + k * fold->accuracy) / all;
+  sum->rmse = sqrt(sum->mse);
+  sum->r2 = NAN;
+  sum->n += fold->n;
+}
+
+/* One fold; its numbers of the path go into `left_out` [n_path], and a point that failed once stays unsolved. */
+static nke_status run_fold(nke_fit *fit, int64_t fold, nke_path_point *all, nke_metrics *metrics)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  const nke_config *const config = s->config;
+  void *state = NULL;
+  NKE_TRY(nke_agree(s->comm, nke_rows_fold(nke_dataset_rows(s->train), config->solver.folds, fold, config->run.seed,
+                                           &fit->kept, &fit->held_out)));
+  NKE_TRY(fit->trainer->create(fit, &state));
+  NKE_TRY(fit->trainer->add(fit, state, &fit->kept));
+  fit->position = 0;
+  for (int i = 0; i < fit->n_path; i++) fit->path[i].solved = 0;
+  NKE_TRY(fit->trainer->solve(fit, state, fit->n_path, fit->path, fit->path_weights));
+  NKE_TRY(fit->trainer->validate(fit, state, fit->n_path, fit->path_weights, metrics));
+  for (int i = 0; i < fit->n_path; i++) {
+    const int solved = fit->path[i].solved && (fold == 0 || all[i].solved);
+    merge(&all[i].validation, &metrics[i]);
+    fit->path[i].validation = all[i].validation;
+    all[i] = fit->path[i];
+    all[i].solved = solved;
+  }
+done:
+  if (state) fit->trainer->destroy(state);
+  fit->gram = NULL;
+  fit->position = 0;
+  nke_rows_clear(&fit->kept);
+  nke_rows_clear(&fit->held_out);
+  return st;
+}
+
+nke_status nke_fit_folds(nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const MPI_Comm comm = fit->session.comm;
+  const int64_t folds = fit->session.config->solver.folds;
+  nke_path_point *all = NULL;
+  nke_metrics *metrics = NULL;
+  st = nke_calloc(fit->n_path, sizeof *all, "the path", &all);
+  if (st == NKE_OK) st = nke_calloc(fit->n_path, sizeof *metrics, "metrics", &metrics);
+  NKE_TRY(nke_agree(comm, st));
+  for (int64_t fold = 0; fold < folds; fold++) NKE_TRY(run_fold(fit, fold, all, metrics));
+  for (int i = 0; i < fit->n_path; i++) fit->path[i] = all[i];
+done:
+  nke_free(all);
+  nke_free(metrics);
+  fit->kept = nke_rows_all(nke_dataset_rows(fit->session.train));
+  return st;
+}
