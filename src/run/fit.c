@@ -2,6 +2,7 @@
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
+#include "run/class_weights.h"
 #include "run/fit_output.h"
 #include "run/plan.h"
 #include "solve/library.h"
@@ -155,6 +156,9 @@ static nke_status choose_trainer(nke_fit *fit)
                                     solver->type == NKE_SOLVER_LSQR))
     return nke_fail(NKE_ERR_USAGE, "solver.select: loo and gcv need an eigendecomposition; expected solver.type auto, "
                                    "eigen or dual");
+  if (fit->session.config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE &&
+      (nke_fit_by_criterion(fit) || solver->type == NKE_SOLVER_CG || solver->type == NKE_SOLVER_LSQR))
+    return nke_fail(NKE_ERR_USAGE, "data.class_weights: not with solver.select loo or gcv, nor with solver.type cg or lsqr");
   const int more_features = nke_dataset_rows(fit->session.train) < fit->session.m;
   if (fit->session.exact) {
     fit->trainer = &nke_trainer_exact;
@@ -186,6 +190,7 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));
   NKE_TRY(nke_fit_output_check(fit));
   NKE_TRY(nke_session_fit(s));
+  NKE_TRY(nke_class_weights_fit(s));
   NKE_TRY(train(fit));
   NKE_TRY(nke_fit_output_write(fit));
   nke_checkpoint_remove(fit);

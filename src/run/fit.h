@@ -106,7 +106,7 @@ nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, 
 nke_status nke_fit_score_rows(nke_fit *fit, nke_dataset *dataset, const nke_rows *rows, const char *what, int n_sets,
                               const double *weights, nke_gram *gram, nke_metrics *metrics);
 
-/* Add the features of a slab to a Gram matrix, as stage gram. Collective. */
+/* Add the features of a slab to a Gram matrix, as stage gram. With class weights the slab is scaled. Collective. */
 nke_status nke_fit_add_slab(nke_session *session, nke_gram *gram, const nke_slab *slab);
 
 /* Scores by features: nke_trainer.score of the trainers whose weights are one a feature. */

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "dist/collect.h"
 #include "gram/gram.h"
+#include "run/class_weights.h"
 #include "num/gemm.h"
 #include "run/score.h"
 
@@ -17,6 +18,7 @@ typedef struct dual {
   nke_fit_store joined;
   nke_bcmat *kernel;
   double *targets; /* [all, k] of the fitted rows, on every rank: the right-hand side of a direct solver */
+  double *roots;   /* [all], with class weights: kernel and targets are scaled by them; else NULL */
 } dual;
 
 static void dual_destroy(void *state)
@@ -28,6 +30,7 @@ static void dual_destroy(void *state)
   nke_fit_store_clear(&d->joined);
   nke_bcmat_destroy(&d->kernel);
   nke_free(d->targets);
+  nke_free(d->roots);
   nke_free(d);
 }
 
@@ -43,15 +46,23 @@ static nke_status form_kernel(nke_session *s, dual *d)
   const nke_fit_store *const f = d->fitted;
   nke_bcmat_destroy(&d->kernel);
   nke_free(d->targets);
-  d->targets = NULL;
+  nke_free(d->roots);
+  d->targets = d->roots = NULL;
   nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
   st = nke_gram_outer(s->comm, f->n, s->m, s->embedder.precision, f->z, &s->stats, &d->kernel);
   nke_stage_end(&s->stats, NKE_STAGE_GRAM);
   if (st != NKE_OK) goto done;
   NKE_TRY(nke_alloc(f->all * s->k, sizeof *d->targets, "targets of all rows", &d->targets));
+  if (s->class_roots) NKE_TRY(nke_alloc(f->all, sizeof *d->roots, "weights of all rows", &d->roots));
 done:
   st = nke_agree(s->comm, st);
-  return st == NKE_OK ? nke_gather_rows(s->comm, f->n, s->k, f->y, d->targets) : st;
+  if (st == NKE_OK) st = nke_gather_rows(s->comm, f->n, s->k, f->y, d->targets);
+  if (st == NKE_OK && d->roots) {
+    nke_class_weights_roots(s, f->all, d->targets, d->roots);
+    nke_class_weights_scale(f->all, s->k, d->roots, d->targets);
+    nke_class_weights_matrix(d->roots, d->kernel);
+  }
+  return st;
 }
 
 static nke_status dual_add(nke_fit *fit, void *state, const nke_rows *rows)
@@ -99,6 +110,7 @@ static nke_status dual_solve(nke_fit *fit, void *state, int n_points, nke_path_p
   NKE_TRY(nke_bcmat_trace(d->kernel, &trace));
   NKE_TRY(nke_agree(s->comm, nke_alloc(d->fitted->all * columns, sizeof *alpha, "dual weights", &alpha)));
   NKE_TRY(nke_fit_path(fit, d->kernel, trace / (double)d->fitted->all, d->targets, n_points, points, alpha));
+  if (d->roots) nke_class_weights_scale(d->fitted->all, columns, d->roots, alpha);
   st = primal_weights(s, d, columns, alpha, weights);
 done:
   nke_free(alpha);

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "dist/collect.h"
+#include "run/class_weights.h"
 #include "run/kernel_file.h"
 #include "run/score.h"
 #include "solve/symmetric.h"
@@ -15,9 +16,11 @@
 #include <string.h>
 
 typedef struct exact {
-  nke_bcmat *kernel, *masked; /* masked: NULL once every row is fitted */
+  nke_bcmat *kernel;
+  nke_bcmat *masked; /* the system, where it is not the kernel: rows are held out, or classes weighted; else NULL */
   double *targets;            /* [n, k], on every rank */
   double *right;              /* [n, k]: targets of the fitted rows */
+  double *roots;              /* [n], with class weights; else NULL */
   unsigned char *fitted;      /* [n] */
   int64_t n_fitted;
 } exact;
@@ -30,6 +33,7 @@ static void exact_destroy(void *state)
   nke_bcmat_destroy(&e->masked);
   nke_free(e->targets);
   nke_free(e->right);
+  nke_free(e->roots);
   nke_free(e->fitted);
   nke_free(e);
 }
@@ -42,6 +46,7 @@ static nke_status exact_create(nke_fit *fit, void **state)
   NKE_TRY(nke_calloc(1, sizeof *e, "the solver", &e));
   NKE_TRY(nke_alloc(s->m * s->k, sizeof *e->targets, "targets of all rows", &e->targets));
   NKE_TRY(nke_alloc(s->m * s->k, sizeof *e->right, "targets of the fitted rows", &e->right));
+  if (s->class_roots) NKE_TRY(nke_alloc(s->m, sizeof *e->roots, "weights of all rows", &e->roots));
   NKE_TRY(nke_calloc(s->m, 1, "the map of fitted rows", &e->fitted));
 done:
   st = nke_agree(s->comm, st);
@@ -95,8 +100,11 @@ static nke_status make_masked(nke_session *s, exact *e)
 {
   nke_status st = NKE_OK;
   const nke_bcmat *const k = e->kernel;
+  nke_bcmat_destroy(&e->masked);
+  if (e->n_fitted == s->m && !e->roots) return NKE_OK;
   NKE_TRY(nke_bcmat_create(s->comm, k->rows, k->cols, k->nb, &e->masked));
   memcpy(e->masked->a, k->a, (size_t)(k->ld * k->cols_loc) * sizeof *k->a);
+  if (e->roots) nke_class_weights_matrix(e->roots, e->masked);
   mask(e, e->masked);
 done:
   return st;
@@ -108,6 +116,9 @@ static void set_fitted(const nke_session *s, exact *e, const nke_rows *rows)
   e->n_fitted += rows->n;
   for (int64_t i = 0; i < s->m; i++)
     for (int64_t c = 0; c < s->k; c++) e->right[i * s->k + c] = e->fitted[i] ? e->targets[i * s->k + c] : 0;
+  if (!e->roots) return;
+  nke_class_weights_roots(s, s->m, e->targets, e->roots);
+  nke_class_weights_scale(s->m, s->k, e->roots, e->right);
 }
 
 /* K of all training rows: from the file that `nke kernel` made, where it is there, or computed now. */
@@ -139,7 +150,7 @@ static nke_status exact_add(nke_fit *fit, void *state, const nke_rows *rows)
   nke_stage_end(&s->stats, NKE_STAGE_GRAM);
   s->stats.flops[NKE_STAGE_GRAM] += nke_exact_flops_per_pair(s->exact) * (double)s->m * (double)(s->m + 1) / 2 /
                                     (e->kernel ? e->kernel->grid.size : 1);
-  if (st == NKE_OK && e->n_fitted < s->m) st = make_masked(s, e);
+  if (st == NKE_OK) st = make_masked(s, e);
 done:
   return st;
 }
@@ -153,7 +164,7 @@ static nke_status mean_diagonal(const nke_session *s, const exact *e, double *me
   NKE_TRY(nke_agree(s->comm, nke_alloc(s->m, sizeof *diagonal, "the diagonal", &diagonal)));
   NKE_TRY(nke_bcmat_diagonal(e->kernel, diagonal));
   for (int64_t i = 0; i < s->m; i++)
-    if (e->fitted[i]) *mean += diagonal[i] / (double)e->n_fitted;
+    if (e->fitted[i]) *mean += diagonal[i] * (e->roots ? e->roots[i] * e->roots[i] : 1) / (double)e->n_fitted;
 done:
   nke_free(diagonal);
   return st;
@@ -165,7 +176,8 @@ static nke_status exact_solve(nke_fit *fit, void *state, int n_points, nke_path_
   const exact *const e = state;
   double mean;
   NKE_TRY(mean_diagonal(&fit->session, e, &mean));
-  st = nke_fit_path(fit, e->masked ? e->masked : e->kernel, mean, e->right, n_points, points, weights);
+  NKE_TRY(nke_fit_path(fit, e->masked ? e->masked : e->kernel, mean, e->right, n_points, points, weights));
+  if (e->roots) nke_class_weights_scale(fit->session.m, fit->session.k * n_points, e->roots, weights);
 done:
   return st;
 }
@@ -220,9 +232,9 @@ static nke_status exact_validate(nke_fit *fit, void *state, int n_sets, const do
   nke_session *const s = &fit->session;
   exact *const e = state;
   const nke_status st = score_rows(s, e, 0, n_sets, weights, metrics);
-  nke_bcmat_destroy(&e->masked);
+  if (st != NKE_OK) return st;
   set_fitted(s, e, &fit->held_out);
-  return st;
+  return make_masked(s, e);
 }
 
 static nke_status exact_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)

@@ -97,7 +97,8 @@ static nke_status primal_training_metrics(nke_fit *fit, void *state, const doubl
   for (int64_t i = 0; i < s->m * s->k; i++) error -= weights[i] * (p->cross[i] + fit->final.shift * weights[i]);
   const int64_t n = nke_gram_rows(p->gram);
   error = fmax(error, 0);
-  *metrics = (nke_metrics){.n = n, .accuracy = NAN, .r2 = NAN};
+  *metrics = (nke_metrics){.n = n, .accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
+  if (s->class_roots) return NKE_OK; /* the sums are weighted */
   metrics->mse = error / ((double)n * (double)s->k);
   metrics->rmse = sqrt(metrics->mse);
   if (nke_targets_task(s->targets) == NKE_TASK_REGRESSION && squares > 0) metrics->r2 = 1 - error / squares;

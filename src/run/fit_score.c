@@ -1,6 +1,7 @@
 /* Scores by features, pass by pass, each slab a place to stop at: what the trainers share. */
 #include "base/memory.h"
 #include "run/checkpoint.h"
+#include "run/class_weights.h"
 #include "run/score.h"
 
 typedef struct pass {
@@ -10,8 +11,10 @@ typedef struct pass {
 
 nke_status nke_fit_add_slab(nke_session *s, nke_gram *gram, const nke_slab *slab)
 {
+  nke_status st = s->class_roots ? nke_agree(s->comm, nke_class_weights_slab(s, slab)) : NKE_OK;
+  if (st != NKE_OK) return st;
   nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
-  const nke_status st = nke_gram_add(gram, slab->n, slab->z, slab->y);
+  st = nke_gram_add(gram, slab->n, slab->z, slab->y);
   nke_stage_end(&s->stats, NKE_STAGE_GRAM);
   return st;
 }

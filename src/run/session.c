@@ -44,7 +44,6 @@ static nke_status check_available(const nke_config *config)
     {config->data.augment.copies != 1, "data.augment.copies: only 1"},
     {config->data.augment.flip, "data.augment.flip: only false"},
     {config->data.augment.shift != 0, "data.augment.shift: only 0"},
-    {config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE, "data.class_weights: only none"},
     {config->solver.precondition != NKE_PRECONDITION_NONE, "solver.precondition: only none"},
   };
   for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
@@ -135,6 +134,7 @@ void nke_session_close(nke_session *s)
   nke_preprocess_destroy(&s->preprocess);
   nke_targets_destroy(&s->targets);
   nke_features_destroy(&s->features);
+  nke_free(s->class_roots);
   nke_kernel_rows_destroy(&s->kernel);
   nke_exact_destroy(&s->exact);
 }

@@ -69,7 +69,8 @@ CONFIGS = [
     # known keys that nothing reads yet
     Config("columns", "task: classification", "layout: columns", 2, r"case\.yaml.*data\.layout"),
     Config("copies", "task: classification", "augment: {copies: 3}", 2, r"case\.yaml.*data\.augment\.copies"),
-    Config("class weights", "task: classification", "class_weights: balanced", 2, r"case\.yaml.*data\.class_weights"),
+    Config("class weights", "task: classification", "class_weights: [1, 2, 3, 4, 5, 6, 7]", 2,
+           r"case\.yaml: data\.class_weights: expected \d weights, one a class, got 7"),
     Config("loo by Cholesky", "lambda: [1e-3, 1e-2]", "type: cholesky, select: loo", 2, r"solver\.select: loo and gcv need"),
     Config("precondition", "lambda: [1e-3, 1e-2]", "precondition: jacobi", 2, r"case\.yaml.*solver\.precondition"),
     # networks

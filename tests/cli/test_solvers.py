@@ -132,6 +132,36 @@ class Solvers(unittest.TestCase):
             final, expected = weights, self.fit("folds-final", f"solver.lambda=[{report['lambda']}]")[1]
             self.assertLess(np.linalg.norm(final - expected), 1e-6 * np.linalg.norm(expected))
 
+    def test_class_weights(self):
+        """Weighted least squares on two unequal classes, by numpy and by every trainer."""
+        rng = np.random.default_rng(4)
+        x = rng.standard_normal((N, D))
+        labels = (x[:, 0] + 0.5 * rng.standard_normal(N) > 1).astype(np.uint8)
+        program.write_h5(self.folder / "classes.h5", train__x=x, train__y=labels)
+        data = ["data.train.file=classes.h5", "data.test.file=null", "data.task=classification"]
+        counts = np.bincount(labels)
+        for weights in ("balanced", "[1, 3]"):
+            w = N / (2 * counts) if weights == "balanced" else np.array([1, 3])
+            w, y = w[labels], np.eye(2)[labels] - 0.5
+            for name, ranks, sets in (("primal", 2, []), ("dual", 3, ["solver.type=dual"]),
+                                      ("exact", 3, ["embedding.method=none"])):
+                sets = [*data, *sets, f"data.class_weights={weights}", "solver.lambda=[1e-2]"]
+                _, found = self.fit(f"classes-{name}", *sets, ranks=ranks)
+                if name == "exact":
+                    self.program.must("kernel", "case.yaml", "--set", "kernel.file=classes-kernel.h5", "--force",
+                                      *[word for each in data for word in ("--set", each)])
+                    with h5py.File(self.folder / "classes-kernel.h5") as file:
+                        k = file["train/ntk"][...]
+                    expected = np.linalg.solve(k + 1e-2 * np.mean(w * np.diag(k)) * np.diag(1 / w), y)
+                else:
+                    self.program.must("embed", "case.yaml", "--set", "run.out=classes-z",
+                                      *[word for each in data for word in ("--set", each)])
+                    with h5py.File(self.folder / "classes-z/features.h5") as file:
+                        z = file["train/features"][...].astype(float)
+                    shift = 1e-2 * np.mean(w * np.sum(z * z, axis=1))
+                    expected = np.linalg.solve(z.T @ (w[:, None] * z) + shift * np.eye(128), z.T @ (w[:, None] * y))
+                self.assertLess(np.linalg.norm(found - expected), 1e-4 * np.linalg.norm(expected), name)
+
     def test_leave_one_out_of_the_exact_kernel(self):
         self.program.must("kernel", "case.yaml", "--set", "kernel.file=kernel.h5")
         with h5py.File(self.folder / "kernel.h5") as file:
