@@ -102,7 +102,9 @@ static nke_status check_identity(nke_h5file *h5, const char *identity)
   char *found = NULL;
   const char *a, *b;
   st = nke_h5file_get_string(h5, "/", "identity", &found);
-  if (st == NKE_ERR_DATA) st = nke_fail(NKE_ERR_USAGE, "%s: holds no kernel; give another kernel.file, or --force to replace it", nke_h5file_path(h5));
+  if (st == NKE_ERR_DATA)
+    st = nke_fail(NKE_ERR_USAGE, "%s: holds no kernel; give another kernel.file, or --force to replace it",
+                  nke_h5file_path(h5));
   if (st != NKE_OK) goto done;
   for (a = found, b = identity; *a && *a == *b; a++, b++) {}
   if (*a == *b) goto done;

@@ -186,7 +186,7 @@ KERNELS = [  # kernel table.yaml --set kernel.file=NAME
     Changed("kernel-cut.h5", bytes_cut, 3, "kernel-cut.*truncated"),
     Changed("kernel-flip.h5", bytes_flip, 3, "kernel-flip"),
     Changed("kernel-mark.h5", attribute("/", "nke", None), 3, "kernel-mark.*expected a file written by nke"),
-    Changed("kernel-no-identity.h5", attribute("/", "identity", None), 2, "kernel-no-identity.*another config"),
+    Changed("kernel-no-identity.h5", attribute("/", "identity", None), 2, "kernel-no-identity.*holds no kernel"),
     Changed("kernel-identity.h5", attribute("/", "identity", "x"), 2, "kernel-identity.*another config"),
     Changed("kernel-no-done.h5", delete("done"), 3, "kernel-no-done.*/done"),
     Changed("kernel-done.h5", replace("done", np.zeros(3, "u1")), 3, "kernel-done.*/done"),

@@ -309,7 +309,7 @@ static const struct {
     {"solver:\n  lambda:\n    - 1\n    - x\n", 4, "solver.lambda"},
     {"solver: {select: {kfold: 1}}\n", 1, "solver.select.kfold"},
     {"solver: {select: luck}\n", 1, "solver.select"},
-    {"checkpoint: {seconds: 0}\n", 1, "checkpoint.seconds"},
+    {"checkpoint: {seconds: -1}\n", 1, "checkpoint.seconds"},
     {"compare: {methods: []}\n", 1, "compare.methods"},
     {"compare: {seeds: [x]}\n", 1, "compare.seeds"},
     {"kernel: {tile: 0}\n", 1, "kernel.tile"},

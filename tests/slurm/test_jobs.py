@@ -93,14 +93,25 @@ class Jobs(unittest.TestCase):
         self.assertIn("start 2", fit.output)
         self.assertEqual(self.report()["features"], 2048)
 
-    def test_time_is_up(self):
-        """A time limit that is too short: USR1, checkpoint, back into the queue, done; as without the limit."""
-        sizes = ["synth.n=60000", "synth.n_test=1000", "synth.d=20", "synth.file=long.h5", "run.out=long",
+    def long_fit(self, n):
+        """Arguments of a fit of n rows of 20 columns, made for it."""
+        sizes = [f"synth.n={n}", "synth.n_test=1000", "synth.d=20", "synth.file=long.h5", "run.out=long",
                  "data.train.file=long.h5", "data.test.file=long.h5", "data.task=regression", "embedding.features=3072"]
         args = ["fit.yaml", *[word for size in sizes for word in ("--set", size)]]
         subprocess.run([PROGRAM, "synth", *args], cwd=self.folder, check=True, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL)
-        fit = self.job("fit", *args, options=["--time=1", "--signal=B:USR1@52", "--ntasks-per-node=1"],
+        return args
+
+    def test_time_is_up(self):
+        """A time limit that is too short: USR1, checkpoint, back into the queue, done; as without the limit."""
+        few = 10000
+        subprocess.run([PROGRAM, "fit", *self.long_fit(few)], cwd=self.folder, check=True, stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL)
+        seconds = self.report("long")["seconds"]
+        rate = few / (seconds["embed"] + seconds["gram"])
+        shutil.rmtree(self.folder / "long")
+        args = self.long_fit(min(int(35 * rate), 2000000))  # so many that a machine as fast as this needs 35 s, and has 12
+        fit = self.job("fit", *args, options=["--time=1", "--signal=B:USR1@48", "--ntasks-per-node=1"],
                        NKE_MAX_RESTARTS="20")
         self.assertGreater(fit.must(seconds=500), 0)
         self.assertIn("checkpoint written, back into the queue", fit.output)
