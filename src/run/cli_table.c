@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-enum { FIT = 1, PREDICT = 2, EMBED = 4, SYNTH = 8, INFO = 16, DOCTOR = 32, KERNEL = 64, ALL = 127 };
+enum { FIT = 1, PREDICT = 2, EMBED = 4, SYNTH = 8, INFO = 16, DOCTOR = 32, KERNEL = 64, COMPARE = 128, ALL = 255 };
 
 const nke_command nke_commands[] = {
   {"fit", FIT, nke_fit_run, true, 0, 0, "CONFIG.yaml",
@@ -16,6 +16,9 @@ const nke_command nke_commands[] = {
    "the features of every row; writes features.h5 to run.out"},
   {"kernel", KERNEL, nke_kernel_run, true, 0, 0, "CONFIG.yaml",
    "the exact NNGP and NTK of all pairs of rows, tile by tile; writes kernel.file, and goes on where it was stopped"},
+  {"compare", COMPARE, nke_compare_run, true, 0, 0, "CONFIG.yaml",
+   "sketched kernels against the exact one on the rows of data.train: error, spectrum, accuracy, time; writes\n"
+   "compare.json and compare.csv to run.out, and goes on where it was stopped"},
   {"synth", SYNTH, nke_synth_run, true, 0, 0, "CONFIG.yaml",
    "a data set from a random network plus noise; writes synth.file"},
   {"info", INFO, nke_info_run, false, 0, 1, "[FILE]",
@@ -28,10 +31,10 @@ const nke_command nke_commands[] = {
 #define FIELD(name) offsetof(nke_invocation, name)
 
 const nke_option nke_options[] = {
-  {"--set", NKE_OPTION_SET, "key.path=value", FIT | EMBED | KERNEL | SYNTH, 0, "override a key of the config, value in YAML"},
-  {"--dry-run", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | SYNTH, FIELD(dry_run),
+  {"--set", NKE_OPTION_SET, "key.path=value", FIT | EMBED | KERNEL | COMPARE | SYNTH, 0, "override a key of the config, value in YAML"},
+  {"--dry-run", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(dry_run),
    "check config and files, print the resolved config, memory and work, and stop"},
-  {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | SYNTH, FIELD(force),
+  {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(force),
    "replace output files that nke did not write"},
   {"--out", NKE_OPTION_TEXT, "FILE", PREDICT, FIELD(out), "file of the predictions (predictions.h5)"},
   {"--x", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(x), "data set of the rows (as in the model's config)"},

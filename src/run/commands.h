@@ -33,6 +33,7 @@ nke_status nke_fit_run(const nke_invocation *invocation);
 nke_status nke_embed_run(const nke_invocation *invocation);
 nke_status nke_predict_run(const nke_invocation *invocation);
 nke_status nke_kernel_run(const nke_invocation *invocation);
+nke_status nke_compare_run(const nke_invocation *invocation);
 nke_status nke_synth_run(const nke_invocation *invocation);
 nke_status nke_info_run(const nke_invocation *invocation);
 nke_status nke_doctor_run(const nke_invocation *invocation);

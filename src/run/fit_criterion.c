@@ -16,31 +16,6 @@ static void set_gcv(nke_path_point *point, int64_t n, int64_t k, double gcv)
 
 /* ---- dual ---- */
 
-/* Metrics of the left-out predictions y - residual. Collective. */
-static nke_status loo_metrics(nke_fit *fit, const double *targets, const double *residuals, nke_metrics *metrics)
-{
-  nke_status st = NKE_OK;
-  nke_session *const s = &fit->session;
-  const int64_t n = nke_dataset_rows(s->train);
-  nke_metrics_sum *sum = NULL;
-  double *score = NULL;
-  int rank, size;
-  MPI_Comm_rank(s->comm, &rank);
-  MPI_Comm_size(s->comm, &size);
-  NKE_TRY(nke_metrics_sum_create(s->targets, &sum));
-  NKE_TRY(nke_alloc(s->k, sizeof *score, "scores of a row", &score));
-  for (int64_t i = rank; i < n; i += size) {
-    for (int64_t c = 0; c < s->k; c++) score[c] = targets[i * s->k + c] - residuals[i * s->k + c];
-    nke_metrics_add(sum, 1, score, targets + i * s->k);
-  }
-done:
-  st = nke_agree(s->comm, st);
-  if (st == NKE_OK) st = nke_metrics_reduce(s->comm, sum, metrics);
-  nke_metrics_sum_destroy(&sum);
-  nke_free(score);
-  return st;
-}
-
 nke_status nke_fit_criterion_dual(nke_fit *fit, const double *targets, int n_points, nke_path_point *points)
 {
   nke_status st = NKE_OK;
@@ -55,7 +30,7 @@ nke_status nke_fit_criterion_dual(nke_fit *fit, const double *targets, int n_poi
       continue;
     }
     NKE_TRY(nke_eigen_loo_dual(fit->eigen, points[i].shift, residuals));
-    NKE_TRY(loo_metrics(fit, targets, residuals, &points[i].validation));
+    NKE_TRY(nke_score_left_out(&s->embedder, n, targets, residuals, &points[i].validation));
   }
 done:
   nke_free(residuals);

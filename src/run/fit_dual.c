@@ -6,7 +6,6 @@
 #include "dist/collect.h"
 #include "gram/gram.h"
 #include "run/class_weights.h"
-#include "num/gemm.h"
 #include "run/score.h"
 
 #include <math.h>
@@ -77,29 +76,6 @@ done:
   return st;
 }
 
-/* W = Z'A for alpha [all, columns]: each rank's rows contribute, then the sum over ranks. */
-static nke_status primal_weights(const nke_session *s, const dual *d, int64_t columns, const double *alpha, double *w)
-{
-  nke_status st = NKE_OK;
-  const nke_fit_store *const f = d->fitted;
-  const int64_t first = nke_rows_before(s->comm, f->n);
-  double *block = NULL;
-  memset(w, 0, (size_t)(s->m * columns) * sizeof *w);
-  NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * s->m, sizeof *block, "features of a block", &block));
-  for (int64_t i = 0; i < f->n; i += NKE_BLOCK_ROWS) {
-    const int64_t n = nke_min(NKE_BLOCK_ROWS, f->n - i);
-    nke_score_to_double(s->embedder.precision, n * s->m,
-                        (const char *)f->z + i * s->m * nke_precision_bytes(s->embedder.precision), block);
-    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, s->m, columns, n, block, s->m, alpha + (first + i) * columns,
-                     columns, 1, w, columns));
-  }
-done:
-  nke_free(block);
-  st = nke_agree(s->comm, st);
-  if (st == NKE_OK) nke_sum_over_ranks(s->comm, s->m * columns, w);
-  return st;
-}
-
 static nke_status dual_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
@@ -111,7 +87,7 @@ static nke_status dual_solve(nke_fit *fit, void *state, int n_points, nke_path_p
   NKE_TRY(nke_agree(s->comm, nke_alloc(d->fitted->all * columns, sizeof *alpha, "dual weights", &alpha)));
   NKE_TRY(nke_fit_path(fit, d->kernel, trace / (double)d->fitted->all, d->targets, n_points, points, alpha));
   if (d->roots) nke_class_weights_scale(d->fitted->all, columns, d->roots, alpha);
-  st = primal_weights(s, d, columns, alpha, weights);
+  st = nke_fit_store_primal(s, d->fitted, columns, alpha, weights);
 done:
   nke_free(alpha);
   return st;

@@ -7,7 +7,6 @@
 #include "run/fit.h"
 
 #include "base/memory.h"
-#include "dist/collect.h"
 #include "run/class_weights.h"
 #include "run/kernel_file.h"
 #include "run/score.h"
@@ -55,32 +54,6 @@ done:
     e = NULL;
   }
   *state = e;
-  return st;
-}
-
-/* The targets of all training rows on every rank. */
-static nke_status read_targets(nke_session *s, double *targets)
-{
-  nke_status st = NKE_OK;
-  int rank, size;
-  MPI_Comm_rank(s->comm, &rank);
-  MPI_Comm_size(s->comm, &size);
-  const nke_range mine = nke_split_blocks(s->m, size, rank);
-  const int64_t n = mine.end - mine.begin;
-  int64_t *rows = NULL;
-  double *raw = NULL, *encoded = NULL;
-  NKE_TRY(nke_alloc(n, sizeof *rows, "row numbers", &rows));
-  NKE_TRY(nke_alloc(n * nke_targets_columns(s->targets), sizeof *raw, "targets", &raw));
-  NKE_TRY(nke_alloc(n * s->k, sizeof *encoded, "targets", &encoded));
-  for (int64_t i = 0; i < n; i++) rows[i] = mine.begin + i;
-  NKE_TRY(nke_dataset_read(s->train, n, rows, NULL, raw));
-  NKE_TRY(nke_targets_encode(s->targets, s->train, n, rows, raw, encoded));
-done:
-  st = nke_agree(s->comm, st);
-  if (st == NKE_OK) st = nke_gather_rows(s->comm, n, s->k, encoded, targets);
-  nke_free(rows);
-  nke_free(raw);
-  nke_free(encoded);
   return st;
 }
 
@@ -143,7 +116,7 @@ static nke_status exact_add(nke_fit *fit, void *state, const nke_rows *rows)
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   exact *const e = state;
-  NKE_TRY(read_targets(s, e->targets));
+  NKE_TRY(nke_session_targets(s, e->targets));
   set_fitted(s, e, rows);
   nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
   st = form_kernel(s, &e->kernel);

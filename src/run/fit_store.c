@@ -1,6 +1,8 @@
 #include "run/fit_store.h"
 
 #include "base/memory.h"
+#include "dist/collect.h"
+#include "num/gemm.h"
 #include "run/score.h"
 
 #include <string.h>
@@ -86,5 +88,27 @@ done:
   if (st == NKE_OK) st = nke_score_sums_reduce(&s->embedder, n_sets, sums, metrics);
   nke_score_sums_destroy(n_sets, &sums);
   nke_free(scores);
+  return st;
+}
+
+nke_status nke_fit_store_primal(const nke_session *s, const nke_fit_store *f, int64_t columns, const double *alpha,
+                                double *w)
+{
+  nke_status st = NKE_OK;
+  const int64_t first = nke_rows_before(s->comm, f->n);
+  double *block = NULL;
+  memset(w, 0, (size_t)(s->m * columns) * sizeof *w);
+  NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * s->m, sizeof *block, "features of a block", &block));
+  for (int64_t i = 0; i < f->n; i += NKE_BLOCK_ROWS) {
+    const int64_t n = nke_min(NKE_BLOCK_ROWS, f->n - i);
+    nke_score_to_double(s->embedder.precision, n * s->m,
+                        (const char *)f->z + i * s->m * nke_precision_bytes(s->embedder.precision), block);
+    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, s->m, columns, n, block, s->m, alpha + (first + i) * columns,
+                     columns, 1, w, columns));
+  }
+done:
+  nke_free(block);
+  st = nke_agree(s->comm, st);
+  if (st == NKE_OK) nke_sum_over_ranks(s->comm, s->m * columns, w);
   return st;
 }

@@ -23,4 +23,8 @@ nke_status nke_fit_store_join(const nke_session *session, nke_fit_store *a, nke_
 nke_status nke_fit_store_score(const nke_session *session, const nke_fit_store *store, int n_sets, const double *weights,
                                nke_metrics *metrics);
 
+/* w [m, columns] <- Z'A for A = alpha [all, columns], the same on every rank before and after. Collective. */
+nke_status nke_fit_store_primal(const nke_session *session, const nke_fit_store *store, int64_t columns,
+                                const double *alpha, double *w);
+
 #endif

@@ -296,7 +296,7 @@ done:
 
 static void print_result(const kernel_job *job, double pairs, double busy)
 {
-  if (job->rank != 0) return;
+  if (job->rank != 0 || job->invocation->quiet) return;
   const int64_t tiles = job->tiles.end - job->tiles.begin;
   printf("%s: %lld tiles, %lld computed now, %.0f pairs", job->path, (long long)tiles, (long long)job->n_open, pairs);
   if (pairs > 0)

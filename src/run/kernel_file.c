@@ -95,6 +95,13 @@ bool nke_kernel_file_exists(MPI_Comm comm, const char *path)
   return found > 0;
 }
 
+/* The line of `text` that is not indented, at or before the line that starts at `line`. */
+static const char *section_of(const char *text, const char *line)
+{
+  while (line > text && (line[-1] != '\n' || *line == ' ')) line--;
+  return line;
+}
+
 /* Whether an open file holds this kernel: NKE_OK, or NKE_ERR_USAGE and the first line that differs. Collective. */
 static nke_status check_identity(nke_h5file *h5, const char *identity)
 {
@@ -109,10 +116,12 @@ static nke_status check_identity(nke_h5file *h5, const char *identity)
   for (a = found, b = identity; *a && *a == *b; a++, b++) {}
   if (*a == *b) goto done;
   while (a > found && a[-1] != '\n') a--, b--;
+  const char *const section = section_of(found, a);
   st = nke_fail(NKE_ERR_USAGE,
-                "%s: holds the kernel of another config: it says `%.*s`, this run `%.*s`; give another kernel.file, or "
-                "--force to replace it",
-                nke_h5file_path(h5), (int)strcspn(a, "\n"), a, (int)strcspn(b, "\n"), b);
+                "%s: holds the kernel of another config: in %.*s it says `%.*s`, this run `%.*s`; give another "
+                "kernel.file, or --force to replace it",
+                nke_h5file_path(h5), (int)strcspn(section, ":\n"), section, (int)strcspn(a, "\n"), a,
+                (int)strcspn(b, "\n"), b);
 done:
   nke_free(found);
   return st;

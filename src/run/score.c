@@ -108,3 +108,27 @@ done:
   nke_slab_clear(&slab);
   return st;
 }
+
+nke_status nke_score_left_out(const nke_embedder *e, int64_t n, const double *targets, const double *residuals,
+                              nke_metrics *metrics)
+{
+  nke_status st = NKE_OK;
+  const int64_t k = nke_targets_count(e->targets);
+  nke_metrics_sum *sum = NULL;
+  double *score = NULL;
+  int rank, size;
+  MPI_Comm_rank(e->comm, &rank);
+  MPI_Comm_size(e->comm, &size);
+  NKE_TRY(nke_metrics_sum_create(e->targets, &sum));
+  NKE_TRY(nke_alloc(k, sizeof *score, "scores of a row", &score));
+  for (int64_t i = rank; i < n; i += size) {
+    for (int64_t c = 0; c < k; c++) score[c] = targets[i * k + c] - residuals[i * k + c];
+    nke_metrics_add(sum, 1, score, targets + i * k);
+  }
+done:
+  st = nke_agree(e->comm, st);
+  if (st == NKE_OK) st = nke_metrics_reduce(e->comm, sum, metrics);
+  nke_metrics_sum_destroy(&sum);
+  nke_free(score);
+  return st;
+}

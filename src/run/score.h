@@ -32,4 +32,8 @@ nke_status nke_score_dataset(const nke_embedder *embedder, nke_dataset *dataset,
                              const char *what, int64_t m, int64_t k, int n_sets, const double *weights,
                              nke_metrics_sum **sums, nke_score_sink *sink, void *context);
 
+/* Metrics of the left-out predictions targets - residuals of n rows, both [n, k] and the same on every rank. Collective. */
+nke_status nke_score_left_out(const nke_embedder *embedder, int64_t n, const double *targets, const double *residuals,
+                              nke_metrics *metrics);
+
 #endif

@@ -1,6 +1,7 @@
 #include "run/session.h"
 
 #include "base/memory.h"
+#include "dist/collect.h"
 
 #include <string.h>
 
@@ -104,6 +105,31 @@ nke_status nke_session_fit(nke_session *s)
   nke_stage_end(&s->stats, NKE_STAGE_PREPROCESS);
   if (st == NKE_OK && s->exact) st = nke_agree(s->comm, nke_session_kernel(s, s->train, s->preprocess));
   if (st == NKE_OK) nke_session_ready(s);
+  return st;
+}
+
+nke_status nke_session_targets(nke_session *s, double *targets)
+{
+  nke_status st = NKE_OK;
+  int rank, size;
+  MPI_Comm_rank(s->comm, &rank);
+  MPI_Comm_size(s->comm, &size);
+  const nke_range mine = nke_split_blocks(nke_dataset_rows(s->train), size, rank);
+  const int64_t n = mine.end - mine.begin;
+  int64_t *rows = NULL;
+  double *raw = NULL, *encoded = NULL;
+  NKE_TRY(nke_alloc(n, sizeof *rows, "row numbers", &rows));
+  NKE_TRY(nke_alloc(n * nke_targets_columns(s->targets), sizeof *raw, "targets", &raw));
+  NKE_TRY(nke_alloc(n * s->k, sizeof *encoded, "targets", &encoded));
+  for (int64_t i = 0; i < n; i++) rows[i] = mine.begin + i;
+  NKE_TRY(nke_dataset_read(s->train, n, rows, NULL, raw));
+  NKE_TRY(nke_targets_encode(s->targets, s->train, n, rows, raw, encoded));
+done:
+  st = nke_agree(s->comm, st);
+  if (st == NKE_OK) st = nke_gather_rows(s->comm, n, s->k, encoded, targets);
+  nke_free(rows);
+  nke_free(raw);
+  nke_free(encoded);
   return st;
 }
 

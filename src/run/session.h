@@ -38,6 +38,9 @@ nke_status nke_session_embedding(nke_session *session, int64_t n_train);
 /* Fit preprocessing and targets on the training rows. Collective. */
 nke_status nke_session_fit(nke_session *session);
 
+/* targets [n_train, k] of all training rows, encoded, on every rank. Collective. */
+nke_status nke_session_targets(nke_session *session, double *targets);
+
 /* Fill session->embedder from the parts above. Local. */
 void nke_session_ready(nke_session *session);
 

@@ -1,0 +1,201 @@
+/* `nke compare`: sketched kernels against the exact one on the same rows. */
+#include "run/compare.h"
+
+#include "base/memory.h"
+#include "gram/gram.h"
+#include "run/progress.h"
+#include "run/signals.h"
+#include "solve/library.h"
+#include "solve/ridge.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const double mib = 1048576;
+
+/* ---- the list ---- */
+
+/* The config's embedding with method, features and seed of the list. Its widths are for one feature count only. */
+static nke_embedding_options options_of(const nke_config *config, int method, int features, int seed)
+{
+  nke_embedding_options options = config->embedding;
+  options.method = config->compare.methods.at[method];
+  options.features = config->compare.features.at[features];
+  options.seed = (uint64_t)config->compare.seeds.at[seed];
+  const int parts = options.kernel == NKE_KERNEL_NTK ? 2 : 1;
+  if (options.n_widths > 0 && (strcmp(options.method, "random_features") != 0 ||
+                               parts * options.widths[options.n_widths - 1] != options.features))
+    options.n_widths = 0;
+  return options;
+}
+
+static nke_status list_cases(nke_compare *c, const nke_config *config)
+{
+  const nke_config_compare *const list = &config->compare;
+  const int64_t count = (int64_t)list->methods.n * list->features.n * list->seeds.n;
+  const nke_status st = nke_calloc(count, sizeof *c->cases, "the list of sketches", &c->cases);
+  if (st != NKE_OK) return st;
+  for (int m = 0; m < list->methods.n; m++)
+    for (int f = 0; f < list->features.n; f++)
+      for (int s = 0; s < list->seeds.n; s++) c->cases[c->n_cases++].options = options_of(config, m, f, s);
+  for (int i = 0; i < c->n_cases; i++)
+    if (strcmp(c->cases[i].options.method, "none") == 0)
+      return nke_fail(NKE_ERR_USAGE, "%s: compare.methods: expected methods that make features, got none", config->name);
+  return NKE_OK;
+}
+
+/* Every sketch is planned once before any work: what cannot be is said now. Local. */
+static nke_status plan_cases(nke_compare *c)
+{
+  nke_status st = NKE_OK;
+  for (int i = 0; i < c->n_cases && st == NKE_OK; i++) {
+    nke_compare_case *const one = &c->cases[i];
+    nke_features *features = NULL;
+    st = nke_features_create(c->session.config->network, &one->options, &features);
+    if (st != NKE_OK) break;
+    one->m = nke_features_length(features);
+    one->bytes = nke_features_bytes(features);
+    one->flops_per_row = nke_features_flops_per_row(features);
+    nke_features_destroy(&features);
+  }
+  return st;
+}
+
+/* ---- memory and work ---- */
+
+/* Bytes of a rank at the peak: exact kernel, its factor, the sketch's kernel and an eigenproblem's four more; features. */
+static double peak_bytes(const nke_compare *c, double *features)
+{
+  const nke_session *const s = &c->session;
+  const nke_grid grid = nke_grid_of(s->comm);
+  *features = 0;
+  for (int i = 0; i < c->n_cases; i++) {
+    const double rows = (double)nke_ceil_div(c->n, c->ranks) + NKE_BLOCK_ROWS, m = (double)c->cases[i].m;
+    const double word = (double)nke_precision_bytes(s->config->run.precision);
+    const double slab = (double)nke_min(c->n, nke_slab_rows(nke_dataset_length(s->train), c->cases[i].m,
+                                                            s->config->run.precision, s->config->run.memory_per_rank));
+    *features = fmax(*features, (double)c->cases[i].bytes + (rows + slab) * m * word +
+                                    (double)nke_gram_panel_bytes(&grid, c->n, 1024, s->config->run.precision));
+  }
+  const double matrices = 3 * (double)nke_gram_matrix_bytes(c->n, c->ranks) +
+                          (double)nke_eigen_bytes(&grid, c->n, (int)nke_max(1, s->k));
+  return (double)nke_peak_rss() + *features + matrices;
+}
+
+static nke_status check_memory(const nke_compare *c)
+{
+  double features;
+  const double peak = peak_bytes(c, &features), limit = (double)c->session.config->run.memory_per_rank;
+  if (peak <= limit) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE,
+                  "%lld rows need %.0f MiB a rank (features %.0f), run.memory_per_rank is %.0f MiB; use more ranks, "
+                  "fewer rows or fewer features",
+                  (long long)c->n, peak / mib, features / mib, limit / mib);
+}
+
+static nke_status print_dry_run(const nke_compare *c)
+{
+  const nke_session *const s = &c->session;
+  char *config = NULL;
+  nke_exact *exact = NULL;
+  double features, embed = 0;
+  const double n = (double)c->n, test = s->test ? (double)nke_dataset_rows(s->test) : 0;
+  nke_status st = nke_config_print(s->config, &config);
+  if (st == NKE_OK)
+    st = nke_exact_create(s->config->network, s->config->run.precision, s->config->embedding.flip, &exact);
+  for (int i = 0; i < c->n_cases; i++) embed += c->cases[i].flops_per_row * (n + test);
+  if (st == NKE_OK && c->rank == 0) {
+    const double pairs = n * (n + 1) / 2 + n * test;
+    const double peak = peak_bytes(c, &features);
+    printf("%s\n# %lld rows, %d sketches, pairs %.0f of %.2f MFlop\n", config, (long long)c->n, c->n_cases, pairs,
+           1e-6 * nke_exact_flops_per_pair(exact));
+    printf("# memory of a rank, MiB: peak %.0f of %.0f allowed, features %.0f\n", peak / mib,
+           (double)s->config->run.memory_per_rank / mib, features / mib);
+    printf("# work, GFlop in all: exact kernel %.0f, embedding %.0f, eigenproblems and factors %.0f\n",
+           1e-9 * pairs * nke_exact_flops_per_pair(exact), 1e-9 * embed,
+           1e-9 * n * n * n * (10 + 30 * (double)c->n_cases));
+    fflush(stdout);
+  }
+  nke_exact_destroy(&exact);
+  nke_free(config);
+  return nke_agree(s->comm, st);
+}
+
+/* ---- the run ---- */
+
+static nke_status compare_all(nke_compare *c)
+{
+  nke_status st = NKE_OK;
+  nke_progress progress;
+  nke_signals_catch();
+  nke_progress_begin(&progress, c->session.comm, "compare", "sketches", c->n_cases);
+  for (int i = 0; i < c->n_cases; i++) {
+    if (nke_compare_has(c, &c->cases[i])) continue;
+    if (nke_signals_agree(c->session.comm)) {
+      st = nke_fail(NKE_STOPPED, "stopped by a signal; the same command goes on with sketch %d of %d", i + 1, c->n_cases);
+      goto done;
+    }
+    NKE_TRY(nke_compare_sketch(c, &c->cases[i]));
+    NKE_TRY(nke_compare_keep(c));
+    nke_progress_update(&progress, i + 1);
+  }
+  c->session.config->embedding = c->given;
+  st = nke_compare_finish(c);
+done:
+  nke_progress_end(&progress);
+  nke_signals_release();
+  return st;
+}
+
+static nke_status run(nke_compare *c)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &c->session;
+  if (nke_dataset_targets(s->train) == 0)
+    return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
+  NKE_TRY(nke_agree(s->comm, plan_cases(c)));
+  if (s->invocation->dry_run) return print_dry_run(c);
+  NKE_TRY(nke_agree(s->comm, check_memory(c)));
+  NKE_TRY(nke_solve_init(s->comm, 0, NULL));
+  NKE_TRY(nke_make_folders(s->comm, s->config->run.out));
+  NKE_TRY(nke_session_fit(s));
+  NKE_TRY(nke_compare_resume(c));
+  NKE_TRY(nke_compare_exact(c));
+  st = compare_all(c);
+done:
+  return st;
+}
+
+nke_status nke_compare_run(const nke_invocation *invocation)
+{
+  nke_status st = NKE_OK;
+  nke_compare *c = NULL;
+  nke_config *const config = invocation->config;
+  const nke_metrics unknown = {.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
+  NKE_TRY(nke_agree(invocation->comm, nke_calloc(1, sizeof *c, "the comparison", &c)));
+  MPI_Comm_rank(invocation->comm, &c->rank);
+  MPI_Comm_size(invocation->comm, &c->ranks);
+  c->exact.loo = c->exact.test = unknown;
+  NKE_TRY(nke_agree(invocation->comm, nke_config_hash(config, &c->hash)));
+  NKE_TRY(nke_agree(invocation->comm, list_cases(c, config)));
+  c->given = config->embedding;
+  config->embedding = c->cases[0].options;
+  NKE_TRY(nke_session_open(invocation, &c->session));
+  c->n = nke_dataset_rows(c->session.train);
+  st = run(c);
+done:
+  if (c) {
+    nke_generalized_destroy(&c->against);
+    nke_bcmat_destroy(&c->kernel);
+    nke_free(c->spectrum);
+    nke_free(c->diagonal);
+    nke_free(c->targets);
+    nke_free(c->cases);
+    json_decref(c->json);
+    nke_session_close(&c->session);
+  }
+  nke_free(c);
+  nke_solve_finalize();
+  return st;
+}

@@ -1,0 +1,73 @@
+/* The parts of `nke compare`: the exact kernel of data.train's rows once, then every sketch of the list against it. */
+#ifndef NKE_RUN_COMPARE_H
+#define NKE_RUN_COMPARE_H
+
+#include "data/metrics.h"
+#include "dist/blockcyclic.h"
+#include "run/compare_measure.h"
+#include "run/session.h"
+#include "solve/eigen.h"
+#include "solve/generalized.h"
+
+#include <jansson.h>
+
+/* One entry of compare.methods x compare.features x compare.seeds. */
+typedef struct nke_compare_case {
+  nke_embedding_options options;
+  int64_t m;            /* length of its feature vectors */
+  int64_t bytes;        /* of its plan */
+  double flops_per_row;
+} nke_compare_case;
+
+/* How well a kernel, exact or sketched, predicts at the chosen lambda, and what it cost: wall seconds, all ranks. */
+typedef struct nke_compare_result {
+  nke_metrics loo, test; /* test: NaN without data.test */
+  double dimension;      /* statistical dimension */
+  double make_seconds;   /* exact: the kernel; sketch: the embedding */
+  double gram_seconds;   /* Z Z' */
+  double solve_seconds;  /* one lambda */
+} nke_compare_result;
+
+typedef struct nke_compare {
+  nke_session session; /* of the sketch at hand */
+  int rank, ranks;
+  int64_t n;
+  int n_cases;
+  nke_compare_case *cases;
+  nke_embedding_options given; /* the config's own embedding */
+  uint64_t hash;              /* of the config: whose results a part file holds */
+  nke_bcmat *kernel;          /* exact */
+  double *targets;            /* [n, k], on every rank */
+  double *diagonal, *spectrum; /* [n] of the exact kernel */
+  double lambda, shift;       /* best by exact leave-one-out; shift: absolute, from the exact trace */
+  nke_compare_result exact;
+  int kernel_measured;        /* make_seconds was taken, not worked out from pairs */
+  nke_cost pair;              /* core-seconds */
+  double gram_rate, factor_rate; /* n m^2 and m^3 / 3 a core-second */
+  int64_t exact_peak;         /* resident bytes of a rank once the exact kernel is done with */
+  nke_generalized *against;   /* exact kernel + shift, factored */
+  json_t *json;               /* rank 0: compare.json so far */
+} nke_compare;
+
+/* Kernel, spectrum, lambda, scores, costs of the exact side. Collective, after nke_session_fit(). */
+nke_status nke_compare_exact(nke_compare *compare);
+
+/* One sketch against it: a row and a spectrum more in compare->json. Collective. */
+nke_status nke_compare_sketch(nke_compare *compare, const nke_compare_case *which);
+
+/* Leave-one-out, spectrum, dimension and the seconds of a solve for a kernel matrix; alpha [n, k], spectrum [n] come
+ * back on every rank. shift: its own, lambda times its mean diagonal. Collective. */
+nke_status nke_compare_solve(nke_compare *compare, const nke_bcmat *kernel, const nke_eigen *eigen, double shift,
+                             double *alpha, nke_compare_result *result);
+
+/* compare->json from the part file of an interrupted comparison of the same config, or empty. Collective. */
+nke_status nke_compare_resume(nke_compare *compare);
+
+/* Whether the json has the row already, on every rank. Collective. */
+bool nke_compare_has(nke_compare *compare, const nke_compare_case *which);
+
+/* The part file; and at the end compare.json, compare.csv and the table. Collective. */
+nke_status nke_compare_keep(nke_compare *compare);
+nke_status nke_compare_finish(nke_compare *compare);
+
+#endif

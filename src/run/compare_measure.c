@@ -1,0 +1,184 @@
+#include "run/compare_measure.h"
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "dist/collect.h"
+#include "gram/gram.h"
+#include "run/kernel_blocks.h"
+#include "solve/ridge.h"
+#include "solve/symmetric.h"
+
+#include <math.h>
+
+/* ---- costs ---- */
+
+void nke_cost_add(nke_cost *c, double seconds, double units)
+{
+  const double each = seconds / units;
+  c->least = c->units > 0 ? fmin(c->least, each) : each;
+  c->most = fmax(c->most, each);
+  c->seconds += seconds;
+  c->units += units;
+}
+
+void nke_cost_share(MPI_Comm comm, nke_cost *c)
+{
+  double sums[2] = {c->seconds, c->units};
+  nke_sum_over_ranks(comm, 2, sums);
+  c->least = nke_spread_over_ranks(comm, c->units > 0 ? c->least : INFINITY).min;
+  c->most = nke_spread_over_ranks(comm, c->most).max;
+  c->seconds = sums[0];
+  c->units = sums[1];
+}
+
+double nke_cost_mean(const nke_cost *c)
+{
+  return c->units > 0 ? c->seconds / c->units : NAN;
+}
+
+/* ---- distances ---- */
+
+/* sums <- |K|^2, |S|^2, <S, K>, |S - K|^2 over the whole symmetric matrices. Collective. */
+static void frobenius_sums(const nke_bcmat *k, const nke_bcmat *s, double sums[4])
+{
+  const nke_grid *const g = &k->grid;
+  for (int64_t j = 0; j < k->cols_loc; j++) {
+    const int64_t col = nke_bc_global(j, k->nb, g->npcol, g->mycol);
+    for (int64_t i = 0; i < k->rows_loc; i++) {
+      const int64_t row = nke_bc_global(i, k->nb, g->nprow, g->myrow);
+      if (row < col) continue;
+      const double a = k->a[i + j * k->ld], b = s->a[i + j * s->ld], weight = row == col ? 1 : 2;
+      sums[0] += weight * a * a;
+      sums[1] += weight * b * b;
+      sums[2] += weight * a * b;
+      sums[3] += weight * (b - a) * (b - a);
+    }
+  }
+  nke_sum_over_ranks(g->comm, 4, sums);
+}
+
+/* |H A H|^2 = |A|^2 - 2 |A 1|^2 / n + (1'A 1)^2 / n^2 from the row sums A 1. */
+static double centred_square(int64_t n, double square, const double *sums)
+{
+  double squares = 0, total = 0;
+  for (int64_t i = 0; i < n; i++) {
+    squares += sums[i] * sums[i];
+    total += sums[i];
+  }
+  const double count = (double)n;
+  return fmax(square - 2 * squares / count + total * total / count / count, 0);
+}
+
+nke_status nke_distances_of(const nke_bcmat *k, const nke_bcmat *s, nke_distances *out)
+{
+  nke_status st = NKE_OK;
+  const int64_t n = k->rows;
+  double *work = NULL, sums[4] = {0};
+  NKE_TRY(nke_agree(k->grid.comm, nke_alloc(3 * n, sizeof *work, "row sums", &work)));
+  double *const ones = work, *const of_k = work + n, *const of_s = work + 2 * n;
+  for (int64_t i = 0; i < n; i++) ones[i] = 1;
+  frobenius_sums(k, s, sums);
+  NKE_TRY(nke_symmetric_product(k, 0, 1, ones, of_k));
+  NKE_TRY(nke_symmetric_product(s, 0, 1, ones, of_s));
+  for (int64_t i = 0; i < n; i++) of_s[i] -= of_k[i];
+  out->raw = sqrt(sums[3] / sums[0]);
+  out->scaled = sqrt(fmax(sums[0] - sums[2] * sums[2] / sums[1], 0) / sums[0]);
+  out->centred = sqrt(centred_square(n, sums[3], of_s) / centred_square(n, sums[0], of_k));
+done:
+  nke_free(work);
+  return st;
+}
+
+/* ---- costs of this machine ---- */
+
+/* At least two blocks, and a fifth of a second. */
+static nke_status sample_pairs(nke_kernel_blocks *blocks, int rank, double *out, nke_cost *cost)
+{
+  nke_status st = NKE_OK;
+  const int64_t t = blocks->tiling.tile;
+  const double begun = nke_seconds();
+  for (int64_t k = 0; k < 2 || (nke_seconds() - begun < 0.2 && k < 1000); k++) {
+    const nke_kernel_block *a, *b;
+    NKE_TRY(nke_kernel_blocks_get(blocks, 0, (2 * rank + k) % blocks->tiling.blocks, &a));
+    NKE_TRY(nke_kernel_blocks_get(blocks, 0, (2 * rank + 2 * k + 1) % blocks->tiling.blocks, &b));
+    const double started = nke_seconds();
+    NKE_TRY(nke_exact_block(blocks->exact, a->n, a->x, a->norms, b->n, b->x, b->norms, out, out + t * t, t));
+    nke_cost_add(cost, nke_seconds() - started, (double)(a->n * b->n));
+  }
+done:
+  return st;
+}
+
+nke_status nke_measure_pair(const nke_session *s, int64_t tile, nke_cost *cost)
+{
+  nke_status st = NKE_OK;
+  nke_exact *exact = NULL;
+  nke_kernel_blocks blocks = {0};
+  double *out = NULL;
+  int rank;
+  MPI_Comm_rank(s->comm, &rank);
+  const int64_t n = nke_dataset_rows(s->train), t = nke_min(tile, n);
+  NKE_TRY(nke_exact_create(s->config->network, s->config->run.precision, s->config->embedding.flip, &exact));
+  NKE_TRY(nke_alloc(2 * t * t, sizeof *out, "a tile", &out));
+  blocks = (nke_kernel_blocks){.train = s->train, .preprocess = s->preprocess, .exact = exact,
+                               .tiling = nke_tiling_of(n, 0, t)};
+  NKE_TRY(nke_kernel_blocks_init(&blocks, 0));
+  st = sample_pairs(&blocks, rank, out, cost);
+done:
+  nke_kernel_blocks_clear(&blocks);
+  nke_free(out);
+  nke_exact_destroy(&exact);
+  st = nke_agree(s->comm, st);
+  if (st == NKE_OK) nke_cost_share(s->comm, cost);
+  return st;
+}
+
+/* Entry e of the calibration's panel. */
+static double panel_entry(int64_t e)
+{
+  return nke_random_normal(0, nke_stream(NKE_STREAM_SAMPLE, 2), (uint64_t)e);
+}
+
+static void fill_panel(nke_precision precision, int64_t first, int64_t count, void *z)
+{
+  for (int64_t e = 0; e < count; e++) {
+    if (precision == NKE_SINGLE)
+      ((float *)z)[e] = (float)panel_entry(first + e);
+    else
+      ((double *)z)[e] = panel_entry(first + e);
+  }
+}
+
+nke_status nke_measure_rates(MPI_Comm comm, nke_precision precision, double *gram, double *factor)
+{
+  enum { M = 2048 };
+  nke_status st = NKE_OK;
+  const double order = M;
+  nke_gram *g = NULL;
+  nke_ridge_info info;
+  void *z = NULL;
+  double *y = NULL, *x = NULL;
+  int rank, size;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &size);
+  const nke_range mine = nke_split(M, size, rank);
+  const int64_t rows = mine.end - mine.begin;
+  st = nke_alloc(rows * M, (size_t)nke_precision_bytes(precision), "a panel", &z);
+  if (st == NKE_OK) st = nke_calloc(M, sizeof *y, "targets", &y);
+  if (st == NKE_OK) st = nke_calloc(M, sizeof *x, "weights", &x);
+  NKE_TRY(nke_agree(comm, st));
+  fill_panel(precision, mine.begin * M, rows * M, z);
+  NKE_TRY(nke_gram_create(comm, M, 1, precision, NULL, &g));
+  double begun = nke_seconds();
+  NKE_TRY(nke_gram_add(g, rows, z, y));
+  *gram = order * order * order / (nke_spread_over_ranks(comm, nke_seconds() - begun).max * size);
+  begun = nke_seconds();
+  NKE_TRY(nke_ridge_solve(nke_gram_matrix(g), order, 1, y, NULL, x, &info));
+  *factor = order * order * order / 3 / (nke_spread_over_ranks(comm, nke_seconds() - begun).max * size);
+done:
+  nke_gram_destroy(&g);
+  nke_free(x);
+  nke_free(y);
+  nke_free(z);
+  return st;
+}

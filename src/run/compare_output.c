@@ -1,0 +1,174 @@
+/* What a comparison leaves: a part file while it runs, then <out>/compare.json, <out>/compare.csv and a table. */
+#include "run/compare.h"
+
+#include "base/memory.h"
+#include "dist/collect.h"
+#include "run/report.h"
+#include "run/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char part_name[] = "compare.part.json";
+
+static int part_path(const nke_compare *c, char *path, size_t size)
+{
+  return snprintf(path, size, "%s/%s", c->session.config->run.out, part_name);
+}
+
+/* The part file where it is of this config, else NULL. Rank 0. */
+static json_t *load_part(const nke_compare *c, const char *hash)
+{
+  char path[4096];
+  if (part_path(c, path, sizeof path) >= (int)sizeof path) return NULL;
+  json_t *json = json_load_file(path, 0, NULL);
+  const char *const found = json_string_value(json_object_get(json, "config_hash"));
+  const json_t *const spectra = json_object_get(json, "spectra");
+  if (found && strcmp(found, hash) == 0 && json_is_array(json_object_get(json, "rows")) &&
+      json_is_array(json_object_get(spectra, "exact")) && json_is_array(json_object_get(spectra, "sketch")))
+    return json;
+  json_decref(json);
+  return NULL;
+}
+
+nke_status nke_compare_resume(nke_compare *c)
+{
+  char hash[32];
+  if (c->rank != 0) return NKE_OK;
+  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)c->hash);
+  c->json = load_part(c, hash);
+  if (c->json) return NKE_OK;
+  c->json = json_object();
+  json_object_set_new(c->json, "config_hash", json_string(hash));
+  json_object_set_new(c->json, "spectra", json_object());
+  json_object_set_new(c->json, "rows", json_array());
+  return NKE_OK;
+}
+
+bool nke_compare_has(nke_compare *c, const nke_compare_case *which)
+{
+  double found = 0;
+  size_t index;
+  json_t *row;
+  json_array_foreach(json_object_get(c->json, "rows"), index, row) {
+    const char *const method = json_string_value(json_object_get(row, "method"));
+    found += method && strcmp(method, which->options.method) == 0 &&
+             json_integer_value(json_object_get(row, "features")) == which->m &&
+             json_integer_value(json_object_get(row, "seed")) == (json_int_t)which->options.seed;
+  }
+  nke_sum_over_ranks(c->session.comm, 1, &found);
+  return found > 0;
+}
+
+nke_status nke_compare_keep(nke_compare *c)
+{
+  return nke_report_write(c->session.comm, c->session.config->run.out, part_name, c->json);
+}
+
+/* ---- the end ---- */
+
+static const char *const columns[] = {
+  "method", "features", "seed", "n", "lambda", "relative_frobenius", "relative_frobenius_scaled",
+  "relative_frobenius_centred", "spectral_eps", "spectral_eps_krylov", "spectral_eps_scaled",
+  "statistical_dimension_exact", "statistical_dimension_sketch", "accuracy_exact", "accuracy_sketch", "mse_exact",
+  "mse_sketch", "loo_accuracy_exact", "loo_accuracy_sketch", "loo_mse_exact", "loo_mse_sketch", "seconds_exact",
+  "seconds_sketch", "core_seconds_exact", "core_seconds_sketch", "seconds_exact_per_pair", "seconds_sketch_per_row",
+  "speedup_measured", "speedup_at_n", "peak_rss_bytes_exact", "peak_rss_bytes",
+};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+static void add_cell(nke_text *text, const json_t *value)
+{
+  if (json_is_string(value)) nke_text_add(text, "%s", json_string_value(value));
+  if (json_is_integer(value)) nke_text_add(text, "%lld", (long long)json_integer_value(value));
+  if (json_is_real(value)) nke_text_add_double(text, json_real_value(value));
+}
+
+static nke_status write_text(const char *path, const char *text)
+{
+  char temporary[4096];
+  if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary)
+    return nke_fail(NKE_ERR_OUTPUT, "%s: path too long", path);
+  FILE *const file = fopen(temporary, "w");
+  int good = file && fputs(text, file) >= 0 && fflush(file) == 0 && fsync(fileno(file)) == 0;
+  if (file) good = fclose(file) == 0 && good;
+  if (good && rename(temporary, path) == 0) return NKE_OK;
+  remove(temporary);
+  return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written (disk full?)", path);
+}
+
+/* Rank 0. */
+static nke_status write_csv(const nke_compare *c)
+{
+  nke_status st = NKE_OK;
+  nke_text text = {0};
+  char path[4096], *whole = NULL;
+  size_t index;
+  json_t *row;
+  for (int i = 0; i < COLUMNS; i++) nke_text_add(&text, "%s%s", i ? "," : "", columns[i]);
+  json_array_foreach(json_object_get(c->json, "rows"), index, row) {
+    for (int i = 0; i < COLUMNS; i++) {
+      nke_text_add(&text, "%s", i ? "," : "\n");
+      add_cell(&text, json_object_get(row, columns[i]));
+    }
+  }
+  nke_text_add(&text, "\n");
+  NKE_TRY(nke_text_take(&text, &whole));
+  if (snprintf(path, sizeof path, "%s/compare.csv", c->session.config->run.out) >= (int)sizeof path)
+    st = nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+  else
+    st = write_text(path, whole);
+done:
+  nke_text_clear(&text);
+  nke_free(whole);
+  return st;
+}
+
+static double cell(const json_t *row, const char *key)
+{
+  return json_number_value(json_object_get(row, key));
+}
+
+static void print_table(const nke_compare *c)
+{
+  const nke_config *const config = c->session.config;
+  const int classes = config->data.task == NKE_TASK_CLASSIFICATION;
+  const char *const exact = classes ? "accuracy_exact" : "mse_exact", *const sketch = classes ? "accuracy_sketch" : "mse_sketch";
+  size_t index;
+  json_t *row;
+  printf("%s: %lld rows, lambda %g\n", config->run.out, (long long)c->n, c->lambda);
+  printf("%-16s %8s %5s  frobenius  spectral  %s exact  sketch  seconds exact   sketch  speed-up  at %lld\n", "method",
+         "features", "seed", classes ? "accuracy" : "mse", (long long)config->compare.at_n);
+  json_array_foreach(json_object_get(c->json, "rows"), index, row)
+    printf("%-16s %8lld %5lld  %9.4f  %8.4f  %*.4f  %.4f  %13.2f  %7.2f  %8.2f  %.1f\n",
+           json_string_value(json_object_get(row, "method")), (long long)json_integer_value(json_object_get(row, "features")),
+           (long long)json_integer_value(json_object_get(row, "seed")), cell(row, "relative_frobenius"),
+           cell(row, "spectral_eps_krylov"), classes ? 14 : 9, cell(row, exact), cell(row, sketch),
+           cell(row, "seconds_exact"), cell(row, "seconds_sketch"), cell(row, "speedup_measured"), cell(row, "speedup_at_n"));
+  fflush(stdout);
+}
+
+nke_status nke_compare_finish(nke_compare *c)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &c->session;
+  json_t *json = NULL;
+  char path[4096];
+  nke_stage_end(&s->stats, NKE_STAGE_TOTAL);
+  NKE_TRY(nke_report_create(s->comm, "compare", s->config, &s->stats, &json));
+  if (json) {
+    json_object_set_new(json, "n_train", json_integer(c->n));
+    json_object_set_new(json, "n_test", json_integer(s->test ? nke_dataset_rows(s->test) : 0));
+    json_object_set_new(json, "d", json_integer(nke_shape_length(s->shape)));
+    json_object_update(json, c->json);
+  }
+  NKE_TRY(nke_report_write(s->comm, s->config->run.out, "compare.json", json));
+  if (c->json) st = write_csv(c);
+  NKE_TRY(nke_agree(s->comm, st));
+  if (c->json && part_path(c, path, sizeof path) < (int)sizeof path) remove(path);
+  if (c->json && !s->invocation->quiet) print_table(c);
+done:
+  json_decref(json);
+  return st;
+}
