@@ -2,14 +2,22 @@
 
 #include "base/memory.h"
 
+nke_grid nke_grid_first(int size)
+{
+  nke_grid g = {.comm = MPI_COMM_NULL, .size = size};
+  for (int r = 1; r * r <= size; r++)
+    if (size % r == 0) g.nprow = r;
+  g.npcol = size / g.nprow;
+  return g;
+}
+
 nke_grid nke_grid_of(MPI_Comm comm)
 {
-  nke_grid g = {.comm = comm};
-  MPI_Comm_size(comm, &g.size);
+  int size;
+  MPI_Comm_size(comm, &size);
+  nke_grid g = nke_grid_first(size);
+  g.comm = comm;
   MPI_Comm_rank(comm, &g.rank);
-  for (int r = 1; r * r <= g.size; r++)
-    if (g.size % r == 0) g.nprow = r;
-  g.npcol = g.size / g.nprow;
   g.myrow = g.rank / g.npcol;
   g.mycol = g.rank % g.npcol;
   return g;

@@ -30,6 +30,9 @@ typedef struct nke_bcmat {
 /* The grid of a communicator, which the grid borrows. Local. */
 nke_grid nke_grid_of(MPI_Comm comm);
 
+/* The grid that `size` ranks would make, as seen by the first one, without a communicator: for counts. Local. */
+nke_grid nke_grid_first(int size);
+
 /* How many of n indices, in blocks of nb dealt to nproc processes, process `proc` holds. Local. */
 int64_t nke_bc_count(int64_t n, int64_t nb, int nproc, int proc);
 

@@ -167,10 +167,8 @@ int64_t nke_gram_matrix_bytes(int64_t m, int ranks)
 {
   /* The first rank holds at least as many blocks as any other. */
   const int64_t nb = nke_bc_block_size(m);
-  int nprow = 1;
-  for (int r = 1; r * r <= ranks; r++)
-    if (ranks % r == 0) nprow = r;
-  return 8 * nke_bc_count(m, nb, nprow, 0) * nke_bc_count(m, nb, ranks / nprow, 0);
+  const nke_grid grid = nke_grid_first(ranks);
+  return 8 * nke_bc_count(m, nb, grid.nprow, 0) * nke_bc_count(m, nb, grid.npcol, 0);
 }
 
 int64_t nke_gram_panel_bytes(const nke_grid *grid, int64_t m, int64_t rows, nke_precision precision)

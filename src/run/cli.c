@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { most_ranks = 1048576 };
+
 void nke_cli_clear(nke_cli *cli)
 {
   nke_config_destroy(&cli->invocation.config);
@@ -49,6 +51,17 @@ static nke_status parse_range(const nke_option *option, const char *value, nke_r
   return NKE_OK;
 }
 
+/* A whole number, at least 1. */
+static nke_status parse_count(const nke_option *option, const char *value, int64_t *out)
+{
+  long long count = 0;
+  const size_t digits = strspn(value, "0123456789");
+  if (digits == 0 || digits > 15 || value[digits] || sscanf(value, "%lld", &count) != 1 || count < 1)
+    return nke_fail(NKE_ERR_USAGE, "%s: expected a whole number from 1, got '%.60s'", option->name, value);
+  *out = count;
+  return NKE_OK;
+}
+
 static nke_status set_option(nke_cli *cli, const nke_option *option, const char *value)
 {
   char *const field = (char *)&cli->invocation + option->offset;
@@ -56,6 +69,7 @@ static nke_status set_option(nke_cli *cli, const nke_option *option, const char 
     case NKE_OPTION_FLAG: *(bool *)field = true; return NKE_OK;
     case NKE_OPTION_TEXT: memcpy(field, &value, sizeof value); return NKE_OK;
     case NKE_OPTION_RANGE: return parse_range(option, value, (nke_range *)field);
+    case NKE_OPTION_COUNT: return parse_count(option, value, (int64_t *)field);
     case NKE_OPTION_SET: cli->sets[cli->n_sets++] = value; return NKE_OK;
     case NKE_OPTION_HELP: cli->action = NKE_CLI_HELP; return NKE_OK;
   }
@@ -111,6 +125,10 @@ static nke_status parse_arguments(int argc, char **argv, nke_cli *cli)
   if (cli->invocation.n_files < cli->command->least || (cli->command->config && !cli->config_path))
     return nke_fail(NKE_ERR_USAGE, "%s: expected %s, got %s", cli->command->name, cli->command->arguments,
                     cli->invocation.n_files ? cli->files[0] : "nothing");
+  if (cli->invocation.ranks > most_ranks)
+    return nke_fail(NKE_ERR_USAGE, "--ranks: expected at most %d, got %lld", most_ranks, (long long)cli->invocation.ranks);
+  if (cli->invocation.ranks > 0 && !cli->invocation.dry_run)
+    return nke_fail(NKE_ERR_USAGE, "--ranks is for --dry-run; mpirun -n gives a run its ranks");
   return NKE_OK;
 }
 

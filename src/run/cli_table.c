@@ -34,6 +34,7 @@ const nke_option nke_options[] = {
   {"--set", NKE_OPTION_SET, "key.path=value", FIT | EMBED | KERNEL | COMPARE | SYNTH, 0, "override a key of the config, value in YAML"},
   {"--dry-run", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(dry_run),
    "check config and files, print the resolved config, memory and work, and stop"},
+  {"--ranks", NKE_OPTION_COUNT, "P", FIT, FIELD(ranks), "with --dry-run: for P ranks instead of as many as there are"},
   {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(force),
    "replace output files that nke did not write"},
   {"--out", NKE_OPTION_TEXT, "FILE", PREDICT, FIELD(out), "file of the predictions (predictions.h5)"},

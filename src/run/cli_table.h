@@ -17,6 +17,7 @@ typedef enum nke_option_kind {
   NKE_OPTION_FLAG,
   NKE_OPTION_TEXT,
   NKE_OPTION_RANGE,
+  NKE_OPTION_COUNT,
   NKE_OPTION_SET,
   NKE_OPTION_HELP
 } nke_option_kind;

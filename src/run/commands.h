@@ -22,6 +22,7 @@ typedef struct nke_invocation {
   nke_range tiles;         /* kernel --tiles a:b; begin -1: not given */
   bool merge;              /* kernel */
   bool dry_run, force;
+  int64_t ranks;           /* --ranks: what the dry run is for; 0: as many as there are */
   bool quiet;              /* no table on stdout; for callers that are not the program */
   bool activations, config_reference; /* info */
   int petsc_argc;          /* what follows --, without the program's name */

@@ -1,9 +1,11 @@
 #include "run/plan.h"
 
 #include "base/memory.h"
+#include "dist/exchange.h"
 #include "gram/gram.h"
 #include "solve/ridge.h"
 
+#include <math.h>
 #include <stdio.h>
 
 static const double mib = 1048576.0;
@@ -13,10 +15,10 @@ static double slab_bytes(const nke_session *s, int ranks, int n_sets)
 {
   const nke_precision precision = s->exact ? NKE_DOUBLE : s->config->run.precision;
   const int64_t d = nke_shape_length(s->shape);
-  const int64_t slab = nke_slab_rows(d, s->m, precision, s->config->run.memory_per_rank);
+  const int64_t slab = nke_slab_rows(nke_panel_rows(d, s->m, precision, s->config->run.memory_per_rank), ranks);
   const int64_t mine = nke_ceil_div(nke_ceil_div(slab, NKE_BLOCK_ROWS), ranks) * NKE_BLOCK_ROWS;
   const double row = 8.0 * (double)d + 16 + (double)(s->m * nke_precision_bytes(precision));
-  return (double)mine * row + 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(slab * s->k * n_sets);
+  return (double)mine * row + 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(mine * s->k * n_sets);
 }
 
 /* The larger of a factor and, where the path goes by it, an eigendecomposition. */
@@ -34,13 +36,17 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   const nke_session *const s = &fit->session;
   const nke_precision precision = s->config->run.precision;
   const double m = (double)s->m, n = (double)nke_dataset_rows(s->train);
-  const int64_t slab = nke_slab_rows(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank);
+  const int64_t panel = nke_panel_rows(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank);
   const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
   plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
   plan->solve = solve_bytes(fit, grid, s->m);
-  plan->slab += (double)nke_gram_panel_bytes(grid, s->m, slab, precision);
+  plan->slab += (double)nke_gram_panel_bytes(grid, s->m, panel, precision);
   plan->flops_gram = n * m * m;
   plan->flops_solve = solves * m * m * m / 3;
+  /* Of every row a rank gets what its tiles need; all but its own share comes from the others. */
+  plan->bytes_gram = n * (double)(nke_exchange_length(grid, grid->rank, s->m, nke_bc_block_size(s->m)) *
+                                  nke_precision_bytes(precision)) * (grid->size - 1) / grid->size;
+  plan->messages_gram = ceil(n / (double)panel) * (grid->size - 1);
 }
 
 static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
@@ -82,7 +88,8 @@ nke_plan nke_plan_of(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
   const nke_config_data *const data = &s->config->data;
-  const nke_grid grid = nke_grid_of(s->comm);
+  const int64_t ranks = s->invocation->ranks;
+  const nke_grid grid = ranks > 0 ? nke_grid_first((int)ranks) : nke_grid_of(s->comm);
   nke_plan plan = {0};
   plan.program = (double)nke_peak_rss();
   plan.preprocess_peak =
@@ -133,6 +140,7 @@ static void print_plan(const nke_fit *fit, const nke_plan *plan, const char *con
   printf("# rows %lld, entries a row %lld, features %lld, targets from %s, solver %s\n",
          (long long)nke_dataset_rows(s->train), (long long)nke_shape_length(s->shape), (long long)s->m,
          nke_dataset_path(s->train), fit->trainer->name);
+  if (s->invocation->ranks > 0) printf("# for %lld ranks\n", (long long)s->invocation->ranks);
   printf("# memory of a rank, MiB: peak %.0f of %.0f allowed\n", plan->peak / mib,
          (double)s->config->run.memory_per_rank / mib);
   printf("#   program and embedding %.0f (embedding %.0f), preprocessing %.0f (its fit %.0f), rows in flight %.0f\n",
@@ -142,6 +150,9 @@ static void print_plan(const nke_fit *fit, const nke_plan *plan, const char *con
          plan->weights / mib);
   printf("# work, GFlop in all: embedding %.0f, Gram matrix %.0f, solves %.0f\n", plan->flops_embed * 1e-9,
          plan->flops_gram * 1e-9, plan->flops_solve * 1e-9);
+  if (plan->messages_gram > 0)
+    printf("# a rank receives, for the Gram matrix: %.0f MiB in %.0f messages\n", plan->bytes_gram / mib,
+           plan->messages_gram);
 }
 
 nke_status nke_plan_print(const nke_fit *fit)

@@ -15,9 +15,10 @@ typedef struct nke_plan {
   double weights;
   double peak;        /* of a rank */
   double flops_embed, flops_gram, flops_solve; /* of the whole job */
+  double bytes_gram, messages_gram; /* that a rank receives of other ranks' features, and in how many messages */
 } nke_plan;
 
-/* Fill the plan of a fit whose trainer is chosen. Local but for the communicator's size. */
+/* Fill the plan of a fit whose trainer is chosen, for --ranks or the ranks there are. Local but for the communicator's size. */
 nke_plan nke_plan_of(const nke_fit *fit);
 
 /* NKE_ERR_USAGE where the peak of a rank passes run.memory_per_rank, naming the largest part and what would help. Same

@@ -3,12 +3,18 @@
 #include "base/memory.h"
 #include "gram/gram.h"
 
-int64_t nke_slab_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank)
+int64_t nke_panel_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank)
 {
   int64_t rows = NKE_PANEL_ROWS;
   const int64_t row_bytes = 8 * d + 2 * m * nke_precision_bytes(precision);
   while (rows > NKE_BLOCK_ROWS && rows * row_bytes > memory_per_rank / 8) rows /= 2;
   return rows;
+}
+
+int64_t nke_slab_rows(int64_t panel_rows, int ranks)
+{
+  const int64_t of_a_rank = nke_min(panel_rows, 8 * NKE_BLOCK_ROWS);
+  return nke_ceil_div(of_a_rank * ranks, panel_rows) * panel_rows;
 }
 
 /* Buffers for n rows; they only ever grow. */

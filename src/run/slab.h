@@ -21,7 +21,7 @@ typedef struct nke_embedder {
   int64_t m;               /* features, or training rows */
   nke_precision precision; /* of the features; double for a kernel */
   double flops_per_row;
-  int64_t slab_rows; /* multiple of NKE_BLOCK_ROWS */
+  int64_t panel_rows, slab_rows; /* multiples of NKE_BLOCK_ROWS */
   nke_stats *stats;
 } nke_embedder;
 
@@ -39,9 +39,13 @@ typedef struct nke_slab {
   int64_t capacity;
 } nke_slab;
 
-/* Rows per slab: NKE_PANEL_ROWS (gram.h), or as many (a power of two, at least NKE_BLOCK_ROWS) as keep a whole slab's
- * features, rows and their copies under an eighth of the memory. Depends on the sizes alone. Local. */
-int64_t nke_slab_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank);
+/* Rows that a rank may hold in one go: NKE_PANEL_ROWS (gram.h), or as many (a power of two, at least NKE_BLOCK_ROWS) as
+ * keep their features, rows and copies under an eighth of the memory. Depends on the sizes alone. Local. */
+int64_t nke_panel_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank);
+
+/* Rows of a slab, all ranks together: a panel, or as many panels as give every rank eight blocks, so that the ranks'
+ * shares differ by an eighth at most; a rank's share is never more than a panel. Local. */
+int64_t nke_slab_rows(int64_t panel_rows, int ranks);
 
 /* Make the slab that begins at position `begin` of the list. Collective; same status on all ranks.
  * Each rank takes whole blocks of NKE_BLOCK_ROWS rows. Statuses of reading, encoding and embedding. */

@@ -162,6 +162,17 @@ class Solvers(unittest.TestCase):
                     expected = np.linalg.solve(z.T @ (w[:, None] * z) + shift * np.eye(128), z.T @ (w[:, None] * y))
                 self.assertLess(np.linalg.norm(found - expected), 1e-4 * np.linalg.norm(expected), name)
 
+    def test_a_dry_run_for_more_ranks(self):
+        def parts(*args, ranks):
+            text = self.program.must("fit", "case.yaml", "--dry-run", *args, ranks=ranks)
+            return [line for line in text.splitlines() if line.startswith("#") and
+                    any(word in line for word in ("matrix", "work", "receives"))]
+
+        there = parts(ranks=3)
+        self.assertEqual(len(there), 3)
+        self.assertEqual(parts("--ranks", "3", ranks=1), there)
+        self.assertNotEqual(parts("--ranks", "64", ranks=1), there)
+
     def test_leave_one_out_of_the_exact_kernel(self):
         self.program.must("kernel", "case.yaml", "--set", "kernel.file=kernel.h5")
         with h5py.File(self.folder / "kernel.h5") as file:

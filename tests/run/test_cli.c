@@ -84,6 +84,11 @@ static void test_refused(void **state)
       {{"predict", "m.h5", "d.h5", "--rows", "-1:5", NULL}, "--rows"},
       {{"predict", "m.h5", "d.h5", "--rows", "5", NULL}, "--rows"},
       {{"predict", "m.h5", "d.h5", "--rows", "1:2x", NULL}, "--rows"},
+      {{"fit", "a.yaml", "--dry-run", "--ranks", "0", NULL}, "--ranks: expected a whole number from 1, got '0'"},
+      {{"fit", "a.yaml", "--dry-run", "--ranks", "2x", NULL}, "--ranks"},
+      {{"fit", "a.yaml", "--dry-run", "--ranks=-2", NULL}, "--ranks"},
+      {{"fit", "a.yaml", "--dry-run", "--ranks", "9999999", NULL}, "--ranks: expected at most"},
+      {{"fit", "a.yaml", "--ranks", "2", NULL}, "--ranks is for --dry-run"},
       {{"doctor", "x", NULL}, "unexpected argument 'x'; expected none"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
