@@ -22,7 +22,7 @@ static nke_status create(MPI_Comm comm, nke_config *config, nke_embedding *e)
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_agree(comm, nke_exact_create(config->network, config->run.precision, config->embedding.flip, &e->exact)));
   e->map = (nke_map){.preprocess = s->preprocess, .features = s->features, .d = nke_shape_length(s->shape), .m = s->m,
-                     .precision = config->run.precision, .piece = s->embedder.panel_rows};
+                     .precision = config->run.precision, .piece = s->embedder.slab.own};
   nke_dataset_close(&s->train);
   nke_dataset_close(&s->validation);
   nke_dataset_close(&s->test);

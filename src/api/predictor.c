@@ -22,7 +22,7 @@ static nke_status prepare(const char *path, nke_predictor *p)
   p->map.precision = p->config->run.precision;
   p->map.d = nke_shape_length(p->model.shape);
   p->map.m = nke_features_length(p->map.features);
-  p->map.piece = nke_panel_rows(p->map.d, p->map.m, p->map.precision, p->config->run.memory_per_rank);
+  p->map.piece = nke_slab_size_of(p->map.d, p->map.m, p->map.precision, p->config->run.memory_per_rank, 1).own;
   if (p->map.m != p->model.m)
     st = nke_fail(NKE_ERR_DATA, "%s: corrupt model: %lld rows of weights for %lld features", path,
                   (long long)p->model.m, (long long)p->map.m);

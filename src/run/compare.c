@@ -73,8 +73,9 @@ static double peak_bytes(const nke_compare *c, double *features)
   for (int i = 0; i < c->n_cases; i++) {
     const double rows = (double)nke_ceil_div(c->n, c->ranks) + NKE_BLOCK_ROWS, m = (double)c->cases[i].m;
     const double word = (double)nke_precision_bytes(s->config->run.precision);
-    const double slab = (double)nke_min(c->n, nke_panel_rows(nke_dataset_length(s->train), c->cases[i].m,
-                                                             s->config->run.precision, s->config->run.memory_per_rank));
+    const nke_slab_size size = nke_slab_size_of(nke_dataset_length(s->train), c->cases[i].m, s->config->run.precision,
+                                                s->config->run.memory_per_rank, c->ranks);
+    const double slab = (double)nke_min(c->n, size.own);
     *features = fmax(*features, (double)c->cases[i].bytes + (rows + slab) * m * word +
                                     (double)nke_gram_panel_bytes(&grid, c->n, 1024, s->config->run.precision));
   }

@@ -48,7 +48,7 @@ static nke_status embed_dataset(nke_session *s, nke_h5file *file, nke_dataset *d
   const nke_rows all = nke_rows_all(nke_dataset_rows(dataset));
   nke_progress_begin(&progress, s->comm, "embed", "rows", all.n);
   NKE_TRY(create_group(file, features, labels, all.n, s->m, s->targets ? nke_targets_columns(s->targets) : 0));
-  for (int64_t begin = 0; begin < all.n; begin += s->embedder.slab_rows) {
+  for (int64_t begin = 0; begin < all.n; begin += s->embedder.slab.all) {
     NKE_TRY(nke_slab_make(&s->embedder, dataset, &all, begin, &slab));
     NKE_TRY(nke_agree(s->comm, write_slab(s, file, features, labels, &slab)));
     nke_progress_update(&progress, slab.end);

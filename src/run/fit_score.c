@@ -13,7 +13,7 @@ nke_status nke_fit_add_slab(nke_session *s, nke_gram *gram, const nke_slab *slab
 {
   nke_status st = s->class_roots ? nke_agree(s->comm, nke_class_weights_slab(s, slab)) : NKE_OK;
   if (st != NKE_OK) return st;
-  const int64_t pieces = nke_ceil_div(slab->end - slab->begin, s->embedder.panel_rows);
+  const int64_t pieces = nke_ceil_div(slab->end - slab->begin, s->embedder.slab.panel);
   const int64_t row_bytes = s->m * nke_precision_bytes(s->embedder.precision);
   nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
   for (int64_t p = 0; p < pieces && st == NKE_OK; p++) { /* of every rank's rows, so that all send at once */

@@ -31,8 +31,8 @@ static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range min
   nke_slab slab = {0};
   const size_t row_bytes = (size_t)(s->m * nke_precision_bytes(s->embedder.precision));
   NKE_TRY(store_alloc(s, mine.end - mine.begin, out));
-  for (int64_t begin = mine.begin; begin < mine.end; begin += s->embedder.panel_rows) {
-    const nke_range range = {begin, nke_min(mine.end, begin + s->embedder.panel_rows)};
+  for (int64_t begin = mine.begin; begin < mine.end; begin += s->embedder.slab.own) {
+    const nke_range range = {begin, nke_min(mine.end, begin + s->embedder.slab.own)};
     NKE_TRY(nke_slab_embed(&s->embedder, s->train, rows, range, &slab));
     memcpy((char *)out->z + (size_t)(begin - mine.begin) * row_bytes, slab.z, (size_t)slab.n * row_bytes);
     memcpy(out->y + (begin - mine.begin) * s->k, slab.y, (size_t)(slab.n * s->k) * sizeof *out->y);

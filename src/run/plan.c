@@ -15,8 +15,7 @@ static double slab_bytes(const nke_session *s, int ranks, int n_sets)
 {
   const nke_precision precision = s->exact ? NKE_DOUBLE : s->config->run.precision;
   const int64_t d = nke_shape_length(s->shape);
-  const int64_t slab = nke_slab_rows(nke_panel_rows(d, s->m, precision, s->config->run.memory_per_rank), ranks);
-  const int64_t mine = nke_ceil_div(nke_ceil_div(slab, NKE_BLOCK_ROWS), ranks) * NKE_BLOCK_ROWS;
+  const int64_t mine = nke_slab_size_of(d, s->m, precision, s->config->run.memory_per_rank, ranks).own;
   const double row = 8.0 * (double)d + 16 + (double)(s->m * nke_precision_bytes(precision));
   return (double)mine * row + 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(mine * s->k * n_sets);
 }
@@ -36,7 +35,8 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   const nke_session *const s = &fit->session;
   const nke_precision precision = s->config->run.precision;
   const double m = (double)s->m, n = (double)nke_dataset_rows(s->train);
-  const int64_t panel = nke_panel_rows(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank);
+  const int64_t panel = nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank,
+                                         grid->size).panel;
   const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
   plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
   plan->solve = solve_bytes(fit, grid, s->m);

@@ -95,7 +95,7 @@ nke_status nke_score_dataset(const nke_embedder *e, nke_dataset *dataset, const 
   double *scores = NULL;
   nke_progress progress;
   nke_progress_begin(&progress, e->comm, what, "rows", rows->n);
-  NKE_TRY(nke_agree(e->comm, nke_alloc(e->panel_rows * k * n_sets, sizeof *scores, "scores of a slab", &scores)));
+  NKE_TRY(nke_agree(e->comm, nke_alloc(e->slab.own * k * n_sets, sizeof *scores, "scores of a slab", &scores)));
   for (; begin < rows->n; begin = slab.end) {
     NKE_TRY(nke_slab_make(e, dataset, rows, begin, &slab));
     NKE_TRY(nke_agree(e->comm, nke_score_slab(e, &slab, m, k, n_sets, weights, scores, sums)));

@@ -137,7 +137,6 @@ void nke_session_ready(nke_session *s)
 {
   s->k = s->targets ? nke_targets_count(s->targets) : 0;
   const nke_precision precision = s->kernel ? NKE_DOUBLE : s->config->run.precision;
-  const int64_t panel_rows = nke_panel_rows(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank);
   int ranks;
   MPI_Comm_size(s->comm, &ranks);
   s->embedder = (nke_embedder){
@@ -150,8 +149,7 @@ void nke_session_ready(nke_session *s)
     .precision = precision,
     .flops_per_row = s->kernel ? nke_exact_flops_per_pair(s->exact) * (double)s->m
                                : nke_features_flops_per_row(s->features),
-    .panel_rows = panel_rows,
-    .slab_rows = nke_slab_rows(panel_rows, ranks),
+    .slab = nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, ranks),
     .stats = &s->stats,
   };
 }

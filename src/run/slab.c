@@ -1,20 +1,31 @@
 #include "run/slab.h"
 
 #include "base/memory.h"
+#include "dist/blockcyclic.h"
 #include "gram/gram.h"
 
-int64_t nke_panel_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank)
+#include <math.h>
+
+/* `most` rows, or as many (halved, at least a block) as fit into the budget. */
+static int64_t fitting(int64_t most, double row_bytes, double budget)
 {
-  int64_t rows = NKE_PANEL_ROWS;
-  const int64_t row_bytes = 8 * d + 2 * m * nke_precision_bytes(precision);
-  while (rows > NKE_BLOCK_ROWS && rows * row_bytes > memory_per_rank / 8) rows /= 2;
+  int64_t rows = most;
+  while (rows > NKE_BLOCK_ROWS && (double)rows * row_bytes > budget) rows /= 2;
   return rows;
 }
 
-int64_t nke_slab_rows(int64_t panel_rows, int ranks)
+nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks)
 {
-  const int64_t of_a_rank = nke_min(panel_rows, 8 * NKE_BLOCK_ROWS);
-  return nke_ceil_div(of_a_rank * ranks, panel_rows) * panel_rows;
+  const nke_grid grid = nke_grid_first(ranks);
+  const double features = (double)(m * nke_precision_bytes(precision)), row = 8 * (double)d + features;
+  const double needed = fmin(1, 1.0 / grid.nprow + 1.0 / grid.npcol) * features; /* of a row, by the tiles of a rank */
+  const double memory = (double)memory_per_rank;
+  nke_slab_size size;
+  size.panel = fitting(NKE_PANEL_ROWS, row / ranks + needed, memory / 8);
+  const int64_t least = fitting(8 * NKE_BLOCK_ROWS, row, memory / 16);
+  size.all = nke_ceil_div(least * ranks, size.panel) * size.panel;
+  size.own = nke_ceil_div(nke_ceil_div(size.all, NKE_BLOCK_ROWS), ranks) * NKE_BLOCK_ROWS;
+  return size;
 }
 
 /* Buffers for n rows; they only ever grow. */
@@ -81,7 +92,7 @@ nke_status nke_slab_make(const nke_embedder *e, nke_dataset *dataset, const nke_
   MPI_Comm_rank(e->comm, &rank);
   MPI_Comm_size(e->comm, &size);
   slab->begin = begin;
-  slab->end = nke_min(rows->n, begin + e->slab_rows);
+  slab->end = nke_min(rows->n, begin + e->slab.all);
   const nke_range mine = nke_split_blocks(slab->end - begin, size, rank);
   const nke_range range = {begin + mine.begin, begin + mine.end};
   return nke_agree(e->comm, nke_slab_embed(e, dataset, rows, range, slab));

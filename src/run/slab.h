@@ -11,6 +11,13 @@
 #include "run/kernel_rows.h"
 #include "run/rows.h"
 
+/* Rows in flight, multiples of NKE_BLOCK_ROWS. */
+typedef struct nke_slab_size {
+  int64_t all;   /* of a slab, all ranks together */
+  int64_t own;   /* of a slab, at most, on one rank */
+  int64_t panel; /* of all ranks, exchanged and multiplied at a time */
+} nke_slab_size;
+
 /* What turns a row of a file into features and targets. targets may be NULL (rows without labels). */
 typedef struct nke_embedder {
   MPI_Comm comm;
@@ -21,7 +28,7 @@ typedef struct nke_embedder {
   int64_t m;               /* features, or training rows */
   nke_precision precision; /* of the features; double for a kernel */
   double flops_per_row;
-  int64_t panel_rows, slab_rows; /* multiples of NKE_BLOCK_ROWS */
+  nke_slab_size slab;
   nke_stats *stats;
 } nke_embedder;
 
@@ -39,13 +46,10 @@ typedef struct nke_slab {
   int64_t capacity;
 } nke_slab;
 
-/* Rows that a rank may hold in one go: NKE_PANEL_ROWS (gram.h), or as many (a power of two, at least NKE_BLOCK_ROWS) as
- * keep their features, rows and copies under an eighth of the memory. Depends on the sizes alone. Local. */
-int64_t nke_panel_rows(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank);
-
-/* Rows of a slab, all ranks together: a panel, or as many panels as give every rank eight blocks, so that the ranks'
- * shares differ by an eighth at most; a rank's share is never more than a panel. Local. */
-int64_t nke_slab_rows(int64_t panel_rows, int ranks);
+/* From a rank's memory: a panel takes an eighth of it at most, the rows of its own a sixteenth more. A panel has
+ * NKE_PANEL_ROWS (gram.h) rows where that fits. A slab is a panel, or as many as give every rank eight blocks, so that
+ * the ranks' shares differ by an eighth at most. Depends on the arguments alone. Local. */
+nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks);
 
 /* Make the slab that begins at position `begin` of the list. Collective; same status on all ranks.
  * Each rank takes whole blocks of NKE_BLOCK_ROWS rows. Statuses of reading, encoding and embedding. */
