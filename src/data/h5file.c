@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -115,12 +116,25 @@ static hid_t parallel_access(MPI_Comm comm)
   return list;
 }
 
+nke_status nke_h5file_may_grow(const nke_h5file *f, int64_t bytes)
+{
+  static const rlim_t metadata = 1 << 16; /* of one data set or attribute, and what HDF5 sets aside for more */
+  struct rlimit limit;
+  haddr_t size = 0;
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return NKE_OK;
+  if (f->file >= 0) H5Fget_eoa(f->file, &size);
+  if (size + (rlim_t)bytes + metadata <= limit.rlim_cur) return NKE_OK;
+  return nke_fail(NKE_ERR_OUTPUT, "%s: needs %llu bytes and more, but a file may have at most %llu here (ulimit -f)",
+                  f->path, (unsigned long long)size + (unsigned long long)bytes, (unsigned long long)limit.rlim_cur);
+}
+
 nke_status nke_h5file_create(MPI_Comm comm, const char *path, bool force, nke_h5file **out)
 {
   nke_h5file *f = NULL;
   hid_t list = H5I_INVALID_HID;
   *out = NULL;
   nke_status st = h5file_alloc(comm, path, &f);
+  if (st == NKE_OK) st = nke_h5file_may_grow(f, 0);
   if (st == NKE_OK) st = join(path, part_suffix, &f->part);
   if (st == NKE_OK && f->rank == 0) st = make_part(path, f->part, force);
   NKE_TRY(nke_agree(comm, st));

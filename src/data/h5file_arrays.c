@@ -34,6 +34,13 @@ static int64_t type_bytes(nke_h5type type)
   return (int64_t)H5Tget_size(memory_type(type));
 }
 
+static int64_t array_bytes(nke_h5type type, int rank, const int64_t *dims)
+{
+  int64_t bytes = type_bytes(type);
+  for (int i = 0; i < rank; i++) bytes *= dims[i];
+  return bytes;
+}
+
 bool nke_h5file_close_datasets(nke_h5file *f)
 {
   bool ok = true;
@@ -102,7 +109,8 @@ static hid_t create_here(hid_t file, const char *name, nke_h5type type, int rank
 nke_status nke_h5file_create_dataset(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *dims,
                                      const int64_t *chunk)
 {
-  nke_status st = NKE_OK;
+  nke_status st = nke_agree(f->comm, nke_h5file_may_grow(f, array_bytes(type, rank, dims)));
+  if (st != NKE_OK) return st;
   const hid_t id = create_here(f->file, name, type, rank, dims, chunk);
   if (id < 0)
     st = nke_fail(NKE_ERR_OUTPUT, "%s: %s: cannot be created", f->path, name);
@@ -200,13 +208,6 @@ static const char checksum_key[] = "crc32";
 int64_t nke_h5file_checksum(int64_t bytes, const void *data)
 {
   return (int64_t)crc32_z(crc32_z(0, NULL, 0), data, (size_t)bytes);
-}
-
-static int64_t array_bytes(nke_h5type type, int rank, const int64_t *dims)
-{
-  int64_t bytes = type_bytes(type);
-  for (int i = 0; i < rank; i++) bytes *= dims[i];
-  return bytes;
 }
 
 nke_status nke_h5file_put(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *dims,

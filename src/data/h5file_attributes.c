@@ -69,7 +69,8 @@ nke_status nke_h5file_put_string(nke_h5file *f, const char *object, const char *
   MPI_Bcast(&size, 1, MPI_INT64_T, 0, f->comm);
   if (size > STRING_BYTES)
     return nke_fail(NKE_ERR_USAGE, "%s: attribute %s: expected at most %d characters", f->path, key, STRING_BYTES);
-  st = nke_calloc(size, 1, key, &copy);
+  st = nke_h5file_may_grow(f, size);
+  if (st == NKE_OK) st = nke_calloc(size, 1, key, &copy);
   NKE_TRY(nke_agree(f->comm, st));
   if (f->rank == 0) memcpy(copy, value, (size_t)size);
   NKE_TRY_MPI(MPI_Bcast(copy, (int)size, MPI_CHAR, 0, f->comm));

@@ -21,6 +21,10 @@ struct nke_h5file {
   nke_open_dataset *open;
 };
 
+/* Whether the file may grow by `bytes` under the system's limit on the size of a file (ulimit -f). To be asked before:
+ * once a file is past the limit HDF5 cannot close it, and crashes at exit. NKE_ERR_OUTPUT. Local. */
+nke_status nke_h5file_may_grow(const nke_h5file *file, int64_t bytes);
+
 /* Close every open data set; false if HDF5 could not. */
 bool nke_h5file_close_datasets(nke_h5file *file);
 
