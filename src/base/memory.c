@@ -6,9 +6,11 @@
 
 static int64_t fail_countdown;
 
-void nke_alloc_fail_at(int64_t k)
+int64_t nke_alloc_fail_at(int64_t k)
 {
+  const int64_t left = fail_countdown;
   fail_countdown = k;
+  return left;
 }
 
 static int fault_due(void)

@@ -24,8 +24,9 @@ nke_status nke_strdup(const char *text, char **out);
 /* Free what nke_alloc, nke_calloc or nke_strdup returned; NULL is allowed. */
 void nke_free(void *p);
 
-/* Test hook: the k-th allocation from now on fails (k = 1: the next); 0 turns the hook off. Local. */
-void nke_alloc_fail_at(int64_t k);
+/* Test hook: the k-th allocation from now on fails (k = 1: the next); 0 turns the hook off. Returns what was left of the
+ * last count, 0 where that allocation has come. Local. */
+int64_t nke_alloc_fail_at(int64_t k);
 
 /* Peak resident set of this process in bytes (getrusage). Local. */
 int64_t nke_peak_rss(void);

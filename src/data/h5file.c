@@ -81,8 +81,28 @@ static nke_status check_replaceable(const char *path, bool force)
   return nke_fail(NKE_ERR_USAGE, "%s: exists and was not written by nke: --force replaces it", path);
 }
 
+/* Keep SPARE bytes of the disk in a file that has lost its name, until its descriptor is closed. On rank 0. */
+static nke_status keep_spare(const char *path, const char *part, int *spare)
+{
+  enum { SPARE = 512 << 10 }; /* the metadata of a new file */
+  static const char zeros[1 << 14];
+  nke_status st = NKE_OK;
+  char *name = NULL;
+  int64_t written = 0;
+  NKE_TRY(join(part, "-spare", &name));
+  *spare = open(name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+  unlink(name);
+  errno = ENOSPC; /* for a write that is cut short */
+  for (ssize_t now = 1; *spare > 0 && now > 0 && written < SPARE; written += now)
+    now = write(*spare, zeros, sizeof zeros);
+  if (written < SPARE) st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
+done:
+  nke_free(name);
+  return st;
+}
+
 /* The part file, empty: whoever may write it here may also rename it. A stale one of a killed run goes. On rank 0. */
-static nke_status make_part(const char *path, const char *part, bool force)
+static nke_status make_part(const char *path, const char *part, bool force, int *spare)
 {
   nke_status st = NKE_OK;
   NKE_TRY(check_replaceable(path, force));
@@ -91,6 +111,8 @@ static nke_status make_part(const char *path, const char *part, bool force)
   const int fd = open(part, O_CREAT | O_EXCL | O_WRONLY, 0666);
   if (fd < 0) return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
   close(fd);
+  st = keep_spare(path, part, spare);
+  if (st != NKE_OK) unlink(part);
 done:
   return st;
 }
@@ -136,7 +158,7 @@ nke_status nke_h5file_create(MPI_Comm comm, const char *path, bool force, nke_h5
   nke_status st = h5file_alloc(comm, path, &f);
   if (st == NKE_OK) st = nke_h5file_may_grow(f, 0);
   if (st == NKE_OK) st = join(path, part_suffix, &f->part);
-  if (st == NKE_OK && f->rank == 0) st = make_part(path, f->part, force);
+  if (st == NKE_OK && f->rank == 0) st = make_part(path, f->part, force, &f->spare);
   NKE_TRY(nke_agree(comm, st));
   list = parallel_access(comm);
   f->file = H5Fcreate(f->part, H5F_ACC_TRUNC, H5P_DEFAULT, list);
@@ -254,10 +276,17 @@ done:
   return st;
 }
 
+static void release_spare(nke_h5file *f)
+{
+  if (f->spare > 0) close(f->spare);
+  f->spare = 0;
+}
+
 /* On a full disk HDF5 could not write what it still holds, and it crashes at exit after a failed close: cutting the
- * part file to nothing makes the room. */
+ * part file to nothing, and the spare, make the room. */
 static void give_up_part(nke_h5file *f)
 {
+  release_spare(f);
   if (f->rank == 0 && truncate(f->part, 0) != 0) unlink(f->part);
   MPI_Barrier(f->comm);
 }
@@ -270,6 +299,7 @@ void nke_h5file_close(nke_h5file **file)
   nke_h5file_close_datasets(f);
   if (f->file >= 0) H5Fclose(f->file);
   if (f->part && f->rank == 0) unlink(f->part);
+  release_spare(f);
   nke_free(f->part);
   nke_free(f->path);
   nke_free(f);

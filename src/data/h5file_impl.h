@@ -18,6 +18,7 @@ struct nke_h5file {
   hid_t file;
   char *path;
   char *part; /* temporary name of a new file; NULL once it is gone or for an existing file */
+  int spare;  /* rank 0, new file: descriptor of a nameless file that keeps room on the disk; 0: none */
   nke_open_dataset *open;
 };
 
