@@ -11,6 +11,7 @@ struct nke_exchange {
   int64_t *rows;        /* [ranks] of the current call */
   int *counts, *starts; /* [ranks], for gathers */
   MPI_Datatype *column; /* [ranks] one row's entries for that rank; the next row starts n entries later */
+  MPI_Datatype *chunk;  /* [ranks] what that rank gets in the current call of nke_exchange_rows() */
   MPI_Request *request; /* [2 ranks] */
   void *buffer;
   int64_t capacity; /* of buffer, in entries */
@@ -101,6 +102,8 @@ nke_status nke_exchange_create(const nke_bcmat *a, nke_precision precision, nke_
   NKE_TRY(nke_alloc(2 * size, sizeof(MPI_Request), "exchange", &x->request));
   NKE_TRY(nke_alloc(size, sizeof(MPI_Datatype), "exchange", &x->column));
   for (int q = 0; q < size; q++) x->column[q] = MPI_DATATYPE_NULL;
+  NKE_TRY(nke_alloc(size, sizeof(MPI_Datatype), "exchange", &x->chunk));
+  for (int q = 0; q < size; q++) x->chunk[q] = MPI_DATATYPE_NULL;
   int64_t at = 0;
   for (int64_t b = 0; b < block_count(x); b++) {
     const int wanted = needs(&x->grid, x->grid.rank, b);
@@ -117,12 +120,19 @@ done:
   return st;
 }
 
+static void free_types(const nke_exchange *x, MPI_Datatype *types)
+{
+  for (int q = 0; types && q < x->grid.size; q++)
+    if (types[q] != MPI_DATATYPE_NULL) MPI_Type_free(&types[q]);
+}
+
 void nke_exchange_destroy(nke_exchange **x)
 {
   if (!*x) return;
-  for (int q = 0; (*x)->column && q < (*x)->grid.size; q++)
-    if ((*x)->column[q] != MPI_DATATYPE_NULL) MPI_Type_free(&(*x)->column[q]);
+  free_types(*x, (*x)->column);
+  free_types(*x, (*x)->chunk);
   nke_free((*x)->column);
+  nke_free((*x)->chunk);
   nke_free((*x)->request);
   nke_free((*x)->starts);
   nke_free((*x)->counts);
@@ -197,20 +207,18 @@ static int64_t needed_of(const nke_exchange *x, int q, int64_t begin, int64_t en
   return count;
 }
 
-/* Send this rank's rows [begin, begin + rows_loc), columns [first, first + width), to rank q. */
-static nke_status send_rows(nke_exchange *x, int q, int64_t begin, int64_t rows_loc, int64_t ld, int64_t width,
-                            const void *from)
+/* x->chunk <- the messages of this rank's rows [begin, begin + rows_loc), `width` columns of rows of ld entries. Before
+ * any message is posted: a rank that fails here must leave none that the others wait for. */
+static nke_status make_chunks(nke_exchange *x, int64_t begin, int64_t rows_loc, int64_t ld, int64_t width)
 {
   nke_status st = NKE_OK;
-  MPI_Datatype row = MPI_DATATYPE_NULL, long_row = MPI_DATATYPE_NULL, type = MPI_DATATYPE_NULL;
+  MPI_Datatype row = MPI_DATATYPE_NULL, long_row = MPI_DATATYPE_NULL;
   const int64_t bytes = nke_precision_bytes(x->precision);
   NKE_TRY_MPI(MPI_Type_contiguous((int)width, entry_type(x), &row));
   NKE_TRY_MPI(MPI_Type_create_resized(row, 0, (MPI_Aint)(ld * bytes), &long_row));
-  NKE_TRY(piece_type(x, q, begin, begin + rows_loc, long_row, ld * bytes, &type));
-  NKE_TRY_MPI(MPI_Isend(from, 1, type, q, 0, x->grid.comm, &x->request[x->grid.size + q]));
-  count_message(x, q, bytes * width * needed_of(x, q, begin, begin + rows_loc));
+  for (int q = 0; q < x->grid.size; q++)
+    NKE_TRY(piece_type(x, q, begin, begin + rows_loc, long_row, ld * bytes, &x->chunk[q]));
 done:
-  if (type != MPI_DATATYPE_NULL) MPI_Type_free(&type); /* MPI keeps it until the message is out */
   if (long_row != MPI_DATATYPE_NULL) MPI_Type_free(&long_row);
   if (row != MPI_DATATYPE_NULL) MPI_Type_free(&row);
   return st;
@@ -225,24 +233,29 @@ nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int6
   int64_t total = 0, begin = 0, row = 0, own = 0;
   int narrow;
   NKE_TRY(gather_rows(x, rows_loc, &total));
+  for (int q = 0; q < g->rank; q++) own += x->rows[q];
   st = nke_to_int(x->n * width, "entries of a chunk of features", &narrow);
   if (st == NKE_OK) st = reserve(x, mine * width);
   if (st == NKE_OK && total != x->n)
     st = nke_fail(NKE_ERR_INTERNAL, "the ranks hold %lld rows, the matrix has %lld", (long long)total, (long long)x->n);
+  if (st == NKE_OK) st = make_chunks(x, own, rows_loc, ld, width);
   NKE_TRY(nke_agree(g->comm, st));
   for (int q = 0; q < g->size; q++) {
     const int64_t count = needed_of(x, g->rank, begin, begin + x->rows[q]);
     char *to = (char *)x->buffer + row * width * bytes;
     NKE_TRY_MPI(MPI_Irecv(to, (int)(count * width), entry_type(x), q, 0, g->comm, &x->request[q]));
-    if (q == g->rank) own = begin;
     begin += x->rows[q];
     row += count;
   }
-  for (int q = 0; q < g->size; q++)
-    NKE_TRY(send_rows(x, q, own, rows_loc, ld, width, (const char *)z_loc + first * bytes));
+  for (int q = 0; q < g->size; q++) {
+    const char *const from = (const char *)z_loc + first * bytes;
+    NKE_TRY_MPI(MPI_Isend(from, 1, x->chunk[q], q, 0, g->comm, &x->request[g->size + q]));
+    count_message(x, q, bytes * width * needed_of(x, q, own, own + rows_loc));
+  }
   NKE_TRY_MPI(MPI_Waitall(2 * g->size, x->request, MPI_STATUSES_IGNORE));
   *panel = (nke_panel){.data = x->buffer, .ld = width, .step = width, .depth = width, .offset = x->offset};
 done:
+  free_types(x, x->chunk);
   return st;
 }
 

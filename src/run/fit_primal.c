@@ -25,7 +25,7 @@ static nke_status primal_create(nke_fit *fit, void **state)
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   primal *p = NULL;
-  NKE_TRY(nke_calloc(1, sizeof *p, "the solver", &p));
+  NKE_TRY(nke_agree(s->comm, nke_calloc(1, sizeof *p, "the solver", &p)));
   NKE_TRY(nke_gram_create(s->comm, s->m, (int)s->k, s->config->run.precision, &s->stats, &p->gram));
   NKE_TRY(nke_alloc(s->m * s->k, sizeof *p->cross, "the cross products", &p->cross));
 done:

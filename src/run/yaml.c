@@ -193,15 +193,32 @@ static nke_status build(builder *b, struct fy_diag *diag)
   }
 }
 
-/* What the parser must not be given: its scanner trusts these to be absent. */
+/* Bytes of the UTF-8 character at c, of which `left` bytes are there; 0: it is none. */
+static size_t utf8_length(const unsigned char *c, size_t left)
+{
+  const size_t length = c[0] < 0x80 ? 1 : c[0] < 0xc2 ? 0 : c[0] < 0xe0 ? 2 : c[0] < 0xf0 ? 3 : c[0] < 0xf5 ? 4 : 0;
+  if (length > left) return 0;
+  for (size_t i = 1; i < length; i++)
+    if (c[i] >> 6 != 2) return 0;
+  if (length == 3 && ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0))) return 0;
+  if (length == 4 && ((c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] >= 0x90))) return 0;
+  return length;
+}
+
+/* What the parser must not be given: its scanner trusts these to be absent, or does not end. */
 static nke_status check_bytes(const builder *b, const char *text, size_t length)
 {
   int line = 1;
-  for (size_t i = 0; i < length; i++) {
+  size_t step = 0;
+  bool begins = true; /* the line */
+  for (size_t i = 0; i < length; i += step) {
     const unsigned char c = (unsigned char)text[i];
-    if (c == '\n') line++;
+    step = utf8_length((const unsigned char *)text + i, length - i);
+    if (step == 0) return refuse(b, line, "not UTF-8");
     if ((c < 32 && c != '\n' && c != '\r' && c != '\t') || c == 127) return refuse(b, line, "a control character");
-    if (c >= 0xfe) return refuse(b, line, "not UTF-8"); /* or UTF-16, told by its first bytes */
+    if (begins && c == '%') return refuse(b, line, "directives are not supported");
+    begins = c == '\n' || c == '\r' || (i == 0 && step == 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0);
+    if (c == '\n') line++;
   }
   return NKE_OK;
 }
