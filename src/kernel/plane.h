@@ -27,7 +27,8 @@ typedef enum nke_plane_dual_kind {
   NKE_DUAL_GENERIC,
   NKE_DUAL_ABRELU,
   NKE_DUAL_ERF,
-  NKE_DUAL_GELU
+  NKE_DUAL_GELU,
+  NKE_DUAL_EXP
 } nke_plane_dual_kind;
 
 /* What is known of the NTK beside the NNGP: all zero, the same, or an array of its own. */

@@ -154,6 +154,42 @@ INLINE void gelu_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const v
   }
 }
 
+/* sqrt(q q') exp(gamma (rho + shift)), rho = s / sqrt(q q'), up to the factor exp(gamma shift):
+ *   k = sqrt(q q') e^(gamma rho),  kdot = gamma e^(gamma rho),
+ * e^z by its Taylor series (the error below rounding for |z| <= 1/2) and squarings. op->dual_param: gamma, z / rho and
+ * how many squarings. Table entries: sqrt q, 1 / sqrt q. */
+#ifdef NKE_REAL_f32
+static const real exp_poly[] = {1, 1, 0.5f, 0.1666666667f, 0.04166666667f, 0.008333333333f, 0.001388888889f, 0.0001984126984f};
+#else
+static const real exp_poly[] = {1, 1, 0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880,
+                                1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+#endif
+enum { EXP_TERMS = sizeof exp_poly / sizeof *exp_poly };
+
+INLINE void exp_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                     int paired, vec *out_s, vec *out_t)
+{
+  const real gamma = (real)op->dual_param[0], step = (real)op->dual_param[1];
+  const int squarings = (int)op->dual_param[2];
+  for (ptrdiff_t p = 0; p < n; p++) {
+    const vec size = first_entry(tables, p, 0, paired) * tables->second[2 * p];
+    const vec inverse = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
+    vec e = v_poly(step * s[p] * inverse, exp_poly, EXP_TERMS);
+    for (int k = 0; k < squarings; k++) e = e * e;
+    out_s[p] = size * e;
+    if (t) out_t[p] = gamma * t[p] * e;
+  }
+}
+
+static void exp_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                    int paired, vec *out_s, vec *out_t)
+{
+  if (paired)
+    exp_loop(op, n, s, t, tables, 1, out_s, out_t);
+  else
+    exp_loop(op, n, s, t, tables, 0, out_s, out_t);
+}
+
 static void erf_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
                     int paired, vec *out_s, vec *out_t)
 {
@@ -215,7 +251,7 @@ static void make_table(const nke_plane_op *op, double variance, void *table, int
   real *entry = table;
   if (op->kind == NKE_OP_NORMALIZE) {
     entry[0] = (real)sqrt(op->scale_in / (1e-12 + variance)); /* 1e-12: neural-tangents' eps */
-  } else if (op->dual_kind == NKE_DUAL_ABRELU) {
+  } else if (op->dual_kind == NKE_DUAL_ABRELU || op->dual_kind == NKE_DUAL_EXP) {
     const double raw = variance / op->scale_in;
     entry[0] = raw > least ? (real)sqrt(raw) : 0;
     entry[step] = raw > least ? (real)(1 / sqrt(raw)) : 0;

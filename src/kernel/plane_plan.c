@@ -161,6 +161,9 @@ static int is_erf(const nke_activation *act, double abc[3])
   return 1;
 }
 
+/* Larger exponents would pass the range of a float. */
+#define NKE_DUAL_MOST_EXPONENT 8.0
+
 static nke_status set_dual(builder *b, nke_plane_op *op, const nke_activation *act)
 {
   double ab[2];
@@ -184,6 +187,18 @@ static nke_status set_dual(builder *b, nke_plane_op *op, const nke_activation *a
   }
   if (act->kind == NKE_ACT_GELU) {
     op->dual_kind = NKE_DUAL_GELU;
+    set_table(b, op, 2);
+    return NKE_OK;
+  }
+  if (act->kind == NKE_ACT_EXP_NORMALIZED && fabs(act->param[0]) <= NKE_DUAL_MOST_EXPONENT) {
+    const double gamma = act->param[0];
+    int halvings = 0;
+    while (ldexp(fabs(gamma), -halvings) > 0.5) halvings++;
+    op->dual_kind = NKE_DUAL_EXP;
+    op->dual_param[0] = gamma;
+    op->dual_param[1] = ldexp(gamma, -halvings);
+    op->dual_param[2] = halvings;
+    op->scale_out = op->scale_in * exp(gamma * act->param[1]);
     set_table(b, op, 2);
     return NKE_OK;
   }

@@ -121,6 +121,10 @@ static nke_status pointwise(run *r, stage *g, const row_tables *tables, ptrdiff_
     gelu_row(op, n, s, t, tables, paired, out_s, out_t);
     return NKE_OK;
   }
+  if (op->dual_kind == NKE_DUAL_EXP) {
+    exp_row(op, n, s, t, tables, paired, out_s, out_t);
+    return NKE_OK;
+  }
   if (op->dual_kind == NKE_DUAL_GENERIC)
     return generic_row(op, n, s, t, tables, paired, unit, r->scratch, out_s, out_t);
   if (unit)
