@@ -94,3 +94,12 @@ done:
   nke_free(diagonal);
   return st;
 }
+
+void nke_bcmat_add_to_diagonal(nke_bcmat *a, double shift)
+{
+  const nke_grid *g = &a->grid;
+  for (int64_t j = 0; j < a->cols_loc; j++) {
+    const int64_t i = nke_bc_global(j, a->nb, g->npcol, g->mycol);
+    if (nke_bc_owner(i, a->nb, g->nprow) == g->myrow) a->a[nke_bc_local(i, a->nb, g->nprow) + j * a->ld] += shift;
+  }
+}

@@ -66,4 +66,7 @@ nke_status nke_bcmat_diagonal(const nke_bcmat *a, double *diagonal);
 /* Sum of the diagonal, added in the order of the rows: the same bits at any number of ranks. Collective. */
 nke_status nke_bcmat_trace(const nke_bcmat *a, double *trace);
 
+/* A <- A + shift I, this rank's part of it. Local. */
+void nke_bcmat_add_to_diagonal(nke_bcmat *a, double shift);
+
 #endif

@@ -6,6 +6,7 @@ nke_status nke_gemm(nke_precision precision, nke_transpose trans_a, nke_transpos
                     const void *a, int64_t lda, const void *b, int64_t ldb, double beta, void *c, int64_t ldc)
 {
   nke_status st = NKE_OK;
+  if (m == 0 || n == 0) return NKE_OK; /* the BLAS refuses leading dimensions of 0 */
   const int64_t wide[6] = {m, n, k, lda, ldb, ldc};
   int size[6];
   for (int i = 0; i < 6; i++) NKE_TRY(nke_to_int(wide[i], "size of a matrix product", &size[i]));

@@ -42,6 +42,7 @@ typedef enum nke_precondition {
   NKE_PRECONDITION_NYSTROM,
   NKE_PRECONDITION_SKETCH
 } nke_precondition;
+extern const char *const nke_precondition_name[]; /* as in solver.precondition */
 
 typedef enum nke_class_weighting {
   NKE_CLASS_WEIGHTS_NONE,

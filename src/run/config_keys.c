@@ -8,7 +8,7 @@ static const char *const layouts[] = {"rows", "columns", NULL};
 static const char *const kernels[] = {"nngp", "ntk", NULL};
 static const char *const methods[] = {"random_features", "polysketch", "tensorsketch", "none", NULL};
 static const char *const solvers[] = {"auto", "cholesky", "eigen", "dual", "cg", "lsqr", NULL};
-static const char *const preconditioners[] = {"none", "jacobi", "nystrom", "sketch", NULL};
+const char *const nke_precondition_name[] = {"none", "jacobi", "nystrom", "sketch", NULL};
 
 /* The choices above stand in the order of these enumerations. */
 _Static_assert(sizeof(nke_precision) == sizeof(int) && NKE_SINGLE == 0 && NKE_DOUBLE == 1, "precisions");
@@ -98,8 +98,8 @@ const nke_key nke_config_keys[] = {
    .doc = "auto: cholesky, or dual where there are fewer rows than features"},
   {"solver.select", &nke_type_select, AT(solver.select), "validation",
    .doc = "how lambda is chosen: validation, loo, gcv, {kfold: k}"},
-  {"solver.precondition", &nke_type_choice, AT(solver.precondition), "none", .choices = preconditioners,
-   .doc = "of cg and lsqr"},
+  {"solver.precondition", &nke_type_choice, AT(solver.precondition), "none", .choices = nke_precondition_name,
+   .doc = "of cg; sketch: of the exact kernel by random_features of embedding.features or widths"},
   {"solver.lambda", &nke_type_reals, AT(solver.lambda), "[1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]", .max = 1e12, .least = 1,
    .most = MOST, .doc = "ridge, relative to the mean diagonal of the kernel; of several the best is chosen"},
   {"checkpoint.seconds", &nke_type_real, AT(checkpoint.seconds), "600", .min = 0, .max = 1e9, .free = true,

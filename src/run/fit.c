@@ -157,13 +157,15 @@ static nke_status choose_trainer(nke_fit *fit)
     return nke_fail(NKE_ERR_USAGE, "solver.select: loo and gcv need an eigendecomposition; expected solver.type auto, "
                                    "eigen or dual");
   if (fit->session.config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE &&
-      (nke_fit_by_criterion(fit) || solver->type == NKE_SOLVER_CG || solver->type == NKE_SOLVER_LSQR))
-    return nke_fail(NKE_ERR_USAGE, "data.class_weights: not with solver.select loo or gcv, nor with solver.type cg or lsqr");
+      (nke_fit_by_criterion(fit) ||
+       (!fit->session.exact && (solver->type == NKE_SOLVER_CG || solver->type == NKE_SOLVER_LSQR))))
+    return nke_fail(NKE_ERR_USAGE, "data.class_weights: not with solver.select loo or gcv, nor with solver.type cg or lsqr "
+                                   "on features");
   const int more_features = nke_dataset_rows(fit->session.train) < fit->session.m;
   if (fit->session.exact) {
-    fit->trainer = &nke_trainer_exact;
-    if (solver->type != NKE_SOLVER_CG && solver->type != NKE_SOLVER_LSQR) return NKE_OK;
-    return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky, eigen or dual with embedding.method none");
+    fit->trainer = solver->type == NKE_SOLVER_CG ? &nke_trainer_exact_cg : &nke_trainer_exact;
+    if (solver->type != NKE_SOLVER_LSQR) return NKE_OK;
+    return nke_fail(NKE_ERR_USAGE, "solver.type: expected auto, cholesky, eigen, dual or cg with embedding.method none");
   }
   switch (solver->type) {
     case NKE_SOLVER_AUTO:
@@ -176,6 +178,24 @@ static nke_status choose_trainer(nke_fit *fit)
   return NKE_OK;
 }
 
+/* solver.precondition: whether it fits the solver; the features of a sketch. */
+static nke_status plan_preconditioner(nke_fit *fit)
+{
+  nke_session *const s = &fit->session;
+  const nke_config *const config = s->config;
+  if (config->solver.precondition == NKE_PRECONDITION_NONE) return NKE_OK;
+  if (config->solver.type != NKE_SOLVER_CG)
+    return nke_fail(NKE_ERR_USAGE, "%s: solver.precondition: expected none, as only solver.type cg has a preconditioner",
+                    config->name);
+  if (config->solver.precondition != NKE_PRECONDITION_SKETCH) return NKE_OK;
+  if (!s->exact)
+    return nke_fail(NKE_ERR_USAGE, "%s: solver.precondition: expected none, jacobi or nystrom; a sketch is for the exact "
+                                   "kernel, embedding.method none", config->name);
+  nke_embedding_options options = config->embedding;
+  options.method = "random_features";
+  return nke_agree(s->comm, nke_features_create(config->network, &options, &s->sketch));
+}
+
 static nke_status run(nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -185,6 +205,7 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_agree(s->comm, create_path(fit)));
   NKE_TRY(nke_agree(s->comm, split_rows(fit)));
   NKE_TRY(choose_trainer(fit));
+  NKE_TRY(plan_preconditioner(fit));
   NKE_TRY(nke_plan_check(fit));
   if (s->invocation->dry_run) return nke_plan_print(fit);
   NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));

@@ -44,7 +44,7 @@ typedef struct nke_trainer {
 } nke_trainer;
 
 extern const nke_trainer nke_trainer_primal, nke_trainer_dual, nke_trainer_cg, nke_trainer_lsqr,
-                         nke_trainer_exact;
+                         nke_trainer_exact, nke_trainer_exact_cg;
 
 /* The parts of a fit, one after the other. What a checkpoint holds is whole at the end of a slab or a solution. */
 typedef enum nke_fit_phase {

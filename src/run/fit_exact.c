@@ -4,15 +4,19 @@
  * K of all rows is computed once. While rows are held out, the system is that of the others in the same numbering: rows
  * and columns of the held-out ones are those of the identity, and their targets zero, so their weights are exactly zero
  * and the others' as if they had never been there. */
-#include "run/fit.h"
+#include "run/fit_cg.h"
 
 #include "base/memory.h"
 #include "run/class_weights.h"
+#include "run/fit_store.h"
 #include "run/kernel_file.h"
 #include "run/score.h"
 #include "solve/symmetric.h"
 
 #include <string.h>
+
+/* Where conjugate gradients stop, unless PETSc's options say otherwise: -nke_ksp_rtol, -nke_ksp_max_it. */
+static const double tolerance = 1e-6;
 
 typedef struct exact {
   nke_bcmat *kernel;
@@ -22,6 +26,7 @@ typedef struct exact {
   double *roots;              /* [n], with class weights; else NULL */
   unsigned char *fitted;      /* [n] */
   int64_t n_fitted;
+  nke_fit_store sketch; /* of all rows, with solver.precondition sketch */
 } exact;
 
 static void exact_destroy(void *state)
@@ -34,6 +39,7 @@ static void exact_destroy(void *state)
   nke_free(e->right);
   nke_free(e->roots);
   nke_free(e->fitted);
+  nke_fit_store_clear(&e->sketch);
   nke_free(e);
 }
 
@@ -69,12 +75,11 @@ static void mask(const exact *e, nke_bcmat *a)
   }
 }
 
-static nke_status make_masked(nke_session *s, exact *e)
+static nke_status make_masked(const nke_session *s, exact *e)
 {
   nke_status st = NKE_OK;
   const nke_bcmat *const k = e->kernel;
-  nke_bcmat_destroy(&e->masked);
-  if (e->n_fitted == s->m && !e->roots) return NKE_OK;
+  if (e->masked || (e->n_fitted == s->m && !e->roots)) return NKE_OK;
   NKE_TRY(nke_bcmat_create(s->comm, k->rows, k->cols, k->nb, &e->masked));
   memcpy(e->masked->a, k->a, (size_t)(k->ld * k->cols_loc) * sizeof *k->a);
   if (e->roots) nke_class_weights_matrix(e->roots, e->masked);
@@ -123,7 +128,6 @@ static nke_status exact_add(nke_fit *fit, void *state, const nke_rows *rows)
   nke_stage_end(&s->stats, NKE_STAGE_GRAM);
   s->stats.flops[NKE_STAGE_GRAM] += nke_exact_flops_per_pair(s->exact) * (double)s->m * (double)(s->m + 1) / 2 /
                                     (e->kernel ? e->kernel->grid.size : 1);
-  if (st == NKE_OK) st = make_masked(s, e);
 done:
   return st;
 }
@@ -146,12 +150,80 @@ done:
 static nke_status exact_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
-  const exact *const e = state;
+  exact *const e = state;
   double mean;
+  NKE_TRY(make_masked(&fit->session, e));
   NKE_TRY(mean_diagonal(&fit->session, e, &mean));
   NKE_TRY(nke_fit_path(fit, e->masked ? e->masked : e->kernel, mean, e->right, n_points, points, weights));
   if (e->roots) nke_class_weights_scale(fit->session.m, fit->session.k * n_points, e->roots, weights);
 done:
+  return st;
+}
+
+/* Features of all rows by the sketch, in place of the kernel. */
+static nke_status embed_sketch(nke_session *s, nke_fit_store *out)
+{
+  nke_session view = *s;
+  const nke_rows all = nke_rows_all(s->m);
+  view.kernel = NULL;
+  view.features = s->sketch;
+  view.m = nke_features_length(s->sketch);
+  nke_session_ready(&view);
+  view.embedder.stats = &s->stats;
+  return nke_fit_store_rows(&view, &all, out);
+}
+
+static nke_status exact_cg_add(nke_fit *fit, void *state, const nke_rows *rows)
+{
+  nke_status st = NKE_OK;
+  exact *const e = state;
+  NKE_TRY(exact_add(fit, state, rows));
+  if (fit->session.sketch) st = embed_sketch(&fit->session, &e->sketch);
+done:
+  return st;
+}
+
+/* *scale, new: what a row of the system is scaled by, 0 where it is held out; NULL where all are 1. */
+static nke_status make_scale(const nke_session *s, const exact *e, double **scale)
+{
+  nke_status st = NKE_OK;
+  if (e->n_fitted == s->m && !e->roots) return NKE_OK;
+  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m, sizeof **scale, "scales of the rows", scale)));
+  for (int64_t i = 0; i < s->m; i++) (*scale)[i] = e->fitted[i] ? (e->roots ? e->roots[i] : 1) : 0;
+done:
+  return st;
+}
+
+static nke_status make_preconditioner(nke_fit *fit, const exact *e, const nke_operator *a, const double *scale,
+                                      nke_preconditioner **out)
+{
+  nke_session *const s = &fit->session;
+  if (!s->sketch) return nke_fit_preconditioner(fit, a, out);
+  const nke_kept kept = {.comm = s->comm, .rows_loc = e->sketch.n, .m = nke_features_length(s->sketch),
+                         .precision = s->config->run.precision, .z = e->sketch.z};
+  return nke_woodbury_create(a, &kept, scale ? scale + a->parts.mine.begin : NULL, s->config->run.seed, &s->stats, out);
+}
+
+static nke_status exact_cg_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  const exact *const e = state;
+  double mean, *scale = NULL;
+  nke_operator *a = NULL;
+  nke_preconditioner *p = NULL;
+  nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
+  NKE_TRY(mean_diagonal(s, e, &mean));
+  NKE_TRY(make_scale(s, e, &scale));
+  NKE_TRY(nke_kernel_operator(e->kernel, scale, &a));
+  NKE_TRY(make_preconditioner(fit, e, a, scale, &p));
+  NKE_TRY(nke_fit_cg_path(fit, a, p, mean, tolerance, e->right + a->parts.mine.begin * s->k, n_points, points, weights));
+  if (e->roots) nke_class_weights_scale(s->m, s->k * n_points, e->roots, weights);
+done:
+  nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
+  nke_preconditioner_destroy(&p);
+  nke_operator_destroy(&a);
+  nke_free(scale);
   return st;
 }
 
@@ -206,8 +278,9 @@ static nke_status exact_validate(nke_fit *fit, void *state, int n_sets, const do
   exact *const e = state;
   const nke_status st = score_rows(s, e, 0, n_sets, weights, metrics);
   if (st != NKE_OK) return st;
+  nke_bcmat_destroy(&e->masked);
   set_fitted(s, e, &fit->held_out);
-  return make_masked(s, e);
+  return NKE_OK;
 }
 
 static nke_status exact_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
@@ -222,6 +295,17 @@ const nke_trainer nke_trainer_exact = {
   .add = exact_add,
   .solve = exact_solve,
   .criterion = exact_criterion,
+  .validate = exact_validate,
+  .score = nke_fit_score,
+  .training_metrics = exact_training_metrics,
+};
+
+const nke_trainer nke_trainer_exact_cg = {
+  .name = "exact cg",
+  .create = exact_create,
+  .destroy = exact_destroy,
+  .add = exact_cg_add,
+  .solve = exact_cg_solve,
   .validate = exact_validate,
   .score = nke_fit_score,
   .training_metrics = exact_training_metrics,

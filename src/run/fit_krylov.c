@@ -1,18 +1,16 @@
 /* Weights by a Krylov method on the features, which are kept, spread over the ranks: no matrix of m x m or n x n. */
-#include "run/fit_store.h"
+#include "run/fit_cg.h"
 
 #include "base/memory.h"
+#include "run/fit_store.h"
 #include "run/score.h"
-#include "solve/krylov.h"
 
 #include <string.h>
 
-/* Where a target's iteration stops, unless PETSc's options say otherwise (-nke_ksp_rtol, -nke_ksp_max_it). */
+/* Where the iteration stops, unless PETSc's options say otherwise (-nke_ksp_rtol, -nke_ksp_max_it). */
 static const double tolerance = 1e-10;
-enum { ITERATIONS = 10000 };
 
 typedef struct krylov {
-  const nke_krylov_method *method;
   nke_fit_store kept, held_out;
 } krylov;
 
@@ -29,7 +27,6 @@ static nke_status krylov_create(nke_fit *fit, void **state)
 {
   krylov *d = NULL;
   const nke_status st = nke_agree(fit->session.comm, nke_calloc(1, sizeof *d, "the solver", &d));
-  if (st == NKE_OK) d->method = nke_krylov_find(fit->trainer->name);
   *state = d;
   return st;
 }
@@ -57,35 +54,105 @@ done:
   return st;
 }
 
-static nke_status krylov_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
+/* This rank's part of the features that are kept, for the solvers. */
+static nke_kept kept_of(const nke_session *s, const krylov *d)
+{
+  return (nke_kept){.comm = s->comm, .rows_loc = d->kept.n, .m = s->m, .precision = s->embedder.precision,
+                    .z = d->kept.z};
+}
+
+/* *b_loc, new, <- this rank's rows of Z'Y. */
+static nke_status right_side(const nke_session *s, const krylov *d, const nke_parts *parts, double **b_loc)
+{
+  nke_status st = NKE_OK;
+  const nke_kept kept = kept_of(s, d);
+  nke_kept_work work = {0};
+  double *b = NULL;
+  const nke_range mine = parts->mine;
+  NKE_TRY(nke_kept_work_init(&kept, &work));
+  st = nke_alloc(s->m * s->k, sizeof *b, "right-hand side", &b);
+  if (st == NKE_OK) st = nke_alloc((mine.end - mine.begin) * s->k, sizeof **b_loc, "right-hand side", b_loc);
+  NKE_TRY(nke_agree(s->comm, st));
+  NKE_TRY(nke_kept_transpose(&kept, &work, (int)s->k, d->kept.y, b));
+  for (int64_t i = mine.begin * s->k; i < mine.end * s->k; i++) (*b_loc)[i - mine.begin * s->k] = b[i];
+done:
+  nke_free(b);
+  nke_kept_work_clear(&work);
+  return st;
+}
+
+static nke_status solve_cg(nke_fit *fit, const krylov *d, double mean, int n_points, nke_path_point *points,
+                           double *weights)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  const nke_kept kept = kept_of(s, d);
+  nke_operator *a = NULL;
+  nke_preconditioner *p = NULL;
+  double *b = NULL;
+  NKE_TRY(nke_normal_operator(&kept, &a));
+  NKE_TRY(nke_fit_preconditioner(fit, a, &p));
+  NKE_TRY(right_side(s, d, &a->parts, &b));
+  st = nke_fit_cg_path(fit, a, p, mean, tolerance, b, n_points, points, weights);
+done:
+  nke_free(b);
+  nke_preconditioner_destroy(&p);
+  nke_operator_destroy(&a);
+  return st;
+}
+
+static nke_status solve_lsqr(nke_fit *fit, const krylov *d, double mean, int n_points, nke_path_point *points,
+                             double *weights)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
-  const krylov *const d = state;
-  const nke_kept kept = {.comm = s->comm, .rows_loc = d->kept.n, .m = s->m, .precision = s->embedder.precision,
-                         .z = d->kept.z};
-  double mean, *x = NULL;
+  const nke_kept kept = kept_of(s, d);
+  nke_parts parts = {0};
+  double *x = NULL;
   int solved = 0;
   memset(weights, 0, (size_t)(s->m * s->k * n_points) * sizeof *weights);
-  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *x, "weights", &x)));
-  NKE_TRY(mean_diagonal(s, &d->kept, &mean));
+  NKE_TRY(nke_parts_init(s->comm, s->m, nke_split, &parts));
+  NKE_TRY(nke_agree(s->comm, nke_alloc((parts.mine.end - parts.mine.begin) * s->k, sizeof *x, "weights", &x)));
   for (int i = 0; i < n_points; i++) {
     nke_krylov_info info = {0};
     points[i].shift = points[i].lambda * mean;
-    nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
-    st = d->method->solve(&kept, points[i].shift, (int)s->k, d->kept.y, tolerance, ITERATIONS, &s->stats, x, &info);
-    nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
-    if (st != NKE_OK && st != NKE_ERR_NUMERIC) goto done;
-    points[i].solved = st == NKE_OK;
-    points[i].residual = info.residual;
-    points[i].iterations = info.iterations;
-    if (st == NKE_OK) nke_fit_place(s->m, s->k, i, n_points, x, weights);
+    st = nke_lsqr_solve(&kept, points[i].shift, (int)s->k, d->kept.y, tolerance, NKE_KRYLOV_ITERATIONS, &s->stats, x,
+                        &info);
     solved += st == NKE_OK;
+    NKE_TRY(nke_fit_take(fit, &parts, st, &info, x, i, n_points, points, weights));
   }
-  if (solved) st = NKE_OK;
+  if (!solved) st = NKE_ERR_NUMERIC; /* with the text of the last */
 done:
   nke_free(x);
+  nke_parts_clear(&parts);
   return st;
+}
+
+typedef nke_status path_solver(nke_fit *fit, const krylov *d, double mean, int n_points, nke_path_point *points,
+                               double *weights);
+
+static nke_status solve_by(path_solver *solver, nke_fit *fit, const krylov *d, int n_points, nke_path_point *points,
+                           double *weights)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  double mean;
+  NKE_TRY(mean_diagonal(s, &d->kept, &mean));
+  nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
+  st = solver(fit, d, mean, n_points, points, weights);
+  nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
+done:
+  return st;
+}
+
+static nke_status cg_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
+{
+  return solve_by(solve_cg, fit, state, n_points, points, weights);
+}
+
+static nke_status lsqr_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
+{
+  return solve_by(solve_lsqr, fit, state, n_points, points, weights);
 }
 
 static nke_status krylov_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
@@ -112,7 +179,7 @@ const nke_trainer nke_trainer_cg = {
   .create = krylov_create,
   .destroy = krylov_destroy,
   .add = krylov_add,
-  .solve = krylov_solve,
+  .solve = cg_solve,
   .validate = krylov_validate,
   .score = nke_fit_score,
   .training_metrics = krylov_training_metrics,
@@ -123,7 +190,7 @@ const nke_trainer nke_trainer_lsqr = {
   .create = krylov_create,
   .destroy = krylov_destroy,
   .add = krylov_add,
-  .solve = krylov_solve,
+  .solve = lsqr_solve,
   .validate = krylov_validate,
   .score = nke_fit_score,
   .training_metrics = krylov_training_metrics,

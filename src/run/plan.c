@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "dist/exchange.h"
 #include "gram/gram.h"
+#include "run/fit_cg.h"
 #include "solve/ridge.h"
 
 #include <math.h>
@@ -84,6 +85,25 @@ static void plan_exact(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   plan->flops_solve = solves * n * n * n / 3;
 }
 
+/* K; vectors of a product, those of a preconditioner with its factor or its random vectors. */
+static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const double n = (double)s->m, rows = (double)nke_ceil_div(s->m, grid->size), k = (double)s->k;
+  plan_exact(fit, grid, plan);
+  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
+  plan->solve = 8.0 * (5 * n * k + 8 * rows * k);
+  plan->flops_solve = 0; /* iterations are not known */
+  if (s->config->solver.precondition == NKE_PRECONDITION_NYSTROM)
+    plan->solve += 8.0 * NKE_NYSTROM_RANK * (3 * rows + 2 * NKE_NYSTROM_RANK) + 16.0 * n * 32;
+  if (!s->sketch) return;
+  const int64_t m = nke_features_length(s->sketch), order = nke_min(m, s->m);
+  plan->matrix += rows * (double)(m * nke_precision_bytes(s->config->run.precision));
+  plan->solve += 2.0 * (double)nke_gram_matrix_bytes(order, grid->size) +
+                 (m > s->m ? 8.0 * rows * (double)m : (double)nke_gram_panel_bytes(grid, m, NKE_PANEL_ROWS, NKE_DOUBLE));
+  plan->flops_solve = (double)order * n * (double)m + (double)(fit->n_path + 2) * pow((double)order, 3) / 3;
+}
+
 nke_plan nke_plan_of(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
@@ -101,6 +121,8 @@ nke_plan nke_plan_of(const nke_fit *fit)
   plan.slab = slab_bytes(s, grid.size, fit->n_path);
   if (fit->trainer == &nke_trainer_exact)
     plan_exact(fit, &grid, &plan);
+  else if (fit->trainer == &nke_trainer_exact_cg)
+    plan_exact_cg(fit, &grid, &plan);
   else if (fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr)
     plan_krylov(fit, &grid, &plan);
   else if (fit->trainer == &nke_trainer_dual)

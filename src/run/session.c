@@ -45,7 +45,6 @@ static nke_status check_available(const nke_config *config)
     {config->data.augment.copies != 1, "data.augment.copies: only 1"},
     {config->data.augment.flip, "data.augment.flip: only false"},
     {config->data.augment.shift != 0, "data.augment.shift: only 0"},
-    {config->solver.precondition != NKE_PRECONDITION_NONE, "solver.precondition: only none"},
   };
   for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
     if (limits[i].asked) return nke_fail(NKE_ERR_USAGE, "%s: %s in this version", config->name, limits[i].only);
@@ -162,6 +161,7 @@ void nke_session_close(nke_session *s)
   nke_preprocess_destroy(&s->preprocess);
   nke_targets_destroy(&s->targets);
   nke_features_destroy(&s->features);
+  nke_features_destroy(&s->sketch);
   nke_free(s->class_roots);
   nke_kernel_rows_destroy(&s->kernel);
   nke_exact_destroy(&s->exact);

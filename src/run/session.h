@@ -17,6 +17,7 @@ typedef struct nke_session {
   nke_features *features;  /* NULL with method none, then */
   nke_exact *exact;        /* the exact kernel, */
   nke_kernel_rows *kernel; /* its rows once preprocessing is fitted, and m = n */
+  nke_features *sketch;    /* with solver.precondition sketch: features that stand in for the exact kernel */
   double *class_roots; /* [k] square roots of the class weights; NULL: all one */
   int64_t m, k;
   nke_embedder embedder;

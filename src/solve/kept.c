@@ -1,8 +1,8 @@
 #include "solve/kept.h"
 
 #include "base/memory.h"
+#include "dist/collect.h"
 #include "num/gemm.h"
-#include "solve/petsc_status.h"
 
 #include <string.h>
 
@@ -29,6 +29,14 @@ static double entry(const nke_kept *kept, int64_t at)
   return kept->precision == NKE_SINGLE ? (double)((const float *)kept->z)[at] : ((const double *)kept->z)[at];
 }
 
+void nke_kept_widen(const nke_kept *kept, int64_t first, int64_t count, const double *scale_loc, double *to)
+{
+  for (int64_t i = 0; i < count; i++) {
+    const double scale = scale_loc ? scale_loc[first + i] : 1;
+    for (int64_t j = 0; j < kept->m; j++) to[i * kept->m + j] = scale * entry(kept, (first + i) * kept->m + j);
+  }
+}
+
 /* Rows [first, first + ROWS) as double: where they are, or widened. */
 static const double *rows_from(const nke_kept *kept, const nke_kept_work *work, int64_t first, int64_t count)
 {
@@ -38,43 +46,35 @@ static const double *rows_from(const nke_kept *kept, const nke_kept_work *work, 
   return work->wide;
 }
 
-nke_status nke_kept_multiply(const nke_kept *kept, const nke_kept_work *work, const double *x, double *t_loc)
+nke_status nke_kept_multiply(const nke_kept *kept, const nke_kept_work *work, int k, const double *x, double *t_loc)
 {
   nke_status st = NKE_OK;
   for (int64_t first = 0; first < kept->rows_loc; first += ROWS) {
     const int64_t count = nke_min(ROWS, kept->rows_loc - first);
-    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, count, 1, kept->m, rows_from(kept, work, first, count), kept->m,
-                     x, 1, 0.0, t_loc + first, 1));
+    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, count, k, kept->m, rows_from(kept, work, first, count), kept->m,
+                     x, k, 0.0, t_loc + first * k, k));
   }
 done:
   return st;
 }
 
-static nke_status sum_over_ranks(const nke_kept *kept, double *values)
+nke_status nke_kept_transpose(const nke_kept *kept, const nke_kept_work *work, int k, const double *t_loc, double *y)
 {
   nke_status st = NKE_OK;
-  NKE_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values, (int)kept->m, MPI_DOUBLE, MPI_SUM, kept->comm));
-done:
-  return st;
-}
-
-nke_status nke_kept_transpose(const nke_kept *kept, const nke_kept_work *work, const double *t_loc, int64_t stride,
-                              double *y)
-{
-  nke_status st = NKE_OK;
-  memset(y, 0, (size_t)kept->m * sizeof *y);
+  memset(y, 0, (size_t)(kept->m * k) * sizeof *y);
   for (int64_t first = 0; st == NKE_OK && first < kept->rows_loc; first += ROWS) {
     const int64_t count = nke_min(ROWS, kept->rows_loc - first);
-    st = nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, kept->m, 1, count, rows_from(kept, work, first, count),
-                  kept->m, t_loc + first * stride, stride, 1.0, y, 1);
+    st = nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, kept->m, k, count, rows_from(kept, work, first, count),
+                  kept->m, t_loc + first * k, k, 1.0, y, k);
   }
-  return st == NKE_OK ? sum_over_ranks(kept, y) : st;
+  if (st == NKE_OK) nke_sum_over_ranks(kept->comm, kept->m * k, y);
+  return st;
 }
 
-nke_status nke_kept_squares(const nke_kept *kept, double *squares)
+void nke_kept_squares(const nke_kept *kept, double *squares)
 {
   memset(squares, 0, (size_t)kept->m * sizeof *squares);
   for (int64_t i = 0; i < kept->rows_loc; i++)
     for (int64_t j = 0; j < kept->m; j++) squares[j] += entry(kept, i * kept->m + j) * entry(kept, i * kept->m + j);
-  return sum_over_ranks(kept, squares);
+  nke_sum_over_ranks(kept->comm, kept->m, squares);
 }

@@ -34,15 +34,6 @@ static void ridge_clear(ridge *r)
   nke_bcmat_destroy(&r->factor);
 }
 
-static void add_to_diagonal(nke_bcmat *a, double shift)
-{
-  const nke_grid *g = &a->grid;
-  for (int64_t j = 0; j < a->cols_loc; j++) {
-    const int64_t i = nke_bc_global(j, a->nb, g->npcol, g->mycol);
-    if (nke_bc_owner(i, a->nb, g->nprow) == g->myrow) a->a[nke_bc_local(i, a->nb, g->nprow) + j * a->ld] += shift;
-  }
-}
-
 /* The factor solves for the condition estimate: y <- (L L')^-1 y. */
 static nke_status invert(void *context, double *y)
 {
@@ -62,7 +53,7 @@ static nke_status solve_shift(ridge *r, double shift, int k, const double *b, do
   double inverse_norm;
   *info = (nke_ridge_info){.shift = shift};
   memcpy(r->factor->a, r->a->a, (size_t)(r->a->ld * r->a->cols_loc) * sizeof *r->a->a);
-  add_to_diagonal(r->factor, shift);
+  nke_bcmat_add_to_diagonal(r->factor, shift);
   NKE_TRY(nke_scalapack_cholesky(&r->blacs, r->factor));
   memcpy(x, b, (size_t)(r->a->rows * k) * sizeof *x);
   NKE_TRY(nke_scalapack_backsolve(&r->blacs, r->factor, k, x));

@@ -72,7 +72,12 @@ CONFIGS = [
     Config("class weights", "task: classification", "class_weights: [1, 2, 3, 4, 5, 6, 7]", 2,
            r"case\.yaml: data\.class_weights: expected \d weights, one a class, got 7"),
     Config("loo by Cholesky", "lambda: [1e-3, 1e-2]", "type: cholesky, select: loo", 2, r"solver\.select: loo and gcv need"),
-    Config("precondition", "lambda: [1e-3, 1e-2]", "precondition: jacobi", 2, r"case\.yaml.*solver\.precondition"),
+    Config("precondition", "lambda: [1e-3, 1e-2]", "precondition: jacobi", 2,
+           r"case\.yaml: solver\.precondition: expected none.*cg"),
+    Config("precondition lsqr", "lambda: [1e-3, 1e-2]", "type: lsqr, precondition: nystrom", 2,
+           r"case\.yaml: solver\.precondition: expected none.*cg"),
+    Config("sketch of features", "lambda: [1e-3, 1e-2]", "type: cg, precondition: sketch", 2,
+           r"case\.yaml: solver\.precondition: expected none, jacobi or nystrom.*exact"),
     # networks
     Config("no network", CONFIG[CONFIG.index("network"):CONFIG.index("embedding")], "", 2, r"network"),
     Config("unknown layer", "- flatten", "- maxpool: 2", 2, r"case\.yaml:9.*maxpool"),

@@ -88,6 +88,27 @@ class Exact(unittest.TestCase):
         np.testing.assert_allclose(single["metrics"]["test"]["mse"],
                                    np.mean((self.expected("ntk", 1e-2) - (np.eye(3)[self.labels] - 1 / 3)) ** 2))
 
+    def test_conjugate_gradients_with_every_preconditioner(self):
+        """Cholesky's scores at the residual asked for, also while rows are held out; the report says how it went."""
+        direct = self.fit("direct")
+        for precondition, ranks in (("none", 2), ("jacobi", 3), ("nystrom", 1), ("sketch", 2), ("sketch", 5)):
+            out = f"cg-{precondition}-{ranks}"
+            report = self.fit(out, "--set", "solver.type=cg", "--set", f"solver.precondition={precondition}", "--set",
+                              "embedding.features=64", "--", "-nke_ksp_rtol", "1e-10", ranks=ranks)
+            self.assertEqual((report["precondition"], report["lambda"]), (precondition, direct["lambda"]))
+            for point, expected in zip(report["path"], direct["path"]):
+                self.assertLess(point["residual"], 1e-9)
+                self.assertGreaterEqual(point["iterations"], 1)
+                self.assertAlmostEqual(point["validation"]["mse"] / expected["validation"]["mse"], 1, places=7)
+            self.assertLess(report["residual"], 1e-9)
+            _, scores = self.predict(out)
+            np.testing.assert_allclose(scores, self.expected("ntk", report["lambda"]), rtol=1e-7, atol=1e-8)
+
+    def test_lsqr_is_for_features(self):
+        done = self.program.run("fit", "case.yaml", "--set", "solver.type=lsqr", ranks=2)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("solver.type: expected auto, cholesky, eigen, dual or cg", done.stderr)
+
     def test_nngp_from_the_kernel_file(self):
         report = self.fit("file", "--set", "kernel.file=kernel.h5", "--set", "embedding.kernel=nngp", ranks=3)
         self.assertEqual(self.fit("computed", "--set", "embedding.kernel=nngp")["metrics"]["test"]["rows"], N_TEST)

@@ -1,8 +1,10 @@
-/* CG and LSQR on kept features: Cholesky's solution, ranks without rows, and what happens when they cannot converge. */
+/* CG and LSQR: Cholesky's solution with every preconditioner, ranks without rows, rows left out, fewer iterations where
+ * the preconditioner knows the matrix, and what happens when they cannot converge. */
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "dist/collect.h"
 #include "gram/gram.h"
 #include "solve/krylov.h"
 #include "solve/library.h"
@@ -11,7 +13,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { K = 2 };
+enum { K = 2, MOST = 200 };
 
 typedef struct problem {
   int64_t n, m;
@@ -19,84 +21,208 @@ typedef struct problem {
 
 static const problem problems[] = {{90, 37}, {20, 70}, {2, 3}, {1, 1}};
 
-static const char *const names[] = {"cg", "lsqr"};
+/* This rank's rows, in whole blocks or not, of float features whose columns fall off like 1 / j, and of targets. */
+static nke_kept make(const problem *p, nke_range mine, float **z, double **y)
+{
+  const int64_t rows = mine.end - mine.begin;
+  nke_alloc(rows * p->m, sizeof **z, "z", z);
+  nke_alloc(rows * K, sizeof **y, "y", y);
+  for (int64_t i = 0; i < rows * p->m; i++)
+    (*z)[i] = (float)(nke_random_normal(4, nke_stream(NKE_STREAM_TEST, 0), (uint64_t)(mine.begin * p->m + i)) /
+                      (double)(1 + i % p->m));
+  for (int64_t i = 0; i < rows * K; i++)
+    (*y)[i] = nke_random_normal(4, nke_stream(NKE_STREAM_TEST, 1), (uint64_t)(mine.begin * K + i));
+  return (nke_kept){MPI_COMM_WORLD, rows, p->m, NKE_SINGLE, *z};
+}
 
-/* This rank's rows of float features and of targets. */
-static nke_kept make(const problem *p, float **z, double **y)
+static nke_range part(int64_t n, nke_range (*split)(int64_t, int, int))
 {
   int size, rank;
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  const int64_t begin = p->n * rank / size, rows = p->n * (rank + 1) / size - begin;
-  nke_alloc(rows * p->m, sizeof **z, "z", z);
-  nke_alloc(rows * K, sizeof **y, "y", y);
-  for (int64_t i = 0; i < rows * p->m; i++)
-    (*z)[i] = (float)nke_random_normal(4, nke_stream(NKE_STREAM_TEST, 0), (uint64_t)(begin * p->m + i));
-  for (int64_t i = 0; i < rows * K; i++)
-    (*y)[i] = nke_random_normal(4, nke_stream(NKE_STREAM_TEST, 1), (uint64_t)(begin * K + i));
-  return (nke_kept){MPI_COMM_WORLD, rows, p->m, NKE_SINGLE, *z};
+  return split(n, size, rank);
 }
 
-/* Cholesky on the same float features, their Gram in double. */
-static void direct(const nke_kept *kept, double shift, const double *y, double *x)
+/* Cholesky on the same float features, their Gram in double; b_loc [m_loc, K], the right-hand side of this rank. */
+static void direct(const nke_kept *kept, double shift, const double *y, double *x, double *b_loc)
 {
   nke_gram *g;
   double *b, *wide;
   nke_ridge_info info;
+  const nke_range mine = part(kept->m, nke_split);
   nke_alloc(kept->rows_loc * kept->m, sizeof *wide, "wide", &wide);
   nke_alloc(kept->m * K, sizeof *b, "b", &b);
-  for (int64_t i = 0; i < kept->rows_loc * kept->m; i++) wide[i] = (double)((const float *)kept->z)[i];
+  nke_kept_widen(kept, 0, kept->rows_loc, NULL, wide);
   assert_int_equal(nke_gram_create(MPI_COMM_WORLD, kept->m, K, NKE_DOUBLE, NULL, &g), NKE_OK);
   assert_int_equal(nke_gram_add(g, kept->rows_loc, wide, y), NKE_OK);
   assert_int_equal(nke_gram_cross(g, b), NKE_OK);
   assert_int_equal(nke_ridge_solve(nke_gram_matrix(g), shift, K, b, NULL, x, &info), NKE_OK);
+  memcpy(b_loc, b + mine.begin * K, (size_t)((mine.end - mine.begin) * K) * sizeof *b_loc);
   nke_gram_destroy(&g);
   nke_free(b);
   nke_free(wide);
 }
 
-static void test_equal(void **state)
+static void check(const nke_operator *a, const double *x_loc, const double *expected, const nke_krylov_info *info)
+{
+  for (int64_t i = 0; i < (a->parts.mine.end - a->parts.mine.begin) * K; i++)
+    assert_true(fabs(x_loc[i] - expected[a->parts.mine.begin * K + i]) < 1e-8);
+  assert_true(info->residual <= 1e-10);
+  assert_true(info->iterations >= 1 && info->iterations <= 2 * a->parts.n + 20);
+}
+
+/* On features: no preconditioner, Jacobi, Nystrom; and LSQR. */
+static void test_features(void **state)
 {
   (void)state;
-  for (int t = 0; t < 4; t++)
-    for (int method = 0; method < 2; method++) {
-      float *z;
-      double *y, x[70 * K], expected[70 * K];
-      nke_krylov_info info;
-      nke_stats stats = {0};
-      const nke_kept kept = make(&problems[t], &z, &y);
-      direct(&kept, 2, y, expected);
-      assert_int_equal(nke_krylov_find(names[method])->solve(&kept, 2, K, y, 1e-12, 500, &stats, x, &info), NKE_OK);
-      for (int i = 0; i < kept.m * K; i++) assert_true(fabs(x[i] - expected[i]) < 1e-9);
-      assert_true(info.residual <= 1e-10);
-      assert_true(info.iterations >= 1 && info.iterations <= 2 * kept.m + 20);
-      assert_true(stats.flops[NKE_STAGE_SOLVE] > 0 || kept.rows_loc == 0);
-      nke_free(z);
-      nke_free(y);
+  for (int t = 0; t < 4; t++) {
+    float *z;
+    double *y, x[70 * K], b[70 * K], expected[70 * K];
+    nke_krylov_info info;
+    nke_stats stats = {0};
+    nke_operator *a;
+    nke_preconditioner *p[3] = {NULL};
+    const nke_kept kept = make(&problems[t], part(problems[t].n, nke_split), &z, &y);
+    direct(&kept, 0.5, y, expected, b);
+    assert_int_equal(nke_normal_operator(&kept, &a), NKE_OK);
+    assert_int_equal(nke_jacobi_create(a, &p[1]), NKE_OK);
+    assert_int_equal(nke_nystrom_create(a, 9, 1, &p[2]), NKE_OK);
+    for (int i = 0; i < 3; i++) {
+      assert_int_equal(nke_cg_solve(a, p[i], 0.5, K, b, 1e-11, 500, &stats, x, &info), NKE_OK);
+      check(a, x, expected, &info);
+      nke_preconditioner_destroy(&p[i]);
     }
+    assert_int_equal(nke_lsqr_solve(&kept, 0.5, K, y, 1e-13, 500, &stats, x, &info), NKE_OK);
+    check(a, x, expected, &info);
+    assert_true(stats.flops[NKE_STAGE_SOLVE] > 0 || kept.rows_loc == 0);
+    nke_operator_destroy(&a);
+    nke_free(z);
+    nke_free(y);
+  }
+}
+
+typedef struct exact {
+  float *z;
+  double *y, *wide, *scale, *b;
+  nke_kept kept;
+  nke_bcmat *kernel, *scaled;
+  nke_range mine;
+} exact;
+
+/* K = Z Z' + 1e-2 I; `leave_out`: each seventh row is left out, the others are scaled. */
+static void exact_make(const problem *p, int leave_out, exact *e)
+{
+  e->mine = part(p->n, nke_split_blocks);
+  e->kept = make(p, e->mine, &e->z, &e->y);
+  const int64_t rows = e->kept.rows_loc;
+  nke_alloc(rows * p->m, sizeof(double), "wide", &e->wide);
+  nke_alloc(p->n, sizeof(double), "scale", &e->scale);
+  nke_alloc(p->n * K, sizeof(double), "b", &e->b);
+  for (int64_t i = 0; i < p->n; i++) e->scale[i] = leave_out ? (i % 7 == 3 ? 0 : 1 + (double)(i % 3)) : 1;
+  for (int64_t i = 0; i < rows * K; i++) e->y[i] *= e->scale[e->mine.begin + i / K];
+  assert_int_equal(nke_gather_rows(MPI_COMM_WORLD, rows, K, e->y, e->b), NKE_OK);
+  nke_kept_widen(&e->kept, 0, rows, NULL, e->wide);
+  assert_int_equal(nke_gram_outer(MPI_COMM_WORLD, rows, p->m, NKE_DOUBLE, e->wide, NULL, &e->kernel), NKE_OK);
+  nke_bcmat_add_to_diagonal(e->kernel, 1e-2);
+  assert_int_equal(nke_bcmat_create(MPI_COMM_WORLD, p->n, p->n, e->kernel->nb, &e->scaled), NKE_OK);
+  const nke_bcmat *k = e->kernel;
+  for (int64_t j = 0; j < k->cols_loc; j++)
+    for (int64_t i = 0; i < k->rows_loc; i++)
+      e->scaled->a[i + j * k->ld] = k->a[i + j * k->ld] *
+                                    e->scale[nke_bc_global(i, k->nb, k->grid.nprow, k->grid.myrow)] *
+                                    e->scale[nke_bc_global(j, k->nb, k->grid.npcol, k->grid.mycol)];
+}
+
+static void exact_clear(exact *e)
+{
+  nke_bcmat_destroy(&e->kernel);
+  nke_bcmat_destroy(&e->scaled);
+  nke_free(e->z);
+  nke_free(e->y);
+  nke_free(e->wide);
+  nke_free(e->scale);
+  nke_free(e->b);
+}
+
+/* The four ways to precondition an exact kernel: each gives Cholesky's solution; iterations[4] on the way. */
+static void solve_exact(const problem *p, int leave_out, double shift, int iterations[4])
+{
+  exact e;
+  double x[MOST * K], expected[MOST * K];
+  nke_ridge_info direct_info;
+  nke_krylov_info info;
+  nke_operator *a;
+  nke_preconditioner *kinds[4] = {NULL};
+  exact_make(p, leave_out, &e);
+  assert_int_equal(nke_ridge_solve(e.scaled, shift, K, e.b, NULL, expected, &direct_info), NKE_OK);
+  assert_int_equal(nke_kernel_operator(e.kernel, e.scale, &a), NKE_OK);
+  assert_int_equal(nke_jacobi_create(a, &kinds[1]), NKE_OK);
+  assert_int_equal(nke_nystrom_create(a, 40, 1, &kinds[2]), NKE_OK);
+  assert_int_equal(nke_woodbury_create(a, &e.kept, e.scale + e.mine.begin, 1, NULL, &kinds[3]), NKE_OK);
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(nke_cg_solve(a, kinds[i], shift, K, e.y, 1e-11, 1000, NULL, x, &info), NKE_OK);
+    check(a, x, expected, &info);
+    iterations[i] = info.iterations;
+    for (int64_t r = 0; r < e.kept.rows_loc * K; r++)
+      if (e.scale[e.mine.begin + r / K] == 0) assert_true(x[r] == 0);
+    nke_preconditioner_destroy(&kinds[i]);
+  }
+  nke_operator_destroy(&a);
+  exact_clear(&e);
+}
+
+static void test_exact(void **state)
+{
+  (void)state;
+  const problem sizes[] = {{90, 40}, {40, 70}, {3, 2}};
+  int iterations[4];
+  for (int t = 0; t < 3; t++)
+    for (int leave_out = 0; leave_out < 2; leave_out++) solve_exact(&sizes[t], leave_out, 0.5, iterations);
+}
+
+/* The features see all of K but the 1e-2 I, which is what it is on average on the vectors that they do not see: M is the
+ * matrix itself but for that estimate. Nystrom takes the 40 largest of 60 eigenvalues that fall off like 1 / j^2. */
+static void test_preconditioned_needs_fewer(void **state)
+{
+  (void)state;
+  const problem p = {200, 60};
+  int iterations[4];
+  solve_exact(&p, 0, 0.1, iterations);
+  assert_true(iterations[3] <= 4);
+  assert_true(iterations[2] < iterations[0]);
+  assert_true(iterations[3] < iterations[0]);
 }
 
 static void test_failures(void **state)
 {
   (void)state;
   float *z;
-  double *y, x[70 * K];
+  double *y, x[70 * K], b[70 * K];
   nke_krylov_info info;
-  const nke_kept kept = make(&problems[0], &z, &y);
-  for (int method = 0; method < 2; method++) {
-    const nke_krylov_method *m = nke_krylov_find(names[method]);
-    assert_int_equal(m->solve(&kept, 1e-3, K, y, 1e-13, 2, NULL, x, &info), NKE_ERR_NUMERIC);
-    assert_non_null(strstr(nke_error_text(), "target 0 has not converged after 2 iterations"));
-    assert_int_equal(m->solve(&kept, 0, K, y, 1e-10, 100, NULL, x, &info), NKE_ERR_NUMERIC);
-    int rank, size;
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &size);
-    const float kept_value = z[0];
-    if (rank == size - 1) z[0] = NAN;
-    assert_int_equal(m->solve(&kept, 1, K, y, 1e-10, 100, NULL, x, &info), NKE_ERR_NUMERIC);
-    z[0] = kept_value;
-  }
-  assert_null(nke_krylov_find("gmres"));
+  nke_operator *a;
+  nke_preconditioner *p;
+  int rank, size;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  const nke_kept kept = make(&problems[0], part(problems[0].n, nke_split), &z, &y);
+  direct(&kept, 1, y, x, b);
+  assert_int_equal(nke_normal_operator(&kept, &a), NKE_OK);
+  assert_int_equal(nke_cg_solve(a, NULL, 1e-3, K, b, 1e-13, 2, NULL, x, &info), NKE_ERR_NUMERIC);
+  assert_non_null(strstr(nke_error_text(), "cg has not converged after 2 iterations"));
+  assert_int_equal(nke_lsqr_solve(&kept, 1e-3, K, y, 1e-13, 2, NULL, x, &info), NKE_ERR_NUMERIC);
+  assert_non_null(strstr(nke_error_text(), "lsqr has not converged after 2 iterations"));
+  assert_int_equal(nke_cg_solve(a, NULL, 0, K, b, 1e-10, 100, NULL, x, &info), NKE_ERR_NUMERIC);
+  assert_int_equal(nke_lsqr_solve(&kept, 0, K, y, 1e-10, 100, NULL, x, &info), NKE_ERR_NUMERIC);
+  if (rank == size - 1) z[0] = NAN;
+  assert_int_equal(nke_cg_solve(a, NULL, 1, K, b, 1e-10, 100, NULL, x, &info), NKE_ERR_NUMERIC);
+  assert_int_equal(nke_lsqr_solve(&kept, 1, K, y, 1e-10, 100, NULL, x, &info), NKE_ERR_NUMERIC);
+  assert_int_equal(nke_nystrom_create(a, 5, 1, &p), NKE_ERR_NUMERIC);
+  assert_null(p);
+  memset(z, 0, (size_t)(kept.rows_loc * kept.m) * sizeof *z);
+  assert_int_equal(nke_nystrom_create(a, 5, 1, &p), NKE_ERR_NUMERIC);
+  assert_int_equal(nke_woodbury_create(a, &kept, NULL, 1, NULL, &p), NKE_ERR_NUMERIC);
+  assert_null(p);
+  nke_operator_destroy(&a);
   nke_free(z);
   nke_free(y);
 }
@@ -114,7 +240,8 @@ static int stop(void **state)
   return 0;
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_equal, start),
+static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_features, start), cmocka_unit_test(test_exact),
+                                          cmocka_unit_test(test_preconditioned_needs_fewer),
                                           cmocka_unit_test_teardown(test_failures, stop)};
 
 NKE_TEST_MAIN(tests)

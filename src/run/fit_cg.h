@@ -1,0 +1,29 @@
+/* Weights by conjugate gradients, of a kernel or of features: what the trainers share. */
+#ifndef NKE_RUN_FIT_CG_H
+#define NKE_RUN_FIT_CG_H
+
+#include "run/fit.h"
+#include "solve/krylov.h"
+
+/* Random vectors of the Nystrom preconditioner; -nke_nystrom_rank overrides it. */
+enum { NKE_NYSTROM_RANK = 256 };
+
+/* solver.precondition jacobi or nystrom of the operator; NULL for none. Collective; cost of nystrom: a product with
+ * NKE_NYSTROM_RANK columns. */
+nke_status nke_fit_preconditioner(const nke_fit *fit, const nke_operator *a, nke_preconditioner **out);
+
+/* Note in point i how a solve went, and place its solution x_loc, this rank's part [rows, k], into weights [n, k n_points] on
+ * every rank; a failure by NKE_ERR_NUMERIC is noted and passed over. Collective. */
+nke_status nke_fit_take(const nke_fit *fit, const nke_parts *parts, nke_status status, const nke_krylov_info *info,
+                        const double *x_loc, int i, int n_points, nke_path_point *points, double *weights);
+
+/* (A + shift I) X = B for shift = lambda * mean_diagonal of every point, to a relative residual of `tolerance` unless
+ * PETSc's options say otherwise. b_loc: this rank's rows. weights [n, k n_points], on every rank. NKE_ERR_NUMERIC where no
+ * point converges. Collective. */
+nke_status nke_fit_cg_path(nke_fit *fit, const nke_operator *a, const nke_preconditioner *p, double mean_diagonal,
+                           double tolerance, const double *b_loc, int n_points, nke_path_point *points, double *weights);
+
+/* Iterations after which a solve gives up (-nke_ksp_max_it). */
+enum { NKE_KRYLOV_ITERATIONS = 10000 };
+
+#endif

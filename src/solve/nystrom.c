@@ -1,0 +1,211 @@
+#include "solve/precondition.h"
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "base/rng.h"
+#include "dist/collect.h"
+#include "num/gemm.h"
+#include "solve/petsc_status.h"
+
+#include <math.h>
+#include <petscsys.h>
+#include <petscblaslapack.h>
+#include <string.h>
+
+enum { COLUMNS = 32 }; /* of a product with A: its vectors are whole on every rank */
+
+typedef struct nystrom {
+  MPI_Comm comm;
+  int64_t n_loc, rank; /* the rank falls to what the numbers bear */
+  double *u;           /* [n_loc, rank] */
+  double *w;           /* [rank] ascending */
+  double shift;
+  double *part; /* U'r [rank, capacity] */
+  int capacity;
+} nystrom;
+
+static nke_status set(void *context, double shift)
+{
+  ((nystrom *)context)->shift = shift;
+  return NKE_OK;
+}
+
+static nke_status reserve(nystrom *p, int k)
+{
+  if (k <= p->capacity) return NKE_OK;
+  nke_free(p->part);
+  p->part = NULL;
+  p->capacity = 0;
+  const nke_status st = nke_agree(p->comm, nke_alloc(p->rank * k, sizeof *p->part, "preconditioner", &p->part));
+  if (st == NKE_OK) p->capacity = k;
+  return st;
+}
+
+static nke_status apply(void *context, int k, const double *r_loc, double *z_loc)
+{
+  nke_status st = NKE_OK;
+  nystrom *const p = context;
+  NKE_TRY(reserve(p, k));
+  st = nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, p->rank, k, p->n_loc, p->u, p->rank, r_loc, k, 0.0, p->part, k);
+  if (p->n_loc == 0) memset(p->part, 0, (size_t)(p->rank * k) * sizeof *p->part);
+  NKE_TRY(nke_agree(p->comm, st));
+  nke_sum_over_ranks(p->comm, p->rank * k, p->part);
+  for (int64_t i = 0; i < p->rank; i++)
+    for (int c = 0; c < k; c++) p->part[i * k + c] *= (p->w[0] + p->shift) / (p->w[i] + p->shift) - 1;
+  if (p->n_loc > 0) memcpy(z_loc, r_loc, (size_t)(p->n_loc * k) * sizeof *z_loc);
+  st = nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, p->n_loc, k, p->rank, p->u, p->rank, p->part, k, 1.0, z_loc, k);
+done:
+  return st;
+}
+
+static void destroy(void *context)
+{
+  nystrom *const p = context;
+  nke_free(p->u);
+  nke_free(p->w);
+  nke_free(p->part);
+  nke_free(p);
+}
+
+/* omega [mine, r]: random normals; y = A omega. */
+static nke_status sample(const nke_operator *a, int64_t r, uint64_t seed, double *omega, double *y)
+{
+  nke_status st = NKE_OK;
+  const int64_t n_loc = a->parts.mine.end - a->parts.mine.begin;
+  double *in = NULL, *out = NULL;
+  st = nke_alloc(n_loc * COLUMNS, sizeof *in, "random vectors", &in);
+  if (st == NKE_OK) st = nke_alloc(n_loc * COLUMNS, sizeof *out, "random vectors", &out);
+  NKE_TRY(nke_agree(a->parts.comm, st));
+  for (int64_t i = 0; i < n_loc * r; i++)
+    omega[i] = nke_random_normal(seed, nke_stream(NKE_STREAM_SAMPLE, 2), (uint64_t)(a->parts.mine.begin * r + i));
+  for (int64_t first = 0; first < r; first += COLUMNS) {
+    const int64_t k = nke_min(COLUMNS, r - first);
+    for (int64_t i = 0; i < n_loc; i++) memcpy(in + i * k, omega + i * r + first, (size_t)k * sizeof *in);
+    NKE_TRY(a->multiply(a->context, (int)k, in, out));
+    for (int64_t i = 0; i < n_loc; i++) memcpy(y + i * r + first, out + i * k, (size_t)k * sizeof *out);
+  }
+done:
+  nke_free(in);
+  nke_free(out);
+  return st;
+}
+
+/* c [p, q] <- A'B summed over the ranks, A [n_loc, p], B [n_loc, q]. Collective. */
+static nke_status inner(MPI_Comm comm, int64_t n_loc, int64_t p, const double *a, int64_t q, const double *b, double *c)
+{
+  memset(c, 0, (size_t)(p * q) * sizeof *c);
+  const nke_status st = nke_agree(comm, nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, p, q, n_loc, a, p, b, q, 0.0, c, q));
+  if (st == NKE_OK) nke_sum_over_ranks(comm, p * q, c);
+  return st;
+}
+
+/* Symmetric s [r, r] = V diag(w) V': afterwards row i of s is the eigenvector of w[i], ascending; rank 0's on every
+ * rank, so that all have the same signs and bases. Collective. */
+static nke_status decompose(MPI_Comm comm, int64_t r, double *s, double *w)
+{
+  nke_status st = NKE_OK;
+  PetscBLASInt order = (PetscBLASInt)r, info = 0, lwork = (PetscBLASInt)(40 * r);
+  double *work = NULL;
+  NKE_TRY(nke_agree(comm, nke_alloc(lwork, sizeof *work, "small eigenproblem", &work)));
+  LAPACKsyev_("V", "L", &order, s, &order, w, work, &lwork, &info);
+  if (info != 0 || !isfinite(w[0]))
+    st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: not found", (int)r, (int)r);
+  NKE_TRY(nke_agree(comm, st));
+  NKE_TRY_MPI(MPI_Bcast(s, (int)(r * r), MPI_DOUBLE, 0, comm));
+  NKE_TRY_MPI(MPI_Bcast(w, (int)r, MPI_DOUBLE, 0, comm));
+done:
+  nke_free(work);
+  return st;
+}
+
+/* Rows of the eigenvectors in s whose value is above `least` times the largest, each over the value's root, come first;
+ * returns how many. */
+static int64_t take_roots(int64_t r, double least, double *s, double *w)
+{
+  int64_t kept = 0;
+  for (int64_t i = 0; i < r; i++) {
+    if (!(w[i] > least * w[r - 1])) continue;
+    for (int64_t j = 0; j < r; j++) s[kept * r + j] = s[i * r + j] / sqrt(w[i]);
+    w[kept++] = w[i];
+  }
+  return kept;
+}
+
+/* B = Y C'^-1 with C C' = Omega'Y, then U from B'B = W diag(w) W': U = B W w^-1/2. Directions in which the small matrices
+ * are rounding alone are left out. Rows of y become those of U. */
+static nke_status orthonormalise(nystrom *p, int64_t r, const double *omega, double *y, double *small, double *other)
+{
+  nke_status st = NKE_OK;
+  double *b = NULL;
+  NKE_TRY(nke_agree(p->comm, nke_alloc(p->n_loc * r, sizeof *b, "preconditioner", &b)));
+  NKE_TRY(inner(p->comm, p->n_loc, r, omega, r, y, small));
+  for (int64_t i = 0; i < r; i++)
+    for (int64_t j = 0; j < i; j++) small[i * r + j] = small[j * r + i] = (small[i * r + j] + small[j * r + i]) / 2;
+  NKE_TRY(decompose(p->comm, r, small, p->w));
+  const int64_t q = take_roots(r, 1e-13, small, p->w);
+  if (q == 0) st = nke_fail(NKE_ERR_NUMERIC, "Nystrom approximation: the matrix is zero or not positive");
+  if (q == 0) goto done;
+  NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_TRANSPOSED, p->n_loc, q, r, y, r, small, r, 0.0, b, q));
+  NKE_TRY(inner(p->comm, p->n_loc, q, b, q, b, other));
+  NKE_TRY(decompose(p->comm, q, other, p->w));
+  p->rank = take_roots(q, 1e-11, other, p->w);
+  NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_TRANSPOSED, p->n_loc, p->rank, q, b, q, other, q, 0.0, y, p->rank));
+done:
+  nke_free(b);
+  return st;
+}
+
+static nke_status build(const nke_operator *a, int64_t r, uint64_t seed, nystrom *p)
+{
+  nke_status st = NKE_OK;
+  double *omega = NULL, *small = NULL, *other = NULL;
+  st = nke_alloc(p->n_loc * r, sizeof *omega, "random vectors", &omega);
+  if (st == NKE_OK) st = nke_alloc(p->n_loc * r, sizeof *p->u, "preconditioner", &p->u);
+  if (st == NKE_OK) st = nke_alloc(r, sizeof *p->w, "preconditioner", &p->w);
+  if (st == NKE_OK) st = nke_alloc(r * r, sizeof *small, "preconditioner", &small);
+  if (st == NKE_OK) st = nke_alloc(r * r, sizeof *other, "preconditioner", &other);
+  NKE_TRY(nke_agree(a->parts.comm, st));
+  NKE_TRY(sample(a, r, seed, omega, p->u));
+  st = orthonormalise(p, r, omega, p->u, small, other);
+done:
+  nke_free(omega);
+  nke_free(small);
+  nke_free(other);
+  return nke_agree(a->parts.comm, st);
+}
+
+/* What the options say, else what was asked for; at most n. */
+static nke_status rank_in_use(const nke_operator *a, int64_t asked, int64_t *rank)
+{
+  nke_status st = NKE_OK;
+  PetscInt value = (PetscInt)nke_min(asked, 1 << 14);
+  NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscOptionsGetInt(NULL, "nke_", "-nystrom_rank", &value, NULL));
+  if (value < 1 || value > 1 << 14)
+    return nke_fail(NKE_ERR_USAGE, "-nke_nystrom_rank: expected 1 to %d, got %d", 1 << 14, (int)value);
+  *rank = nke_min(value, a->parts.n);
+done:
+  return st;
+}
+
+nke_status nke_nystrom_create(const nke_operator *a, int64_t asked, uint64_t seed, nke_preconditioner **out)
+{
+  nke_status st = NKE_OK;
+  nystrom *p = NULL;
+  int64_t rank = 0;
+  *out = NULL;
+  NKE_TRY(rank_in_use(a, asked, &rank));
+  st = nke_calloc(1, sizeof *p, "preconditioner", &p);
+  if (st == NKE_OK) st = nke_alloc(1, sizeof **out, "preconditioner", out);
+  NKE_TRY(nke_agree(a->parts.comm, st));
+  *p = (nystrom){.comm = a->parts.comm, .n_loc = a->parts.mine.end - a->parts.mine.begin};
+  NKE_TRY(build(a, rank, seed, p));
+  **out = (nke_preconditioner){.context = p, .set = set, .apply = apply, .destroy = destroy,
+                               .flops = 4.0 * (double)(p->n_loc * p->rank)};
+done:
+  if (st != NKE_OK) {
+    if (p) destroy(p);
+    nke_free(*out);
+    *out = NULL;
+  }
+  return st;
+}

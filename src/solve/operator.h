@@ -1,0 +1,34 @@
+/* What an iterative method sees of a problem: products with a symmetric positive semidefinite A, and with something
+ * close to (A + s I)^-1. Vectors are blocks of k columns, row-major, spread over the ranks by rows. */
+#ifndef NKE_SOLVE_OPERATOR_H
+#define NKE_SOLVE_OPERATOR_H
+
+#include "base/status.h"
+#include "base/timer.h"
+#include "dist/blockcyclic.h"
+#include "solve/parts.h"
+
+#include <stdint.h>
+
+typedef struct nke_operator {
+  nke_parts parts; /* of vectors; parts.n is the order of A */
+  double flops;      /* of this rank, for a product with one column */
+  void *context;
+  nke_status (*multiply)(void *context, int k, const double *x_loc, double *y_loc); /* y <- A x. Collective */
+  nke_status (*diagonal)(void *context, double *diagonal_loc);                      /* Collective */
+  void (*destroy)(void *context);
+} nke_operator;
+void nke_operator_destroy(nke_operator **a);
+
+/* |(A + shift I) X - B|_F / |B|_F, 0 for B = 0; x_loc, b_loc [rows of this rank, k]. Collective; one product. */
+nke_status nke_operator_residual(const nke_operator *a, double shift, int k, const double *b_loc, const double *x_loc,
+                                 double *residual);
+
+/* A = D K D, D = diag(scale), for a symmetric block-cyclic K (borrowed) whose blocks on and below the diagonal are
+ * stored. scale [n] (borrowed), the same on every rank, or NULL for ones; where it is 0 the row is left out: there A is
+ * zero, and a right-hand side of zero gives a solution of zero. Rows are dealt by nke_split_blocks(). Collective. A
+ * product: 2 n^2 k / ranks flops; every rank receives the n k entries of x and takes part in one allreduce of as many.
+ * Memory: 16 n k bytes on every rank. */
+nke_status nke_kernel_operator(const nke_bcmat *kernel, const double *scale, nke_operator **out);
+
+#endif
