@@ -200,8 +200,12 @@ static nke_status run(nke_fit *fit)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
+  const int64_t pairs = s->invocation->validate_pairs;
   if (nke_dataset_targets(s->train) == 0)
     return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
+  if (pairs > 0 && s->exact)
+    return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected features to compare with the exact kernel, got "
+                                   "embedding.method none");
   NKE_TRY(nke_agree(s->comm, create_path(fit)));
   NKE_TRY(nke_agree(s->comm, split_rows(fit)));
   NKE_TRY(choose_trainer(fit));
@@ -212,6 +216,8 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_fit_output_check(fit));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_class_weights_fit(s));
+  /* Before the training, so that nothing is lost if it fails. */
+  if (pairs > 0) NKE_TRY(nke_certificate_make(s, pairs, s->config->run.seed, &fit->certificate));
   NKE_TRY(train(fit));
   NKE_TRY(nke_fit_output_write(fit));
   nke_checkpoint_remove(fit);

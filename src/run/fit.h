@@ -5,6 +5,7 @@
 #include "data/metrics.h"
 #include "dist/blockcyclic.h"
 #include "gram/gram.h"
+#include "run/certificate.h"
 #include "run/session.h"
 #include "solve/eigen.h"
 
@@ -75,6 +76,7 @@ struct nke_fit {
   nke_gram *gram;         /* the trainer's; NULL: this trainer keeps nothing that a checkpoint could hold */
   struct nke_checkpoint *checkpoint; /* NULL: none are written */
   nke_metrics train, validation, test;
+  nke_certificate certificate;
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else 0 */
 };
 

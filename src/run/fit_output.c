@@ -89,6 +89,24 @@ static json_t *warnings_json(const nke_fit *fit)
   return list;
 }
 
+static json_t *ratio_json(const nke_ratio *r)
+{
+  json_t *const out = json_object();
+  json_object_set_new(out, "value", nke_report_number(r->value));
+  json_object_set_new(out, "interval", json_pack("[o, o]", nke_report_number(r->low), nke_report_number(r->high)));
+  return out;
+}
+
+static json_t *certificate_json(const nke_certificate *c)
+{
+  json_t *const out = json_object();
+  json_object_set_new(out, "pairs", json_integer(c->pairs));
+  json_object_set_new(out, "relative_frobenius", ratio_json(&c->frobenius));
+  json_object_set_new(out, "relative_product", ratio_json(&c->product));
+  json_object_set_new(out, "seconds", json_real(c->seconds));
+  return out;
+}
+
 static void fill_report(const nke_fit *fit, json_t *json)
 {
   const nke_session *const s = &fit->session;
@@ -117,6 +135,7 @@ static void fill_report(const nke_fit *fit, json_t *json)
     json_object_set_new(json, "checkpoints", json_integer(fit->checkpoint->written));
     json_object_set_new(json, "checkpoint_seconds", json_real(fit->checkpoint->seconds)); /* the last one took */
   }
+  if (fit->certificate.pairs > 0) json_object_set_new(json, "certificate", certificate_json(&fit->certificate));
   json_object_set_new(json, "warnings", warnings_json(fit));
 }
 
@@ -148,6 +167,10 @@ static void print_table(const nke_fit *fit, const json_t *json)
   print_metrics("train", &fit->train);
   print_metrics("validation", &fit->validation);
   print_metrics("test", &fit->test);
+  const nke_certificate *const c = &fit->certificate;
+  if (c->pairs > 0)
+    printf("  against the exact kernel, %lld pairs: relative Frobenius error %.4f, 95 %% interval %.4f .. %.4f\n",
+           (long long)c->pairs, c->frobenius.value, c->frobenius.low, c->frobenius.high);
   printf("  seconds    ");
   const char *name;
   json_t *value;
