@@ -8,7 +8,7 @@
 struct nke_embedding {
   nke_invocation invocation;
   nke_session session;
-  nke_map map;
+  int64_t d;
   nke_exact *exact;
 };
 
@@ -21,8 +21,7 @@ static nke_status create(MPI_Comm comm, nke_config *config, nke_embedding *e)
   NKE_TRY(nke_session_need_features(s, "nke_embedding_create"));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_agree(comm, nke_exact_create(config->network, config->run.precision, config->embedding.flip, &e->exact)));
-  e->map = (nke_map){.preprocess = s->preprocess, .features = s->features, .d = nke_shape_length(s->shape), .m = s->m,
-                     .precision = config->run.precision, .piece = s->embedder.slab.own};
+  e->d = nke_shape_length(s->shape);
   nke_dataset_close(&s->train);
   nke_dataset_close(&s->validation);
   nke_dataset_close(&s->test);
@@ -54,13 +53,13 @@ void nke_embedding_destroy(nke_embedding **embedding)
   *embedding = NULL;
 }
 
-int64_t nke_embedding_row_length(const nke_embedding *e) { return e->map.d; }
-int64_t nke_embedding_features(const nke_embedding *e) { return e->map.m; }
-int nke_embedding_is_single(const nke_embedding *e) { return e->map.precision == NKE_SINGLE; }
+int64_t nke_embedding_row_length(const nke_embedding *e) { return e->d; }
+int64_t nke_embedding_features(const nke_embedding *e) { return e->session.m; }
+int nke_embedding_is_single(const nke_embedding *e) { return e->session.embedder.precision == NKE_SINGLE; }
 
 nke_status nke_embedding_apply(nke_embedding *e, int64_t n, const double *x, void *z)
 {
-  return nke_map_apply(&e->map, n, x, z);
+  return nke_map_apply(&e->session.embedder, n, e->d, x, z);
 }
 
 /* Rows ready for the exact kernel. */
@@ -73,9 +72,9 @@ static nke_status rows_make(const nke_embedding *e, int64_t n, const double *x, 
 {
   nke_status st = NKE_OK;
   out->n = n;
-  NKE_TRY(nke_alloc(n * e->map.d, sizeof *out->x, "rows of a kernel", &out->x));
+  NKE_TRY(nke_alloc(n * e->d, sizeof *out->x, "rows of a kernel", &out->x));
   NKE_TRY(nke_alloc(n * nke_exact_norms_length(e->exact), sizeof *out->norms, "norms of a kernel", &out->norms));
-  NKE_TRY(nke_map_prepare(&e->map, n, x, out->x));
+  NKE_TRY(nke_map_prepare(e->session.preprocess, n, e->d, x, out->x));
   st = nke_exact_norms(e->exact, n, out->x, out->norms);
 done:
   return st;
@@ -91,7 +90,7 @@ static void rows_clear(rows *r)
 static nke_status tile(const nke_embedding *e, const rows *a, const rows *b, int64_t i, int64_t j, int self,
                        double *nngp, double *ntk)
 {
-  const int64_t side = e->session.config->kernel.tile, d = e->map.d, length = nke_exact_norms_length(e->exact);
+  const int64_t side = e->session.config->kernel.tile, d = e->d, length = nke_exact_norms_length(e->exact);
   const int64_t ni = nke_min(side, a->n - i), nj = nke_min(side, b->n - j), at = i * b->n + j;
   double *const to[2] = {nngp ? nngp + at : NULL, ntk ? ntk + at : NULL};
   if (self && i == j)

@@ -1,10 +1,9 @@
 /* `nke predict MODEL.h5 DATA.h5 --out FILE.h5`: scores, and classes or values, for new rows; metrics where labels exist. */
 #include "base/memory.h"
 #include "data/h5file.h"
-#include "run/model.h"
+#include "run/model_session.h"
 #include "run/report.h"
 #include "run/score.h"
-#include "run/session.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -52,48 +51,25 @@ static nke_status sink(void *context, const nke_slab *slab, const double *scores
   return nke_agree(p->session.comm, write_rows(p, slab, scores));
 }
 
-/* An exact model's training rows, which are in it, preprocessed. */
-static nke_status open_kernel(const nke_invocation *inv, predict *p)
-{
-  nke_status st = NKE_OK;
-  nke_session *const s = &p->session;
-  const nke_data_spec rows = {.file = inv->files[0], .x = "/train/x", .row_end = -1};
-  NKE_TRY(nke_dataset_open(inv->comm, &rows, &s->train));
-  if (nke_dataset_rows(s->train) != s->m || nke_dataset_length(s->train) != nke_shape_length(s->shape))
-    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt model: /train/x does not match the weights", inv->files[0]));
-  NKE_TRY(nke_preprocess_fit(inv->comm, s->train, 0, NULL, s->config->run.memory_per_rank, &p->as_they_are));
-  st = nke_agree(inv->comm, nke_session_kernel(s, s->train, p->as_they_are));
-done:
-  return st;
-}
-
 /* The config, network and embedding come from the model; the rows from the command line. */
 static nke_status open_all(const nke_invocation *inv, predict *p)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &p->session;
+  const nke_shape *const asked = &p->model.shape;
   NKE_TRY(nke_model_load(inv->comm, inv->files[0], &p->model));
-  NKE_TRY(nke_agree(inv->comm, nke_model_config(&p->model, inv->files[0], &s->config)));
+  NKE_TRY(nke_model_session(inv->files[0], &p->model, s, &p->as_they_are));
   const nke_data_spec *const test = &s->config->data.test, *const train = &s->config->data.train;
   const nke_data_spec names = test->file ? *test : *train;
   const nke_data_spec spec = {.file = inv->files[1], .x = inv->x ? inv->x : names.x, .y = inv->y ? inv->y : names.y,
                               .row_begin = inv->rows.begin, .row_end = inv->rows.end};
   NKE_TRY(nke_dataset_open(inv->comm, &spec, &s->test));
-  s->shape = nke_dataset_shape(s->test);
-  if (nke_shape_length(s->shape) != nke_shape_length(p->model.shape) || s->shape.axes != p->model.shape.axes ||
-      s->shape.height != p->model.shape.height || s->shape.width != p->model.shape.width) {
+  const nke_shape got = nke_dataset_shape(s->test);
+  if (got.axes != asked->axes || got.height != asked->height || got.width != asked->width ||
+      got.channels != asked->channels)
     st = nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld, but %s was trained on %lld x %lld x %lld",
-                  nke_dataset_path(s->test), (long long)s->shape.height, (long long)s->shape.width,
-                  (long long)s->shape.channels, inv->files[0], (long long)p->model.shape.height,
-                  (long long)p->model.shape.width, (long long)p->model.shape.channels);
-    goto done;
-  }
-  NKE_TRY(nke_session_shape(s->config, s->shape));
-  NKE_TRY(nke_session_embedding(s, p->model.m));
-  if (s->exact) NKE_TRY(open_kernel(inv, p));
-  if (s->m != p->model.m)
-    st = nke_fail(NKE_ERR_DATA, "%s: corrupt model: %lld rows of weights for %lld features", inv->files[0],
-                  (long long)p->model.m, (long long)s->m);
+                  nke_dataset_path(s->test), (long long)got.height, (long long)got.width, (long long)got.channels,
+                  inv->files[0], (long long)asked->height, (long long)asked->width, (long long)asked->channels);
 done:
   return st;
 }
@@ -118,7 +94,6 @@ static nke_status run(const nke_invocation *inv, predict *p)
   int rank;
   MPI_Comm_rank(inv->comm, &rank);
   NKE_TRY(open_all(inv, p));
-  s->preprocess = p->model.preprocess;
   s->targets = nke_dataset_targets(s->test) > 0 ? p->model.targets : NULL;
   nke_session_ready(s);
   if (inv->dry_run) {
@@ -147,13 +122,7 @@ nke_status nke_predict_run(const nke_invocation *invocation)
   const nke_status st = run(invocation, &p);
   nke_h5file_close(&p.out);
   nke_score_sums_destroy(1, &p.sums);
-  nke_dataset_close(&p.session.test);
-  nke_features_destroy(&p.session.features);
-  nke_kernel_rows_destroy(&p.session.kernel);
-  nke_exact_destroy(&p.session.exact);
-  nke_dataset_close(&p.session.train);
-  nke_preprocess_destroy(&p.as_they_are);
-  nke_config_destroy(&p.session.config);
+  nke_model_session_close(&p.session, &p.as_they_are);
   nke_model_clear(&p.model);
   return st;
 }

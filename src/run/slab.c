@@ -71,14 +71,18 @@ done:
   return st;
 }
 
+nke_status nke_embedder_apply(const nke_embedder *e, int64_t n, const double *x, void *z)
+{
+  return e->kernel ? nke_kernel_rows_apply(e->kernel, n, x, z) : nke_features_apply(e->features, n, x, z);
+}
+
 nke_status nke_slab_embed(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
                           nke_slab *slab)
 {
   nke_status st = NKE_OK;
   NKE_TRY(read_rows(e, dataset, rows, range, slab));
   nke_stage_begin(e->stats, NKE_STAGE_EMBED);
-  st = e->kernel ? nke_kernel_rows_apply(e->kernel, slab->n, slab->x, slab->z)
-                 : nke_features_apply(e->features, slab->n, slab->x, slab->z);
+  st = nke_embedder_apply(e, slab->n, slab->x, slab->z);
   nke_stage_end(e->stats, NKE_STAGE_EMBED);
   if (e->stats) e->stats->flops[NKE_STAGE_EMBED] += e->flops_per_row * (double)slab->n;
 done:

@@ -56,6 +56,9 @@ nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, in
 nke_status nke_slab_make(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
                           nke_slab *slab);
 
+/* z [n, m], in the embedder's precision, of preprocessed rows x [n, d]. Local. */
+nke_status nke_embedder_apply(const nke_embedder *embedder, int64_t n, const double *x, void *z);
+
 /* Read, preprocess, encode and embed the list positions [range.begin, range.end) on this rank alone. Local. */
 nke_status nke_slab_embed(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
                           nke_slab *slab);

@@ -42,11 +42,16 @@ class Install(unittest.TestCase):
         """Run on 1 and 2 ranks; compare with the installed program's predictions."""
         library = self.found("nke.pc").parent.parent
         environment = {**os.environ, "LD_LIBRARY_PATH": str(library)}
+        for method in ("random_features", "none"):
+            with self.subTest(method):
+                self.compare_with_the_program(program, method, environment)
+
+    def compare_with_the_program(self, program, method, environment):
         scores = []
         for ranks in (1, 2):
-            out = self.root / f"{program.parent.name}-{ranks}"
+            out = self.root / f"{program.parent.name}-{method}-{ranks}"
             out.mkdir()
-            said = run(*MPIRUN, "-n", ranks, program, out, env=environment, cwd=self.root)
+            said = run(*MPIRUN, "-n", ranks, program, out, method, env=environment, cwd=self.root)
             self.assertEqual(said, "")  # the library prints no results
             x, score, label = (np.fromfile(out / name) for name in ("x", "scores", "class"))
             with h5py.File(out / "new.h5", "w") as file:

@@ -1,5 +1,5 @@
 /* A program of a user of libnke: trains on rows in memory, unevenly spread over the ranks, and uses what came out.
- * consumer FOLDER: the model goes to FOLDER/model.h5; rows, scores and classes of new rows as doubles to FOLDER/x, ... */
+ * consumer FOLDER METHOD: the model goes to FOLDER/model.h5; rows, scores and classes of new rows as doubles to FOLDER/x, ... */
 #include <nke.h>
 
 #include <math.h>
@@ -49,7 +49,7 @@ static void write_doubles(const char *folder, const char *name, long n, const do
   check(file && fwrite(values, sizeof *values, (size_t)n, file) == (size_t)n && fclose(file) == 0, path);
 }
 
-static nke_config *make_config(const char *folder)
+static nke_config *make_config(const char *folder, const char *method)
 {
   static const char text[] = "data: {preprocess: [standardize]}\n"
                              "network: {preset: fc2, activation: relu}\n"
@@ -57,9 +57,11 @@ static nke_config *make_config(const char *folder)
                              "solver: {lambda: [1e-3, 1e-2, 1e-1]}\n";
   char out[4096];
   snprintf(out, sizeof out, "run.out=%s", folder);
-  const char *const sets[] = {out};
+  char embedding[64];
+  snprintf(embedding, sizeof embedding, "embedding.method=%s", method);
+  const char *const sets[] = {out, embedding};
   nke_config *config = NULL;
-  must(nke_config_parse("consumer", text, 1, sets, &config), "config");
+  must(nke_config_parse("consumer", text, 2, sets, &config), "config");
   return config;
 }
 
@@ -128,11 +130,12 @@ int main(int argc, char **argv)
   MPI_Init(&argc, &argv);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
-  check(argc == 2 && strlen(nke_version()) > 0, "usage: consumer FOLDER");
+  check(argc == 3 && strlen(nke_version()) > 0, "usage: consumer FOLDER METHOD");
+  const int exact = strcmp(argv[2], "none") == 0;
   nke_config *config = NULL;
   check(nke_config_parse("bad", "run: {sed: 1}", 0, NULL, &config) == NKE_ERR_USAGE && strstr(nke_error_text(), "sed"),
         "an unknown key refused by name");
-  config = make_config(argv[1]);
+  config = make_config(argv[1], argv[2]);
   /* The last rank has what the others leave; the others have 77 rows each. */
   const int first = rank * 77, n = rank == size - 1 ? N - first : 77;
   make_rows(first, n, x, y);
@@ -140,7 +143,12 @@ int main(int argc, char **argv)
   must(nke_config_fit(MPI_COMM_WORLD, config, 1), "fit");
   must(nke_config_fit(MPI_COMM_WORLD, config, 1), "fit again");
   check_model(argv[1], rank);
-  check_embedding(config);
+  if (exact) {
+    nke_embedding *e = NULL;
+    check(nke_embedding_create(MPI_COMM_WORLD, config, &e) == NKE_ERR_USAGE && !e, "no features without a method");
+  } else {
+    check_embedding(config);
+  }
   must(nke_config_set_rows(config, NKE_ROWS_TRAIN, n, 1, (int64_t[]){rank == 0 ? D : D - 1}, x, 1, y), "rows");
   check(size == 1 || nke_config_fit(MPI_COMM_WORLD, config, 1) == NKE_ERR_USAGE, "different rows on ranks refused");
   nke_config_destroy(&config);
