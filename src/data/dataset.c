@@ -2,17 +2,11 @@
 
 #include "base/checked.h"
 #include "base/memory.h"
-#include "data/source.h"
+#include "data/dataset_impl.h"
 
 #include <math.h>
 #include <string.h>
 #include <strings.h>
-
-struct nke_dataset {
-  nke_source source;
-  char *path, *x, *y; /* x, y: names for error lines */
-  nke_range rows;     /* of the file */
-};
 
 static const nke_source_class *const classes[] = {&nke_source_hdf5, &nke_source_npy, &nke_source_csv,
                                                 &nke_source_libsvm};
@@ -82,6 +76,8 @@ void nke_dataset_close(nke_dataset **dataset)
   nke_dataset *d = *dataset;
   if (!d) return;
   if (d->source.class) d->source.class->close(&d->source);
+  if (d->map.length > 0) d->map.destroy(d->map.context);
+  nke_sparse_clear(&d->sparse);
   nke_free(d->path);
   nke_free(d->x);
   nke_free(d->y);
@@ -90,16 +86,27 @@ void nke_dataset_close(nke_dataset **dataset)
 }
 
 int64_t nke_dataset_rows(const nke_dataset *d) { return d->rows.end - d->rows.begin; }
-nke_shape nke_dataset_shape(const nke_dataset *d) { return d->source.shape; }
-int64_t nke_dataset_length(const nke_dataset *d) { return nke_shape_length(d->source.shape); }
+int64_t nke_dataset_length(const nke_dataset *d) { return nke_shape_length(nke_dataset_shape(d)); }
 int64_t nke_dataset_targets(const nke_dataset *d) { return d->source.targets; }
 bool nke_dataset_targets_integral(const nke_dataset *d) { return d->source.targets_integral; }
 const char *nke_dataset_path(const nke_dataset *d) { return d->path; }
 int64_t nke_dataset_first_row(const nke_dataset *d) { return d->rows.begin; }
 int64_t nke_dataset_bytes(const nke_dataset *d) { return d->source.bytes; }
 
+nke_shape nke_dataset_shape(const nke_dataset *d)
+{
+  return d->map.length > 0 ? (nke_shape){0, 1, 1, d->map.length} : d->source.shape;
+}
+
+bool nke_dataset_is_sparse(const nke_dataset *d) { return d->source.entries > 0; }
+
+void nke_dataset_set_map(nke_dataset *d, nke_row_map map)
+{
+  d->map = map;
+}
+
 /* A sum of 0 * v is NaN as soon as one v is NaN or infinite. */
-static nke_status check_finite(const nke_dataset *d, nke_part part, int64_t row, int64_t width, const double *values)
+nke_status nke_dataset_check_finite(const nke_dataset *d, nke_part part, int64_t row, int64_t width, const double *values)
 {
   double sum = 0;
   for (int64_t j = 0; j < width; j++) sum += 0 * values[j];
@@ -130,7 +137,7 @@ static nke_status read_gaps(nke_dataset *d, int64_t count, const int64_t *rows, 
 {
   nke_status st = NKE_OK;
   double *side_x = NULL, *side_y = NULL;
-  const int64_t span = rows[count - 1] - rows[0] + 1, length = nke_dataset_length(d), k = d->source.targets;
+  const int64_t span = rows[count - 1] - rows[0] + 1, length = nke_shape_length(d->source.shape), k = d->source.targets;
   if (x) NKE_TRY(nke_alloc(span * length, sizeof *x, "rows with gaps", &side_x));
   if (y) NKE_TRY(nke_alloc(span * k, sizeof *y, "targets with gaps", &side_y));
   NKE_TRY(d->source.class->read(&d->source, d->rows.begin + rows[0], span, side_x, side_y));
@@ -148,35 +155,60 @@ done:
 static nke_status read_span(nke_dataset *d, int64_t count, const int64_t *rows, double *x, double *y)
 {
   nke_status st = NKE_OK;
-  const int64_t length = nke_dataset_length(d), k = d->source.targets;
+  const int64_t length = nke_shape_length(d->source.shape), k = d->source.targets;
   if (rows[count - 1] - rows[0] + 1 == count)
     NKE_TRY(d->source.class->read(&d->source, d->rows.begin + rows[0], count, x, y));
   else
     NKE_TRY(read_gaps(d, count, rows, x, y));
   for (int64_t j = 0; j < count; j++) {
     const int64_t row = d->rows.begin + rows[j];
-    if (x) NKE_TRY(check_finite(d, NKE_PART_X, row, length, x + j * length));
-    if (y) NKE_TRY(check_finite(d, NKE_PART_Y, row, k, y + j * k));
+    if (x) NKE_TRY(nke_dataset_check_finite(d, NKE_PART_X, row, length, x + j * length));
+    if (y) NKE_TRY(nke_dataset_check_finite(d, NKE_PART_Y, row, k, y + j * k));
   }
 done:
   return st;
 }
 
-nke_status nke_dataset_read(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
+/* Rows as the file has them. */
+static nke_status read_plain(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
 {
   nke_status st = NKE_OK;
-  const int64_t length = nke_dataset_length(d), k = d->source.targets;
-  for (int64_t i = 0; i < n; i++)
-    if (rows[i] < 0 || rows[i] >= nke_dataset_rows(d) || (i > 0 && rows[i] <= rows[i - 1]))
-      return nke_fail(NKE_ERR_INTERNAL, "%s: rows to read must ascend inside 0:%lld, got %lld", d->path,
-                      (long long)nke_dataset_rows(d), (long long)rows[i]);
-  if (y && k == 0) return nke_fail(NKE_ERR_DATA, "%s: no targets: y is not given", d->path);
+  const int64_t length = nke_shape_length(d->source.shape), k = d->source.targets;
   for (int64_t i = 0, count; i < n; i += count) {
     count = span_count(n - i, rows + i, (x ? length : 0) + (y ? k : 0) + 1);
     NKE_TRY(read_span(d, count, rows + i, x ? x + i * length : NULL, y ? y + i * k : NULL));
   }
 done:
   return st;
+}
+
+/* Rows through the map, a side buffer at a time. */
+static nke_status read_mapped(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
+{
+  nke_status st = NKE_OK;
+  const int64_t length = nke_shape_length(d->source.shape), k = d->source.targets;
+  const int64_t most = nke_max(1, nke_min(n, (int64_t)GAP_BYTES / (8 * length)));
+  double *side = NULL;
+  NKE_TRY(nke_alloc(most * length, sizeof *side, "rows to sketch", &side));
+  for (int64_t i = 0; i < n; i += most) {
+    const int64_t count = nke_min(most, n - i);
+    NKE_TRY(read_plain(d, count, rows + i, side, y ? y + i * k : NULL));
+    for (int64_t j = 0; j < count; j++) d->map.dense(d->map.context, side + j * length, x + (i + j) * d->map.length);
+  }
+done:
+  nke_free(side);
+  return st;
+}
+
+nke_status nke_dataset_read(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
+{
+  for (int64_t i = 0; i < n; i++)
+    if (rows[i] < 0 || rows[i] >= nke_dataset_rows(d) || (i > 0 && rows[i] <= rows[i - 1]))
+      return nke_fail(NKE_ERR_INTERNAL, "%s: rows to read must ascend inside 0:%lld, got %lld", d->path,
+                      (long long)nke_dataset_rows(d), (long long)rows[i]);
+  if (y && d->source.targets == 0) return nke_fail(NKE_ERR_DATA, "%s: no targets: y is not given", d->path);
+  if (d->source.entries > 0) return nke_dataset_read_sparse(d, n, rows, x, y);
+  return x && d->map.length > 0 ? read_mapped(d, n, rows, x, y) : read_plain(d, n, rows, x, y);
 }
 
 nke_status nke_dataset_read_range(nke_dataset *d, nke_range range, double *x, double *y)

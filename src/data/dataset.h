@@ -28,6 +28,7 @@ typedef struct nke_memory_rows {
  * npy     the file is x; y is the path of a second file.
  * csv     y is a column, by its name in the header line or by number from 0; without y the last column is the target,
  *         or there is none if x is "*". All other columns are x.
+ *         x may be a group of compressed sparse rows: data, indices, indptr, and shape.
  * libsvm  the label is y, also without y; x may be a number of columns (else the largest index of the file). */
 typedef struct nke_data_spec {
   const char *file;
@@ -58,6 +59,23 @@ bool nke_dataset_targets_integral(const nke_dataset *dataset);
 const char *nke_dataset_path(const nke_dataset *dataset);
 int64_t nke_dataset_first_row(const nke_dataset *dataset);
 int64_t nke_dataset_bytes(const nke_dataset *dataset);
+
+/* What each row goes through as it is read: a linear map to `length` entries (a sketch). sparse: the row has value[k] at
+ * index[k], k < nnz, else it is x [d]; both give the same bits for the same row with ascending indices. */
+typedef struct nke_row_map {
+  int64_t length;
+  void *context;
+  void (*dense)(void *context, const double *x, double *out);
+  void (*sparse)(void *context, int64_t nnz, const int64_t *index, const double *value, double *out);
+  void (*destroy)(void *context);
+} nke_row_map;
+
+/* From now on rows are read through `map`, whose context becomes the data set's: shape and length are those of its
+ * result. Rows that are stored sparse are never filled in then; otherwise they are as they are read. Local. */
+void nke_dataset_set_map(nke_dataset *dataset, nke_row_map map);
+
+/* Whether the file stores rows by their non-zeros. Local. */
+bool nke_dataset_is_sparse(const nke_dataset *dataset);
 
 /* Read n rows, listed strictly ascending in rows[n]: x [n, d] and y [n, k], row-major; either may be NULL. Local.
  * NKE_ERR_DATA for a value that is NaN or infinite (file, data set, row and column named) and for unreadable data.

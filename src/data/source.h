@@ -5,6 +5,7 @@
 #include "base/shape.h"
 #include "base/status.h"
 #include "data/dataset.h"
+#include "data/sparse.h"
 
 #include <mpi.h>
 #include <stdbool.h>
@@ -19,7 +20,8 @@ typedef struct nke_source {
   int64_t rows;    /* of the file */
   int64_t targets; /* columns of y; 0: none */
   bool targets_integral;
-  int64_t bytes; /* chunk cache and index */
+  int64_t bytes;   /* chunk cache and index */
+  int64_t entries; /* of a row on average, rounded up, where rows are stored sparse and read by read_sparse; else 0 */
 } nke_source;
 
 /* The two arrays of a data set. */
@@ -33,6 +35,10 @@ struct nke_source_class {
 
   /* Rows [first, first + n) of the file, packed row-major; x or y may be NULL. Local. */
   nke_status (*read)(nke_source *source, int64_t first, int64_t n, double *x, double *y);
+
+  /* The same where rows are stored sparse; indices are checked, values are not. x or y may be
+   * NULL. NULL for formats that never do. Local. */
+  nke_status (*read_sparse)(nke_source *source, int64_t first, int64_t n, nke_sparse *x, double *y);
 
   /* state may be NULL. Local. */
   void (*close)(nke_source *source);

@@ -1,5 +1,6 @@
 #include "base/checked.h"
 #include "base/memory.h"
+#include "data/csr.h"
 #include "data/hdf5_common.h"
 #include "data/source.h"
 
@@ -20,6 +21,7 @@ typedef struct hdf5_state {
   hid_t file;
   char *path;
   array part[2]; /* by nke_part */
+  nke_csr *csr;  /* in place of the first where x is a group */
 } hdf5_state;
 
 /* Most bytes of chunk cache an array may take. */
@@ -95,11 +97,37 @@ static nke_status open_file(hdf5_state *s)
   return NKE_OK;
 }
 
+static bool is_group(hid_t file, const char *name)
+{
+  if (!nke_hdf5_exists(file, name)) return false;
+  const hid_t object = H5Oopen(file, name, H5P_DEFAULT);
+  const bool group = H5Iget_type(object) == H5I_GROUP;
+  nke_hdf5_close(object);
+  return group;
+}
+
+static nke_status open_x(hdf5_state *s, const char *name, nke_source *source)
+{
+  nke_status st = NKE_OK;
+  array *const x = &s->part[NKE_PART_X];
+  if (is_group(s->file, name)) {
+    int64_t dims[2], entries;
+    NKE_TRY(nke_csr_open(s->file, s->path, name, &s->csr, &dims[0], &dims[1], &entries));
+    NKE_TRY(nke_source_set_x(source, 2, dims, s->path, name));
+    source->entries = nke_max(1, nke_ceil_div(entries, dims[0]));
+  } else {
+    bool integral;
+    NKE_TRY(open_array(s, name, x, &integral, &source->bytes));
+    NKE_TRY(nke_source_set_x(source, x->rank, x->dims, s->path, name));
+  }
+done:
+  return st;
+}
+
 static nke_status open_local(const nke_data_spec *spec, const char *path, nke_source *source)
 {
   nke_status st = NKE_OK;
   hdf5_state *s = NULL;
-  bool x_integral;
   nke_hdf5_quiet();
   if (!spec->x) return nke_fail(NKE_ERR_USAGE, "%s: data.x: expected the name of a data set, got none", path);
   NKE_TRY(nke_calloc(1, sizeof *s, "HDF5 source", &s));
@@ -107,9 +135,8 @@ static nke_status open_local(const nke_data_spec *spec, const char *path, nke_so
   s->file = s->part[NKE_PART_X].dataset = s->part[NKE_PART_Y].dataset = H5I_INVALID_HID;
   NKE_TRY(nke_strdup(path, &s->path));
   NKE_TRY(open_file(s));
-  array *x = &s->part[NKE_PART_X], *y = &s->part[NKE_PART_Y];
-  NKE_TRY(open_array(s, spec->x, x, &x_integral, &source->bytes));
-  NKE_TRY(nke_source_set_x(source, x->rank, x->dims, path, spec->x));
+  array *const y = &s->part[NKE_PART_Y];
+  NKE_TRY(open_x(s, spec->x, source));
   if (spec->y) {
     NKE_TRY(open_array(s, spec->y, y, &source->targets_integral, &source->bytes));
     NKE_TRY(nke_source_set_y(source, y->rank, y->dims, path, spec->y));
@@ -147,6 +174,16 @@ done:
   return st;
 }
 
+static nke_status read_sparse_hdf5(nke_source *source, int64_t first, int64_t n, nke_sparse *x, double *y)
+{
+  nke_status st = NKE_OK;
+  const hdf5_state *s = source->state;
+  if (x) NKE_TRY(nke_csr_read(s->csr, first, n, x));
+  if (y) NKE_TRY(read_array(s, &s->part[NKE_PART_Y], first, n, y));
+done:
+  return st;
+}
+
 static void close_hdf5(nke_source *source)
 {
   hdf5_state *s = source->state;
@@ -155,6 +192,7 @@ static void close_hdf5(nke_source *source)
     nke_hdf5_close(s->part[i].dataset);
     nke_free(s->part[i].name);
   }
+  nke_csr_close(&s->csr);
   if (s->file >= 0) H5Fclose(s->file);
   nke_free(s->path);
   nke_free(s);
@@ -163,4 +201,4 @@ static void close_hdf5(nke_source *source)
 
 static const char *const extensions[] = {".h5", ".hdf5", NULL};
 
-const nke_source_class nke_source_hdf5 = {extensions, open_hdf5, read_hdf5, close_hdf5};
+const nke_source_class nke_source_hdf5 = {extensions, open_hdf5, read_hdf5, read_sparse_hdf5, close_hdf5};

@@ -13,6 +13,8 @@
 typedef struct text_state {
   nke_text text;
   int64_t columns; /* csv: fields; libsvm: largest index */
+  int64_t entries; /* libsvm: of the file */
+  nke_sparse line; /* libsvm: rows of which only the label is wanted */
   int64_t target;  /* csv: the field that is y; -1: none */
   double *row;     /* csv: [columns] */
   const char *y;   /* csv, while opening: the wanted column */
@@ -38,6 +40,7 @@ static void close_text(nke_source *source)
   nke_text_close(&s->text);
   nke_free(s->row);
   nke_free(s->header);
+  nke_sparse_clear(&s->line);
   nke_free(s);
   source->state = NULL;
 }
@@ -130,9 +133,13 @@ static nke_status visit_libsvm(void *context, char *line, int64_t row)
 {
   text_state *s = context;
   double label;
-  int64_t largest;
-  const nke_status st = at_row(s, row, nke_libsvm_parse(line, 0, &label, &largest, NULL));
-  s->columns = nke_max(s->columns, largest);
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_sparse_begin(&s->line, 1, s->line.room));
+  NKE_TRY(at_row(s, row, nke_libsvm_parse(line, NKE_LIBSVM_MOST, &label, &s->line)));
+  const int64_t entries = s->line.start[1];
+  if (entries > 0) s->columns = nke_max(s->columns, s->line.index[entries - 1] + 1);
+  s->entries += entries;
+done:
   return st;
 }
 
@@ -142,7 +149,9 @@ static nke_status open_libsvm(MPI_Comm comm, const nke_data_spec *spec, const ch
   NKE_TRY(state_alloc(comm, source));
   text_state *s = source->state;
   NKE_TRY(nke_text_open(comm, path, NULL, visit_libsvm, s, &s->text));
-  NKE_TRY_MPI(MPI_Bcast(&s->columns, 1, MPI_INT64_T, 0, comm));
+  int64_t sizes[2] = {s->columns, s->entries};
+  NKE_TRY_MPI(MPI_Bcast(sizes, 2, MPI_INT64_T, 0, comm));
+  s->columns = sizes[0];
   char *stop;
   const long long wanted = spec->x ? strtoll(spec->x, &stop, 10) : 0;
   if (wanted > 0 && *stop == '\0') {
@@ -155,21 +164,23 @@ static nke_status open_libsvm(MPI_Comm comm, const nke_data_spec *spec, const ch
   source->targets = 1;
   source->shape = (nke_shape){0, 1, 1, s->columns};
   state_finish(source);
+  source->entries = nke_ceil_div(sizes[1], source->rows);
 done:
   return st;
 }
 
-static nke_status read_libsvm(nke_source *source, int64_t first, int64_t n, double *x, double *y)
+static nke_status read_sparse_libsvm(nke_source *source, int64_t first, int64_t n, nke_sparse *x, double *y)
 {
   nke_status st = NKE_OK;
   text_state *s = source->state;
+  if (!x) x = &s->line;
+  NKE_TRY(nke_sparse_begin(x, n, x->room));
   NKE_TRY(nke_text_seek(&s->text, first));
   for (int64_t i = 0; i < n; i++) {
     double label;
-    int64_t largest;
     NKE_TRY(nke_text_row(&s->text));
-    double *row = x ? x + i * s->columns : NULL;
-    NKE_TRY(at_row(s, first + i, nke_libsvm_parse(s->text.line, s->columns, &label, &largest, row)));
+    NKE_TRY(at_row(s, first + i, nke_libsvm_parse(s->text.line, s->columns, &label, x)));
+    nke_sparse_end_row(x);
     if (y) y[i] = label;
   }
 done:
@@ -180,5 +191,5 @@ static const char *const csv_extensions[] = {".csv", ".csv.gz", NULL};
 static const char *const libsvm_extensions[] = {".libsvm", ".svm",        ".txt", ".libsvm.gz",
                                                 ".svm.gz", ".txt.gz", NULL};
 
-const nke_source_class nke_source_csv = {csv_extensions, open_csv, read_csv, close_text};
-const nke_source_class nke_source_libsvm = {libsvm_extensions, open_libsvm, read_libsvm, close_text};
+const nke_source_class nke_source_csv = {csv_extensions, open_csv, read_csv, NULL, close_text};
+const nke_source_class nke_source_libsvm = {libsvm_extensions, open_libsvm, NULL, read_sparse_libsvm, close_text};

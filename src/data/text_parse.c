@@ -90,30 +90,30 @@ static int token_length(const char *p)
   return (int)(length < 40 ? length : 40);
 }
 
-nke_status nke_libsvm_parse(const char *line, int64_t columns, double *label, int64_t *largest, double *x)
+nke_status nke_libsvm_parse(const char *line, int64_t columns, double *label, nke_sparse *row)
 {
   const char *p = line + strspn(line, " \t");
   char *stop;
-  if (x) memset(x, 0, (size_t)columns * sizeof *x);
-  *largest = 0;
+  long long largest = 0;
   *label = strtod(p, &stop);
   if (stop == p || !(*stop == '\0' || *stop == '#' || blank(*stop)))
     return nke_fail(NKE_ERR_DATA, "expected a label, got '%.*s'", token_length(p), p);
   for (p = stop + strspn(stop, " \t"); *p && *p != '#'; p = stop + strspn(stop, " \t")) {
     /* strtoll gives its largest value on overflow, and that is refused as an index. */
     const long long index = *p >= '0' && *p <= '9' ? strtoll(p, &stop, 10) : 0;
-    if (index < 1 || index > INT64_C(1) << 40 || *stop != ':')
+    if (index < 1 || index > NKE_LIBSVM_MOST || *stop != ':')
       return nke_fail(NKE_ERR_DATA, "expected index:value with an index from 1, got '%.*s'", token_length(p), p);
-    if (index <= *largest)
-      return nke_fail(NKE_ERR_DATA, "index %lld after %lld: expected ascending indices", index, (long long)*largest);
-    if (x && index > columns)
+    if (index <= largest)
+      return nke_fail(NKE_ERR_DATA, "index %lld after %lld: expected ascending indices", index, largest);
+    if (index > columns)
       return nke_fail(NKE_ERR_DATA, "index %lld: expected at most %lld", index, (long long)columns);
     const char *text = stop + 1;
     const double value = blank(*text) ? 0 : strtod(text, &stop);
     if (blank(*text) || stop == text || !(*stop == '\0' || *stop == '#' || blank(*stop)))
       return nke_fail(NKE_ERR_DATA, "index %lld: expected a number, got '%.*s'", index, token_length(text), text);
-    if (x) x[index - 1] = value;
-    *largest = index;
+    const nke_status st = nke_sparse_add(row, index - 1, value);
+    if (st != NKE_OK) return st;
+    largest = index;
   }
   return NKE_OK;
 }

@@ -4,6 +4,7 @@
 #define NKE_DATA_TEXT_PARSE_H
 
 #include "base/status.h"
+#include "data/sparse.h"
 
 #include <stdint.h>
 
@@ -19,8 +20,11 @@ int nke_csv_is_header(const char *line);
 /* The numbers of a csv line with exactly `columns` fields. */
 nke_status nke_csv_parse(const char *line, int64_t columns, double *out);
 
-/* `label index:value index:value ... # comment`, indices ascending from 1. Sets *label and *largest (0 if the row is
- * empty); where x is not NULL, x[columns] is filled, zeros included, and an index past columns is an error. */
-nke_status nke_libsvm_parse(const char *line, int64_t columns, double *label, int64_t *largest, double *x);
+/* The largest index of libsvm text. */
+#define NKE_LIBSVM_MOST (INT64_C(1) << 40)
+
+/* `label index:value index:value ... # comment`, indices ascending from 1. Sets *label and appends the
+ * entries to `row`, which the caller ends; indices count from 0 there. An index past columns is an error. */
+nke_status nke_libsvm_parse(const char *line, int64_t columns, double *label, nke_sparse *row);
 
 #endif

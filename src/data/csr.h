@@ -1,0 +1,20 @@
+/* Compressed sparse rows in an HDF5 group, as scipy and h5py users keep them: data sets data, indices (from 0) and
+ * indptr [n + 1], and the shape [n, d] as attribute or data set `shape`; without it d is the largest index plus one.
+ * Inside src/data. */
+#ifndef NKE_DATA_CSR_H
+#define NKE_DATA_CSR_H
+
+#include "data/hdf5_common.h"
+#include "data/sparse.h"
+
+typedef struct nke_csr nke_csr;
+
+/* Open group `name`: *n rows, *d columns, *entries in all. Local. NKE_ERR_DATA. Without a shape all indices are read. */
+nke_status nke_csr_open(hid_t file, const char *path, const char *name, nke_csr **out, int64_t *n, int64_t *d,
+                        int64_t *entries);
+void nke_csr_close(nke_csr **csr);
+
+/* Rows [first, first + n). Local. NKE_ERR_DATA, naming the row: indptr does not ascend, index out of range. */
+nke_status nke_csr_read(const nke_csr *csr, int64_t first, int64_t n, nke_sparse *out);
+
+#endif
