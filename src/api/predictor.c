@@ -20,6 +20,8 @@ nke_status nke_predictor_load(MPI_Comm comm, const char *path, nke_predictor **o
   NKE_TRY(nke_model_load(comm, path, &p->model));
   p->session.comm = comm;
   NKE_TRY(nke_model_session(path, &p->model, &p->session, &p->as_they_are));
+  if (p->session.config->data.sketch.kind > NKE_INPUT_AS_IT_IS)
+    NKE_TRY(nke_fail(NKE_ERR_USAGE, "%s: rows in memory: the model was trained on sketched rows (data.sketch)", path));
   nke_session_ready(&p->session);
   *out = p;
   p = NULL;

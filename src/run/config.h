@@ -52,6 +52,8 @@ typedef enum nke_class_weighting {
 
 typedef enum nke_layout { NKE_LAYOUT_ROWS, NKE_LAYOUT_COLUMNS } nke_layout;
 
+typedef enum nke_input_sketch { NKE_INPUT_AUTO, NKE_INPUT_AS_IT_IS, NKE_INPUT_COUNTSKETCH, NKE_INPUT_OSNAP } nke_input_sketch;
+
 /* Lists of the config: n entries. */
 typedef struct nke_ints {
   int n;
@@ -81,6 +83,11 @@ typedef struct nke_config_augment {
   int64_t shift;  /* pixels, each way */
 } nke_config_augment;
 
+typedef struct nke_config_sketch {
+  nke_input_sketch kind;
+  int64_t columns; /* of the sketched rows */
+} nke_config_sketch;
+
 typedef struct nke_config_data {
   nke_data_spec train, test; /* file NULL: not given */
   nke_task task;
@@ -89,6 +96,7 @@ typedef struct nke_config_data {
   int n_preprocess;
   nke_preprocess_step preprocess[NKE_PREPROCESS_MAX_STEPS];
   nke_layout layout;
+  nke_config_sketch sketch;
   nke_config_augment augment;
   nke_class_weighting class_weighting;
   nke_reals class_weights; /* NKE_CLASS_WEIGHTS_GIVEN */

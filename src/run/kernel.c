@@ -3,6 +3,7 @@
  * files. */
 #include "base/memory.h"
 #include "dist/collect.h"
+#include "run/input.h"
 #include "run/kernel_blocks.h"
 #include "run/kernel_file.h"
 #include "run/kernel_merge.h"
@@ -89,9 +90,10 @@ static nke_status open_job(kernel_job *job)
   nke_status st = NKE_OK;
   nke_config *config = job->config;
   NKE_TRY(nke_config_require(config, NKE_NEEDS_TRAIN | NKE_NEEDS_NETWORK));
-  NKE_TRY(nke_dataset_open(job->comm, &config->data.train, &job->train));
+  if (config->data.sketch.kind == NKE_INPUT_AUTO) config->data.sketch.kind = NKE_INPUT_AS_IT_IS; /* exact */
+  NKE_TRY(nke_input_open(job->comm, config, &config->data.train, &job->train));
   if (config->data.test.file) {
-    NKE_TRY(nke_dataset_open(job->comm, &config->data.test, &job->test));
+    NKE_TRY(nke_input_open(job->comm, config, &config->data.test, &job->test));
     NKE_TRY(check_same_shape(job->train, job->test));
   }
   NKE_TRY(nke_session_shape(config, nke_dataset_shape(job->train)));

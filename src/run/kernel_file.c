@@ -25,7 +25,7 @@ nke_status nke_kernel_identity(const nke_config *config, const nke_tiling *tilin
       data = strncmp(line, "data:", 5) == 0;
     } else if (data && line[2] != ' ') { /* a key of the section: only these change the kernel */
       keep = strncmp(line, "  train:", 8) == 0 || strncmp(line, "  test:", 7) == 0 ||
-             strncmp(line, "  preprocess:", 13) == 0;
+             strncmp(line, "  preprocess:", 13) == 0 || strncmp(line, "  sketch:", 9) == 0;
     }
     if (network || (data && keep)) nke_text_add(&text, "%.*s", (int)(end - line), line);
   }

@@ -1,6 +1,7 @@
 /* `nke predict MODEL.h5 DATA.h5 --out FILE.h5`: scores, and classes or values, for new rows; metrics where labels exist. */
 #include "base/memory.h"
 #include "data/h5file.h"
+#include "run/input.h"
 #include "run/model_session.h"
 #include "run/report.h"
 #include "run/score.h"
@@ -63,7 +64,7 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
   const nke_data_spec names = test->file ? *test : *train;
   const nke_data_spec spec = {.file = inv->files[1], .x = inv->x ? inv->x : names.x, .y = inv->y ? inv->y : names.y,
                               .row_begin = inv->rows.begin, .row_end = inv->rows.end};
-  NKE_TRY(nke_dataset_open(inv->comm, &spec, &s->test));
+  NKE_TRY(nke_input_open(inv->comm, s->config, &spec, &s->test));
   const nke_shape got = nke_dataset_shape(s->test);
   if (got.axes != asked->axes || got.height != asked->height || got.width != asked->width ||
       got.channels != asked->channels)

@@ -1,6 +1,7 @@
 #include "run/session.h"
 
 #include "base/memory.h"
+#include "run/input.h"
 #include "dist/collect.h"
 
 #include <string.h>
@@ -28,7 +29,7 @@ static nke_status open_data(nke_session *s, const nke_data_spec *spec, nke_datas
 {
   nke_status st = NKE_OK;
   if (!spec->file) return st;
-  NKE_TRY(nke_dataset_open(s->comm, spec, out));
+  NKE_TRY(nke_input_open(s->comm, s->config, spec, out));
   if (s->train && *out != s->train) st = check_same_shape(s->train, *out);
 done:
   return st;

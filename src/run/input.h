@@ -1,0 +1,15 @@
+/* The config's data sets as the commands read them: through data.sketch where that is asked for. */
+#ifndef NKE_RUN_INPUT_H
+#define NKE_RUN_INPUT_H
+
+#include "run/config.h"
+
+/* Open a data set of the config. Collective. Its rows x are read as S x, S: R^d -> R^columns of data.sketch, with
+ * E<S x, S x'> = <x, x'> (sketch.h), so that the network sees the sketch in place of the row. S depends on run.seed and
+ * data.sketch alone; the columns of a narrower file are its first ones. Rows stored sparse cost O(entries + columns).
+ * Kind auto is settled by the first data set opened: osnap where that stores its rows sparse, wider than
+ * data.sketch.columns, and features are asked for; else none. Statuses of nke_dataset_open(); NKE_ERR_USAGE where rows
+ * that have a sketch are images, are in memory, or are to be preprocessed. */
+nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec *spec, nke_dataset **out);
+
+#endif
