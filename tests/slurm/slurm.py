@@ -14,7 +14,8 @@ class Job:
     def __init__(self, root, script, *args, options=(), **environment):
         self.root = pathlib.Path(root)
         command = ["sbatch", "--parsable", *options, f"jobs/{script}.sbatch", *map(str, args)]
-        self.id = subprocess.run(command, cwd=root, env={**os.environ, **environment}, check=True, text=True,
+        own = {key: value for key, value in os.environ.items() if key != "NKE_DATA"}  # the folder's files
+        self.id = subprocess.run(command, cwd=root, env={**own, **environment}, check=True, text=True,
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout.strip()
 
     @classmethod

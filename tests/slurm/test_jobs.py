@@ -29,6 +29,24 @@ solver: {lambda: [1e-2, 1e-1]}
 checkpoint: {seconds: 5}
 """
 
+DIGITS = """\
+run: {seed: 1, out: out}
+data:
+  train: {file: digits.h5, x: /train/x, y: /train/y}
+  test: {file: digits.h5, x: /test/x, y: /test/y}
+network:
+  - conv: {filter: 3}
+  - activation: relu
+  - avgpool: 2
+  - conv: {filter: 3}
+  - activation: relu
+  - global_avgpool
+  - dense
+embedding: {kernel: ntk}
+solver: {lambda: [1e-2]}
+compare: {methods: [random_features], features: [128, 1024], seeds: [1]}
+"""
+
 
 def make_folder(path):
     """Scripts, program, a config and 4000 rows in 3 classes: the sign pattern of a random projection."""
@@ -133,6 +151,24 @@ class Jobs(unittest.TestCase):
         self.assertEqual(table, [["strong", "1", "1000"], ["strong", "2", "1000"], ["weak", "1", "500"],
                                  ["weak", "2", "1000"]])
 
+    def test_compare_on_digits(self):
+        """300 images of handwritten digits: more features come nearer to the exact kernel; the result is drawn."""
+        from sklearn.datasets import load_digits
+        digits = load_digits()
+        with h5py.File(self.folder / "digits.h5", "w") as file:
+            for name, rows in (("train", slice(0, 300)), ("test", slice(300, 600))):
+                file[f"{name}/x"], file[f"{name}/y"] = digits.images[rows, :, :, None] / 16, digits.target[rows]
+        (self.folder / "digits.yaml").write_text(DIGITS)
+        self.job("compare", "digits.yaml").must()
+        result = self.folder / "out/compare.json"
+        rows = {row["features"]: row for row in json.loads(result.read_text())["rows"]}
+        self.assertLess(rows[1024]["relative_frobenius"], rows[128]["relative_frobenius"])
+        self.assertGreater(rows[1024]["accuracy_exact"], 0.8)
+        drawn = subprocess.run(["tools/plot", result, "--html", "report.html"], cwd=self.folder, text=True,
+                               capture_output=True)
+        self.assertEqual(drawn.returncode, 0, drawn.stderr)
+        self.assertIn("<html", (self.folder / "report.html").read_text())
+
     def test_kernel_in_parts_equals_the_whole(self):
         few = ["kernel.tile=16", "data.train.rows=0:100", "data.test.rows=0:30", "run.precision=double"]
         args = ["fit.yaml", *[word for size in few for word in ("--set", size)]]
@@ -170,7 +206,7 @@ class Jobs(unittest.TestCase):
                 self.assertNotIn("Submitted", done.stdout)
 
     def test_every_script_says_how_it_is_used(self):
-        for script in ("fit", "predict", "scaling", "kernel-merge"):
+        for script in ("fit", "predict", "compare", "scaling", "kernel-merge"):
             with self.subTest(script):
                 job = self.job(script)
                 self.assertEqual(job.wait()[:2], ("FAILED", 2))
