@@ -106,7 +106,7 @@ const nke_key nke_config_keys[] = {
   {"solver.select", &nke_type_select, AT(solver.select), "validation",
    .doc = "how lambda is chosen: validation, loo, gcv, {kfold: k}"},
   {"solver.precondition", &nke_type_choice, AT(solver.precondition), "none", .choices = nke_precondition_name,
-   .doc = "of cg; sketch: of the exact kernel by random_features of embedding.features or widths"},
+   .doc = "of cg; sketch: of the exact kernel, helped by its random_features of embedding.features or widths"},
   {"solver.lambda", &nke_type_reals, AT(solver.lambda), "[1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]", .max = 1e12, .least = 1,
    .most = MOST, .doc = "ridge, relative to the mean diagonal of the kernel; of several the best is chosen"},
   {"checkpoint.seconds", &nke_type_real, AT(checkpoint.seconds), "600", .min = 0, .max = 1e9, .free = true,

@@ -4,14 +4,14 @@
 
 #include <string.h>
 
-nke_status nke_fit_preconditioner(const nke_fit *fit, const nke_operator *a, nke_preconditioner **out)
+nke_status nke_fit_preconditioner(const nke_fit *fit, const nke_operator *a, const nke_operator *guide,
+                                  nke_preconditioner **out)
 {
   const nke_config *const config = fit->session.config;
   *out = NULL;
+  if (config->solver.precondition == NKE_PRECONDITION_NONE) return NKE_OK;
   if (config->solver.precondition == NKE_PRECONDITION_JACOBI) return nke_jacobi_create(a, out);
-  if (config->solver.precondition == NKE_PRECONDITION_NYSTROM)
-    return nke_nystrom_create(a, NKE_NYSTROM_RANK, config->run.seed, out);
-  return NKE_OK;
+  return nke_nystrom_create(a, guide, NKE_NYSTROM_RANK, config->run.seed, out);
 }
 
 nke_status nke_fit_take(const nke_fit *fit, const nke_parts *parts, nke_status status, const nke_krylov_info *info,

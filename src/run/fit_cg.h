@@ -5,12 +5,13 @@
 #include "run/fit.h"
 #include "solve/krylov.h"
 
-/* Random vectors of the Nystrom preconditioner; -nke_nystrom_rank overrides it. */
-enum { NKE_NYSTROM_RANK = 256 };
+/* Random vectors of the preconditioners nystrom and sketch; -nke_nystrom_rank overrides it. */
+enum { NKE_NYSTROM_RANK = 512 };
 
-/* solver.precondition jacobi or nystrom of the operator; NULL for none. Collective; cost of nystrom: a product with
- * NKE_NYSTROM_RANK columns. */
-nke_status nke_fit_preconditioner(const nke_fit *fit, const nke_operator *a, nke_preconditioner **out);
+/* solver.precondition of the operator; NULL for none. guide: the sketch of a, for sketch. Collective; cost of nystrom and
+ * sketch: a product with NKE_NYSTROM_RANK columns. */
+nke_status nke_fit_preconditioner(const nke_fit *fit, const nke_operator *a, const nke_operator *guide,
+                                  nke_preconditioner **out);
 
 /* Note in point i how a solve went, and place its solution x_loc, this rank's part [rows, k], into weights [n, k n_points] on
  * every rank; a failure by NKE_ERR_NUMERIC is noted and passed over. Collective. */

@@ -197,11 +197,17 @@ done:
 static nke_status make_preconditioner(nke_fit *fit, const exact *e, const nke_operator *a, const double *scale,
                                       nke_preconditioner **out)
 {
-  nke_session *const s = &fit->session;
-  if (!s->sketch) return nke_fit_preconditioner(fit, a, out);
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  nke_operator *guide = NULL;
+  if (!s->sketch) return nke_fit_preconditioner(fit, a, NULL, out);
   const nke_kept kept = {.comm = s->comm, .rows_loc = e->sketch.n, .m = nke_features_length(s->sketch),
                          .precision = s->config->run.precision, .z = e->sketch.z};
-  return nke_woodbury_create(a, &kept, scale ? scale + a->parts.mine.begin : NULL, s->config->run.seed, &s->stats, out);
+  NKE_TRY(nke_outer_operator(&kept, scale ? scale + a->parts.mine.begin : NULL, &guide));
+  st = nke_fit_preconditioner(fit, a, guide, out);
+done:
+  nke_operator_destroy(&guide);
+  return st;
 }
 
 static nke_status exact_cg_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)

@@ -91,7 +91,7 @@ static nke_status solve_cg(nke_fit *fit, const krylov *d, double mean, int n_poi
   nke_preconditioner *p = NULL;
   double *b = NULL;
   NKE_TRY(nke_normal_operator(&kept, &a));
-  NKE_TRY(nke_fit_preconditioner(fit, a, &p));
+  NKE_TRY(nke_fit_preconditioner(fit, a, NULL, &p));
   NKE_TRY(right_side(s, d, &a->parts, &b));
   st = nke_fit_cg_path(fit, a, p, mean, tolerance, b, n_points, points, weights);
 done:

@@ -93,15 +93,15 @@ static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *pl
   plan_exact(fit, grid, plan);
   plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
   plan->solve = 8.0 * (5 * n * k + 8 * rows * k);
-  plan->flops_solve = 0; /* iterations are not known */
-  if (s->config->solver.precondition == NKE_PRECONDITION_NYSTROM)
-    plan->solve += 8.0 * NKE_NYSTROM_RANK * (3 * rows + 2 * NKE_NYSTROM_RANK) + 16.0 * n * 32;
+  plan->flops_solve = 0;
+  if (s->config->solver.precondition < NKE_PRECONDITION_NYSTROM) return;
+  plan->solve += 8.0 * NKE_NYSTROM_RANK * (3 * rows + NKE_NYSTROM_RANK) + 16.0 * n * 32;
+  plan->flops_solve = 2 * n * n * NKE_NYSTROM_RANK; /* and iterations, of which the number is not known */
   if (!s->sketch) return;
-  const int64_t m = nke_features_length(s->sketch), order = nke_min(m, s->m);
-  plan->matrix += rows * (double)(m * nke_precision_bytes(s->config->run.precision));
-  plan->solve += 2.0 * (double)nke_gram_matrix_bytes(order, grid->size) +
-                 (m > s->m ? 8.0 * rows * (double)m : (double)nke_gram_panel_bytes(grid, m, NKE_PANEL_ROWS, NKE_DOUBLE));
-  plan->flops_solve = (double)order * n * (double)m + (double)(fit->n_path + 2) * pow((double)order, 3) / 3;
+  const double m = (double)nke_features_length(s->sketch);
+  plan->matrix += rows * m * (double)nke_precision_bytes(s->config->run.precision);
+  plan->solve += 8.0 * 32 * (m + rows);
+  plan->flops_solve += 4 * n * m * NKE_NYSTROM_RANK;
 }
 
 nke_plan nke_plan_of(const nke_fit *fit)

@@ -29,14 +29,6 @@ static double entry(const nke_kept *kept, int64_t at)
   return kept->precision == NKE_SINGLE ? (double)((const float *)kept->z)[at] : ((const double *)kept->z)[at];
 }
 
-void nke_kept_widen(const nke_kept *kept, int64_t first, int64_t count, const double *scale_loc, double *to)
-{
-  for (int64_t i = 0; i < count; i++) {
-    const double scale = scale_loc ? scale_loc[first + i] : 1;
-    for (int64_t j = 0; j < kept->m; j++) to[i * kept->m + j] = scale * entry(kept, (first + i) * kept->m + j);
-  }
-}
-
 /* Rows [first, first + ROWS) as double: where they are, or widened. */
 static const double *rows_from(const nke_kept *kept, const nke_kept_work *work, int64_t first, int64_t count)
 {

@@ -32,11 +32,13 @@ nke_status nke_kept_transpose(const nke_kept *kept, const nke_kept_work *work, i
 /* squares [m] <- the squared norms of the columns of Z. Collective. */
 void nke_kept_squares(const nke_kept *kept, double *squares);
 
-/* Rows [first, first + count) as double, each times its scale (NULL: 1): to [count, m]. Local. */
-void nke_kept_widen(const nke_kept *kept, int64_t first, int64_t count, const double *scale_loc, double *to);
-
 /* A = Z'Z, of order m; rows are dealt by nke_split(). Collective. A product: 4 n m k flops over all ranks, a gather and an
  * allreduce of m k doubles. Memory: 16 m k bytes on every rank, 8 k a kept row. */
 nke_status nke_normal_operator(const nke_kept *kept, nke_operator **out);
+
+/* A = D Z Z' D, of as many rows as Z, which are dealt by nke_split_blocks(); D = diag(scale_loc [rows_loc]) (borrowed) or
+ * NULL for ones. No diagonal. Collective. A product: 4 n m k flops over all ranks and an allreduce of m k doubles. Memory:
+ * 8 m k bytes on every rank, 8 k a kept row. */
+nke_status nke_outer_operator(const nke_kept *kept, const double *scale_loc, nke_operator **out);
 
 #endif

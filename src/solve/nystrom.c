@@ -67,8 +67,8 @@ static void destroy(void *context)
   nke_free(p);
 }
 
-/* omega [mine, r]: random normals; y = A omega. */
-static nke_status sample(const nke_operator *a, int64_t r, uint64_t seed, double *omega, double *y)
+/* y [mine, r] = A x, a few columns at a time. */
+static nke_status multiply(const nke_operator *a, int64_t r, const double *x, double *y)
 {
   nke_status st = NKE_OK;
   const int64_t n_loc = a->parts.mine.end - a->parts.mine.begin;
@@ -76,11 +76,9 @@ static nke_status sample(const nke_operator *a, int64_t r, uint64_t seed, double
   st = nke_alloc(n_loc * COLUMNS, sizeof *in, "random vectors", &in);
   if (st == NKE_OK) st = nke_alloc(n_loc * COLUMNS, sizeof *out, "random vectors", &out);
   NKE_TRY(nke_agree(a->parts.comm, st));
-  for (int64_t i = 0; i < n_loc * r; i++)
-    omega[i] = nke_random_normal(seed, nke_stream(NKE_STREAM_SAMPLE, 2), (uint64_t)(a->parts.mine.begin * r + i));
   for (int64_t first = 0; first < r; first += COLUMNS) {
     const int64_t k = nke_min(COLUMNS, r - first);
-    for (int64_t i = 0; i < n_loc; i++) memcpy(in + i * k, omega + i * r + first, (size_t)k * sizeof *in);
+    for (int64_t i = 0; i < n_loc; i++) memcpy(in + i * k, x + i * r + first, (size_t)k * sizeof *in);
     NKE_TRY(a->multiply(a->context, (int)k, in, out));
     for (int64_t i = 0; i < n_loc; i++) memcpy(y + i * r + first, out + i * k, (size_t)k * sizeof *out);
   }
@@ -131,47 +129,64 @@ static int64_t take_roots(int64_t r, double least, double *s, double *w)
   return kept;
 }
 
-/* B = Y C'^-1 with C C' = Omega'Y, then U from B'B = W diag(w) W': U = B W w^-1/2. Directions in which the small matrices
- * are rounding alone are left out. Rows of y become those of U. */
-static nke_status orthonormalise(nystrom *p, int64_t r, const double *omega, double *y, double *small, double *other)
+/* x [n_loc, r] <- x V w^-1/2 [n_loc, *q] for the symmetric s = V diag(w) V', w > least * the largest; w [*q] ascending.
+ * Directions in which the small matrix is rounding alone are left out. Collective. */
+static nke_status change_basis(const nystrom *p, int64_t r, double least, double *s, double *w, double *x, int64_t *q)
 {
   nke_status st = NKE_OK;
-  double *b = NULL;
-  NKE_TRY(nke_agree(p->comm, nke_alloc(p->n_loc * r, sizeof *b, "preconditioner", &b)));
-  NKE_TRY(inner(p->comm, p->n_loc, r, omega, r, y, small));
+  double *y = NULL;
+  NKE_TRY(nke_agree(p->comm, nke_alloc(p->n_loc * r, sizeof *y, "preconditioner", &y)));
   for (int64_t i = 0; i < r; i++)
-    for (int64_t j = 0; j < i; j++) small[i * r + j] = small[j * r + i] = (small[i * r + j] + small[j * r + i]) / 2;
-  NKE_TRY(decompose(p->comm, r, small, p->w));
-  const int64_t q = take_roots(r, 1e-13, small, p->w);
-  if (q == 0) st = nke_fail(NKE_ERR_NUMERIC, "Nystrom approximation: the matrix is zero or not positive");
-  if (q == 0) goto done;
-  NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_TRANSPOSED, p->n_loc, q, r, y, r, small, r, 0.0, b, q));
-  NKE_TRY(inner(p->comm, p->n_loc, q, b, q, b, other));
-  NKE_TRY(decompose(p->comm, q, other, p->w));
-  p->rank = take_roots(q, 1e-11, other, p->w);
-  NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_TRANSPOSED, p->n_loc, p->rank, q, b, q, other, q, 0.0, y, p->rank));
+    for (int64_t j = 0; j < i; j++) s[i * r + j] = s[j * r + i] = (s[i * r + j] + s[j * r + i]) / 2;
+  NKE_TRY(decompose(p->comm, r, s, w));
+  *q = take_roots(r, least, s, w);
+  if (*q == 0) st = nke_fail(NKE_ERR_NUMERIC, "Nystrom approximation: the matrix is zero or not positive");
+  if (*q == 0) goto done;
+  NKE_TRY(nke_agree(p->comm, nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_TRANSPOSED, p->n_loc, *q, r, x, r, s, r, 0.0, y, *q)));
+  if (p->n_loc > 0) memcpy(x, y, (size_t)(p->n_loc * *q) * sizeof *x);
 done:
-  nke_free(b);
+  nke_free(y);
   return st;
 }
 
-static nke_status build(const nke_operator *a, int64_t r, uint64_t seed, nystrom *p)
+/* omega [mine, *q]: random normals, or an orthonormal basis of the guide times them. */
+static nke_status start(const nystrom *p, const nke_operator *a, const nke_operator *guide, uint64_t seed, double *small,
+                        double *omega, int64_t *q)
 {
   nke_status st = NKE_OK;
-  double *omega = NULL, *small = NULL, *other = NULL;
+  const int64_t r = *q;
+  double *normals = guide ? p->u : omega;
+  for (int64_t i = 0; i < p->n_loc * r; i++)
+    normals[i] = nke_random_normal(seed, nke_stream(NKE_STREAM_SAMPLE, 2), (uint64_t)(a->parts.mine.begin * r + i));
+  if (!guide) return NKE_OK;
+  NKE_TRY(multiply(guide, r, normals, omega));
+  NKE_TRY(inner(p->comm, p->n_loc, r, omega, r, omega, small));
+  st = change_basis(p, r, 1e-13, small, p->w, omega, q);
+done:
+  return st;
+}
+
+/* Y = A Omega; B = Y C'^-1 with C C' = Omega'Y; U = B W w^-1/2 from B'B = W diag(w) W'. */
+static nke_status build(const nke_operator *a, const nke_operator *guide, int64_t r, uint64_t seed, nystrom *p)
+{
+  nke_status st = NKE_OK;
+  int64_t q = r;
+  double *omega = NULL, *small = NULL;
   st = nke_alloc(p->n_loc * r, sizeof *omega, "random vectors", &omega);
   if (st == NKE_OK) st = nke_alloc(p->n_loc * r, sizeof *p->u, "preconditioner", &p->u);
   if (st == NKE_OK) st = nke_alloc(r, sizeof *p->w, "preconditioner", &p->w);
   if (st == NKE_OK) st = nke_alloc(r * r, sizeof *small, "preconditioner", &small);
-  if (st == NKE_OK) st = nke_alloc(r * r, sizeof *other, "preconditioner", &other);
   NKE_TRY(nke_agree(a->parts.comm, st));
-  NKE_TRY(sample(a, r, seed, omega, p->u));
-  st = orthonormalise(p, r, omega, p->u, small, other);
+  NKE_TRY(start(p, a, guide, seed, small, omega, &q));
+  NKE_TRY(multiply(a, q, omega, p->u));
+  NKE_TRY(inner(p->comm, p->n_loc, q, omega, q, p->u, small));
+  NKE_TRY(change_basis(p, q, 1e-13, small, p->w, p->u, &p->rank));
+  NKE_TRY(inner(p->comm, p->n_loc, p->rank, p->u, p->rank, p->u, small));
+  st = change_basis(p, p->rank, 1e-11, small, p->w, p->u, &p->rank);
 done:
   nke_free(omega);
   nke_free(small);
-  nke_free(other);
-  return nke_agree(a->parts.comm, st);
+  return st;
 }
 
 /* What the options say, else what was asked for; at most n. */
@@ -187,7 +202,8 @@ done:
   return st;
 }
 
-nke_status nke_nystrom_create(const nke_operator *a, int64_t asked, uint64_t seed, nke_preconditioner **out)
+nke_status nke_nystrom_create(const nke_operator *a, const nke_operator *guide, int64_t asked, uint64_t seed,
+                              nke_preconditioner **out)
 {
   nke_status st = NKE_OK;
   nystrom *p = NULL;
@@ -198,7 +214,7 @@ nke_status nke_nystrom_create(const nke_operator *a, int64_t asked, uint64_t see
   if (st == NKE_OK) st = nke_alloc(1, sizeof **out, "preconditioner", out);
   NKE_TRY(nke_agree(a->parts.comm, st));
   *p = (nystrom){.comm = a->parts.comm, .n_loc = a->parts.mine.end - a->parts.mine.begin};
-  NKE_TRY(build(a, rank, seed, p));
+  NKE_TRY(build(a, guide, rank, seed, p));
   **out = (nke_preconditioner){.context = p, .set = set, .apply = apply, .destroy = destroy,
                                .flops = 4.0 * (double)(p->n_loc * p->rank)};
 done:

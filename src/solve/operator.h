@@ -15,7 +15,7 @@ typedef struct nke_operator {
   double flops;      /* of this rank, for a product with one column */
   void *context;
   nke_status (*multiply)(void *context, int k, const double *x_loc, double *y_loc); /* y <- A x. Collective */
-  nke_status (*diagonal)(void *context, double *diagonal_loc);                      /* Collective */
+  nke_status (*diagonal)(void *context, double *diagonal_loc);                      /* Collective; may be NULL */
   void (*destroy)(void *context);
 } nke_operator;
 void nke_operator_destroy(nke_operator **a);
