@@ -222,3 +222,18 @@ nke_status nke_dataset_read_range(nke_dataset *d, nke_range range, double *x, do
   nke_free(rows);
   return st;
 }
+
+nke_status nke_dataset_read_columns(nke_dataset *d, int64_t row, nke_range columns, double *x)
+{
+  nke_status st = NKE_OK;
+  if (!d->source.class->read_columns || d->source.entries > 0 || d->source.shape.axes > 0)
+    return nke_fail(NKE_ERR_USAGE, "%s: rows spread by columns: expected an HDF5 array [n, d]", d->path);
+  if (columns.begin == columns.end) return NKE_OK;
+  NKE_TRY(d->source.class->read_columns(&d->source, d->rows.begin + row, columns, x));
+  for (int64_t j = 0; j < columns.end - columns.begin; j++)
+    if (!isfinite(x[j]))
+      return nke_fail(NKE_ERR_DATA, "%s: %s: row %lld, column %lld: expected a finite number, got %g", d->path, d->x,
+                      (long long)(d->rows.begin + row), (long long)(columns.begin + j), x[j]);
+done:
+  return st;
+}

@@ -40,6 +40,9 @@ struct nke_source_class {
    * NULL. NULL for formats that never do. Local. */
   nke_status (*read_sparse)(nke_source *source, int64_t first, int64_t n, nke_sparse *x, double *y);
 
+  /* Columns [columns.begin, columns.end) of one row of the file; NULL for formats that cannot. Local. */
+  nke_status (*read_columns)(nke_source *source, int64_t row, nke_range columns, double *x);
+
   /* state may be NULL. Local. */
   void (*close)(nke_source *source);
 };

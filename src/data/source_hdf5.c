@@ -150,10 +150,9 @@ static nke_status open_hdf5(MPI_Comm comm, const nke_data_spec *spec, const char
   return nke_source_open_each(comm, open_local, spec, path, source);
 }
 
-static nke_status read_array(const hdf5_state *s, const array *a, int64_t first, int64_t n, double *out)
+static nke_status read_box(const hdf5_state *s, const array *a, const int64_t *start, const int64_t *count,
+                           double *out)
 {
-  int64_t start[MAX_RANK] = {first}, count[MAX_RANK] = {n};
-  for (int i = 1; i < a->rank; i++) count[i] = a->dims[i];
   const hid_t space = H5Dget_space(a->dataset);
   const hid_t memory = nke_hdf5_select(space, a->rank, start, count);
   const bool ok = memory >= 0 && H5Dread(a->dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, out) >= 0;
@@ -161,7 +160,21 @@ static nke_status read_array(const hdf5_state *s, const array *a, int64_t first,
   nke_hdf5_close(space);
   if (ok) return NKE_OK;
   return nke_fail(NKE_ERR_DATA, "%s: %s: rows %lld:%lld cannot be read: truncated or damaged", s->path, a->name,
-                  (long long)first, (long long)(first + n));
+                  (long long)start[0], (long long)(start[0] + count[0]));
+}
+
+static nke_status read_array(const hdf5_state *s, const array *a, int64_t first, int64_t n, double *out)
+{
+  int64_t start[MAX_RANK] = {first}, count[MAX_RANK] = {n};
+  for (int i = 1; i < a->rank; i++) count[i] = a->dims[i];
+  return read_box(s, a, start, count, out);
+}
+
+static nke_status read_columns_hdf5(nke_source *source, int64_t row, nke_range columns, double *x)
+{
+  const hdf5_state *s = source->state;
+  return read_box(s, &s->part[NKE_PART_X], (const int64_t[]){row, columns.begin},
+                  (const int64_t[]){1, columns.end - columns.begin}, x);
 }
 
 static nke_status read_hdf5(nke_source *source, int64_t first, int64_t n, double *x, double *y)
@@ -201,4 +214,4 @@ static void close_hdf5(nke_source *source)
 
 static const char *const extensions[] = {".h5", ".hdf5", NULL};
 
-const nke_source_class nke_source_hdf5 = {extensions, open_hdf5, read_hdf5, read_sparse_hdf5, close_hdf5};
+const nke_source_class nke_source_hdf5 = {extensions, open_hdf5, read_hdf5, read_sparse_hdf5, read_columns_hdf5, close_hdf5};

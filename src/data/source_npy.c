@@ -151,4 +151,4 @@ static void close_npy(nke_source *source)
 
 static const char *const extensions[] = {".npy", NULL};
 
-const nke_source_class nke_source_npy = {extensions, open_npy, read_npy, NULL, close_npy};
+const nke_source_class nke_source_npy = {extensions, open_npy, read_npy, NULL, NULL, close_npy};

@@ -52,7 +52,7 @@ typedef enum nke_class_weighting {
 
 typedef enum nke_layout { NKE_LAYOUT_ROWS, NKE_LAYOUT_COLUMNS } nke_layout;
 
-typedef enum nke_input_sketch { NKE_INPUT_AUTO, NKE_INPUT_AS_IT_IS, NKE_INPUT_COUNTSKETCH, NKE_INPUT_OSNAP } nke_input_sketch;
+typedef enum nke_input_sketch { NKE_INPUT_AUTO, NKE_INPUT_AS_IT_IS, NKE_INPUT_COUNTSKETCH, NKE_INPUT_OSNAP, NKE_INPUT_SRFT } nke_input_sketch;
 
 /* Lists of the config: n entries. */
 typedef struct nke_ints {

@@ -5,7 +5,7 @@
 static const char *const precisions[] = {"single", "double", NULL};
 static const char *const tasks[] = {"classification", "regression", NULL};
 static const char *const layouts[] = {"rows", "columns", NULL};
-static const char *const input_sketches[] = {"auto", "none", "countsketch", "osnap", NULL};
+static const char *const input_sketches[] = {"auto", "none", "countsketch", "osnap", "srft", NULL};
 static const char *const kernels[] = {"nngp", "ntk", NULL};
 static const char *const methods[] = {"random_features", "polysketch", "tensorsketch", "none", NULL};
 static const char *const solvers[] = {"auto", "cholesky", "eigen", "dual", "cg", "lsqr", NULL};
@@ -14,7 +14,7 @@ const char *const nke_precondition_name[] = {"none", "jacobi", "nystrom", "sketc
 /* The choices above stand in the order of these enumerations. */
 _Static_assert(sizeof(nke_precision) == sizeof(int) && NKE_SINGLE == 0 && NKE_DOUBLE == 1, "precisions");
 _Static_assert(NKE_TASK_CLASSIFICATION == 0 && NKE_TASK_REGRESSION == 1, "tasks");
-_Static_assert(NKE_INPUT_AUTO == 0 && NKE_INPUT_OSNAP == 3, "input_sketches");
+_Static_assert(NKE_INPUT_AUTO == 0 && NKE_INPUT_SRFT == 4, "input_sketches");
 _Static_assert(NKE_KERNEL_NNGP == 0 && NKE_KERNEL_NTK == 1, "kernels");
 _Static_assert(NKE_SOLVER_AUTO == 0 && NKE_SOLVER_CHOLESKY == 1 && NKE_SOLVER_LSQR == 5, "solvers");
 _Static_assert(NKE_PRECONDITION_NONE == 0 && NKE_PRECONDITION_SKETCH == 3, "preconditioners");
@@ -67,7 +67,8 @@ const nke_key nke_config_keys[] = {
   {"data.preprocess", &nke_type_preprocess, AT(data.n_preprocess), "[]", .most = NKE_PREPROCESS_MAX_STEPS,
    .doc = "steps in order: standardize, layernorm, {zca: r} with r relative to the mean variance"},
   {"data.layout", &nke_type_choice, AT(data.layout), "rows", .choices = layouts,
-   .doc = "how the data is spread over the ranks"},
+   .doc = "how the data is spread over the ranks; columns: each row by its columns, for rows too wide for one rank (an HDF5 "
+          "array [n, d]), sketched across the ranks by countsketch (auto) or srft"},
   {"data.sketch.kind", &nke_type_choice, AT(data.sketch.kind), "auto", .choices = input_sketches,
    .doc = "rows are sketched as they are read, in time proportional to their non-zeros; auto: osnap for rows stored "
           "sparse (libsvm, HDF5 group of data, indices, indptr) and wider than columns, else none"},

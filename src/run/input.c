@@ -1,11 +1,10 @@
-#include "run/input.h"
+#include "run/input_wide.h"
 
 #include "sketch/sketch.h"
 
 #include <string.h>
 
-/* Far from the streams that the embedding's own sketches count up from 0. */
-static const uint32_t input_stream = UINT32_C(1) << 31;
+static const nke_sketch_kind *const kinds[] = {NULL, NULL, &nke_sketch_countsketch, &nke_sketch_osnap, &nke_sketch_srft};
 
 static void sketch_dense(void *context, const double *x, double *out)
 {
@@ -29,9 +28,9 @@ static nke_status check(const nke_config *config, const nke_data_spec *spec, con
   if (config->data.n_preprocess > 0)
     wrong = "data.preprocess: expected [] (steps would have to fill the rows in); data.sketch.kind: none fills them in";
   else if (spec->memory.n_dims > 0)
-    wrong = "data.sketch.kind: expected none for rows in memory";
+    wrong = "data.layout rows and data.sketch.kind none: expected for rows in memory";
   else if (nke_dataset_shape(dataset).axes > 0)
-    wrong = "data.sketch.kind: expected none for images and signals";
+    wrong = "data.layout rows and data.sketch.kind none: expected for images and signals";
   if (!wrong) return NKE_OK;
   return nke_fail(NKE_ERR_USAGE, "%s: %s: rows are sketched: %s", config->name, nke_dataset_path(dataset), wrong);
 }
@@ -40,11 +39,11 @@ static nke_status attach(const nke_config *config, const nke_data_spec *spec, nk
 {
   nke_status st = NKE_OK;
   const nke_config_sketch *const options = &config->data.sketch;
-  nke_draws draws = {config->run.seed, input_stream};
+  nke_draws draws = {config->run.seed, NKE_INPUT_STREAM};
   nke_sketch *sketch = NULL;
   NKE_TRY(check(config, spec, dataset));
-  NKE_TRY(nke_sketch_create(options->kind == NKE_INPUT_OSNAP ? &nke_sketch_osnap : &nke_sketch_countsketch, NKE_DOUBLE,
-                            nke_dataset_length(dataset), options->columns, &draws, &sketch));
+  NKE_TRY(nke_sketch_create(kinds[options->kind], NKE_DOUBLE, nke_dataset_length(dataset), options->columns, &draws,
+                            &sketch));
   nke_dataset_set_map(dataset, (nke_row_map){options->columns, sketch, sketch_dense, sketch_sparse, sketch_destroy});
 done:
   return st;
@@ -56,6 +55,11 @@ nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec
   nke_dataset *dataset = NULL;
   *out = NULL;
   NKE_TRY(nke_dataset_open(comm, spec, &dataset));
+  if (config->data.layout == NKE_LAYOUT_COLUMNS) {
+    NKE_TRY(nke_agree(comm, check(config, spec, dataset)));
+    NKE_TRY(nke_input_gather(comm, config, spec, dataset, out));
+    goto done;
+  }
   if (config->data.sketch.kind == NKE_INPUT_AUTO)
     config->data.sketch.kind = nke_dataset_is_sparse(dataset) && nke_dataset_length(dataset) > config->data.sketch.columns &&
                                        strcmp(config->embedding.method, "none") != 0

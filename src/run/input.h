@@ -9,7 +9,8 @@
  * data.sketch alone; the columns of a narrower file are its first ones. Rows stored sparse cost O(entries + columns).
  * Kind auto is settled by the first data set opened: osnap where that stores its rows sparse, wider than
  * data.sketch.columns, and features are asked for; else none. Statuses of nke_dataset_open(); NKE_ERR_USAGE where rows
- * that have a sketch are images, are in memory, or are to be preprocessed. */
+ * that have a sketch are images, are in memory, or are to be preprocessed.
+ * data.layout columns: rows wider than a rank's memory, see input_wide.h. */
 nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec *spec, nke_dataset **out);
 
 #endif

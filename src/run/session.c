@@ -42,7 +42,6 @@ static nke_status check_available(const nke_config *config)
     bool asked;
     const char *only;
   } limits[] = {
-    {config->data.layout != NKE_LAYOUT_ROWS, "data.layout: only rows"},
     {config->data.augment.copies != 1, "data.augment.copies: only 1"},
     {config->data.augment.flip, "data.augment.flip: only false"},
     {config->data.augment.shift != 0, "data.augment.shift: only 0"},

@@ -1,0 +1,71 @@
+#include "run/input_wide.h"
+
+#include "base/memory.h"
+#include "sketch/wide.h"
+
+/* The sketch of every row, of which this rank keeps rows `mine`: kept [mine, m]. Collective. */
+static nke_status sketch_rows(MPI_Comm comm, nke_wide *wide, nke_dataset *dataset, int64_t m, nke_range mine,
+                              double *kept)
+{
+  nke_status st = NKE_OK;
+  const nke_range columns = nke_wide_columns(wide);
+  double *part = NULL, *sketch = NULL;
+  st = nke_alloc(columns.end - columns.begin, sizeof *part, "columns of a wide row", &part);
+  if (st == NKE_OK) st = nke_alloc(m, sizeof *sketch, "sketch of a wide row", &sketch);
+  NKE_TRY(nke_agree(comm, st));
+  for (int64_t i = 0; i < nke_dataset_rows(dataset); i++) {
+    NKE_TRY(nke_agree(comm, nke_dataset_read_columns(dataset, i, columns, part)));
+    const bool own = mine.begin <= i && i < mine.end;
+    NKE_TRY(nke_wide_apply(wide, 1, part, own ? kept + (i - mine.begin) * m : sketch));
+  }
+done:
+  nke_free(sketch);
+  nke_free(part);
+  return st;
+}
+
+static nke_status check_options(nke_config *config, const nke_dataset *dataset)
+{
+  nke_config_sketch *const options = &config->data.sketch;
+  if (options->kind == NKE_INPUT_AUTO) options->kind = NKE_INPUT_COUNTSKETCH;
+  if (options->kind != NKE_INPUT_COUNTSKETCH && options->kind != NKE_INPUT_SRFT)
+    return nke_fail(NKE_ERR_USAGE, "%s: data.layout: columns: data.sketch.kind: expected auto, countsketch or srft",
+                    config->name);
+  const double bytes = 8.0 * (double)nke_dataset_rows(dataset) * (double)options->columns;
+  if (bytes <= (double)config->run.memory_per_rank / 2) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE,
+                  "%s: data.layout: columns: %.0f MiB of sketched rows are more than half of run.memory_per_rank; lower "
+                  "data.sketch.columns",
+                  nke_dataset_path(dataset), bytes / 1048576);
+}
+
+nke_status nke_input_gather(MPI_Comm comm, nke_config *config, const nke_data_spec *spec, nke_dataset *dataset,
+                            nke_dataset **out)
+{
+  nke_status st = NKE_OK;
+  nke_wide *wide = NULL;
+  double *x = NULL, *y = NULL;
+  nke_draws draws = {config->run.seed, NKE_INPUT_STREAM};
+  int rank, size;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &size);
+  NKE_TRY(nke_agree(comm, check_options(config, dataset)));
+  const int64_t m = config->data.sketch.columns, k = nke_dataset_targets(dataset);
+  const nke_range mine = nke_split(nke_dataset_rows(dataset), size, rank);
+  const int64_t n = mine.end - mine.begin;
+  NKE_TRY(nke_wide_create(comm, config->data.sketch.kind == NKE_INPUT_SRFT ? &nke_wide_srft : &nke_wide_countsketch,
+                          NKE_DOUBLE, nke_dataset_length(dataset), m, &draws, &wide));
+  st = nke_alloc(n * m, sizeof *x, "sketched rows", &x);
+  if (st == NKE_OK) st = nke_alloc(n * k, sizeof *y, "targets of sketched rows", &y);
+  if (st == NKE_OK && k > 0) st = nke_dataset_read_range(dataset, mine, NULL, y);
+  NKE_TRY(nke_agree(comm, st));
+  NKE_TRY(sketch_rows(comm, wide, dataset, m, mine, x));
+  const nke_data_spec sketched = {.file = spec->file, .x = spec->x, .y = spec->y, .row_end = -1,
+                                  .memory = {.n = n, .n_dims = 1, .dims = {m}, .k = k, .x = x, .y = y}};
+  st = nke_dataset_open(comm, &sketched, out);
+done:
+  nke_free(y);
+  nke_free(x);
+  nke_wide_destroy(&wide);
+  return st;
+}
