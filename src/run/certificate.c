@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Rows of a side of a block at most: as many as the widest vectors take. Blocks at least, for the interval. */
-enum { MOST_SIDE = 16, LEAST_BLOCKS = 32 };
+enum { MOST_SIDE = 16, LEAST_BLOCKS = 32, MOST_PAIRS = 1000000000 };
 
 typedef struct sampler {
   nke_session *session;
@@ -163,6 +163,8 @@ nke_status nke_certificate_make(nke_session *session, int64_t pairs, uint64_t se
   const double begun = nke_seconds();
   const int64_t n = nke_dataset_rows(session->train);
   if (n < 2) return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected at least 2 training rows, got %lld", (long long)n);
+  if (pairs > MOST_PAIRS)
+    return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected at most %d, got %lld", MOST_PAIRS, (long long)pairs);
   sampler s = {.session = session, .seed = seed, .n = n, .d = nke_shape_length(session->shape)};
   s.side = choose_side(pairs, n);
   s.blocks = nke_max(LEAST_BLOCKS, nke_ceil_div(pairs, s.side * s.side));

@@ -3,8 +3,8 @@
 
 #include "base/memory.h"
 #include "dist/collect.h"
-#include "num/gemm.h"
 #include "run/kernel_file.h"
+#include "run/kernel_score.h"
 #include "run/score.h"
 #include "solve/ridge.h"
 
@@ -86,55 +86,6 @@ done:
   return st;
 }
 
-/* ---- test rows ---- */
-
-/* This rank's test rows [mine) by the file's kernel with the training rows, a block at a time. Local. */
-static nke_status add_test_rows(nke_compare *c, nke_h5file *h5, nke_range mine, const double *alpha, nke_metrics_sum *sum)
-{
-  nke_status st = NKE_OK;
-  nke_session *const s = &c->session;
-  const char *const name = s->config->embedding.kernel == NKE_KERNEL_NTK ? "/test/ntk" : "/test/nngp";
-  double *block = NULL, *scores = NULL, *raw = NULL, *y = NULL;
-  int64_t rows[NKE_BLOCK_ROWS];
-  NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * c->n, sizeof *block, "rows of the kernel", &block));
-  NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * s->k, sizeof *scores, "scores", &scores));
-  NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * nke_targets_columns(s->targets), sizeof *raw, "targets", &raw));
-  NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * s->k, sizeof *y, "targets", &y));
-  for (int64_t first = mine.begin; first < mine.end; first += NKE_BLOCK_ROWS) {
-    const int64_t n = nke_min(NKE_BLOCK_ROWS, mine.end - first), start[2] = {first, 0}, count[2] = {n, c->n};
-    for (int64_t i = 0; i < n; i++) rows[i] = first + i;
-    NKE_TRY(nke_h5file_read(h5, name, NKE_H5_F64, 2, start, count, block));
-    NKE_TRY(nke_dataset_read(s->test, n, rows, NULL, raw));
-    NKE_TRY(nke_targets_encode(s->targets, s->test, n, rows, raw, y));
-    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, n, s->k, c->n, block, c->n, alpha, s->k, 0, scores, s->k));
-    nke_metrics_add(sum, n, scores, y);
-  }
-done:
-  nke_free(y);
-  nke_free(raw);
-  nke_free(scores);
-  nke_free(block);
-  return st;
-}
-
-static nke_status test_exact(nke_compare *c, const char *path, const double *alpha)
-{
-  nke_status st = NKE_OK;
-  nke_session *const s = &c->session;
-  nke_h5file *h5 = NULL;
-  nke_metrics_sum *sum = NULL;
-  if (!s->test || nke_dataset_targets(s->test) == 0) return NKE_OK;
-  NKE_TRY(nke_h5file_open(s->comm, path, &h5));
-  st = nke_metrics_sum_create(s->targets, &sum);
-  if (st == NKE_OK) st = add_test_rows(c, h5, nke_split(nke_dataset_rows(s->test), c->ranks, c->rank), alpha, sum);
-  NKE_TRY(nke_agree(s->comm, st));
-  st = nke_metrics_reduce(s->comm, sum, &c->exact.test);
-done:
-  nke_metrics_sum_destroy(&sum);
-  nke_h5file_close(&h5);
-  return st;
-}
-
 nke_status nke_compare_exact(nke_compare *c)
 {
   nke_status st = NKE_OK;
@@ -159,7 +110,7 @@ nke_status nke_compare_exact(nke_compare *c)
   NKE_TRY(choose_lambda(c, eigen));
   NKE_TRY(nke_compare_solve(c, c->kernel, eigen, c->shift, alpha, &c->exact));
   nke_eigen_destroy(&eigen);
-  NKE_TRY(test_exact(c, path, alpha));
+  if (s->test && nke_dataset_targets(s->test) > 0) NKE_TRY(nke_kernel_score_test(s, path, alpha, &c->exact.test));
   st = nke_generalized_create(c->kernel, c->shift, &c->against);
   c->exact_peak = (int64_t)nke_spread_over_ranks(s->comm, (double)nke_peak_rss()).max;
 done:

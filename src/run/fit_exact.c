@@ -10,6 +10,7 @@
 #include "run/class_weights.h"
 #include "run/fit_store.h"
 #include "run/kernel_file.h"
+#include "run/kernel_score.h"
 #include "run/score.h"
 #include "solve/symmetric.h"
 
@@ -20,6 +21,7 @@ static const double tolerance = 1e-6;
 
 typedef struct exact {
   nke_bcmat *kernel;
+  char path[4096]; /* of the file that it was read from; else empty */
   nke_bcmat *masked; /* the system, where it is not the kernel: rows are held out, or classes weighted; else NULL */
   double *targets;            /* [n, k], on every rank */
   double *right;              /* [n, k]: targets of the fitted rows */
@@ -100,17 +102,20 @@ static void set_fitted(const nke_session *s, exact *e, const nke_rows *rows)
 }
 
 /* K of all training rows: from the file that `nke kernel` made, where it is there, or computed now. */
-static nke_status form_kernel(nke_session *s, nke_bcmat **out)
+static nke_status form_kernel(nke_session *s, exact *e)
 {
   nke_status st = NKE_OK;
-  char path[4096], *identity = NULL;
+  char *identity = NULL;
   const nke_tiling tiling = nke_tiling_of(s->m, s->test ? nke_dataset_rows(s->test) : 0, s->config->kernel.tile);
-  if (nke_kernel_file_path(s->config, path, sizeof path) >= (int)sizeof path)
+  if (nke_kernel_file_path(s->config, e->path, sizeof e->path) >= (int)sizeof e->path)
     return nke_fail(NKE_ERR_OUTPUT, "kernel.file: path too long");
-  if (!nke_kernel_file_exists(s->comm, path)) return nke_kernel_rows_matrix(s->comm, s->kernel, NULL, out);
+  if (!nke_kernel_file_exists(s->comm, e->path)) {
+    e->path[0] = '\0';
+    return nke_kernel_rows_matrix(s->comm, s->kernel, NULL, &e->kernel);
+  }
   NKE_TRY(nke_agree(s->comm, nke_kernel_identity(s->config, &tiling, &identity)));
-  NKE_TRY(nke_bcmat_create(s->comm, s->m, s->m, nke_bc_block_size(s->m), out));
-  st = nke_kernel_file_matrix(s->comm, path, identity, s->config->embedding.kernel, *out);
+  NKE_TRY(nke_bcmat_create(s->comm, s->m, s->m, nke_bc_block_size(s->m), &e->kernel));
+  st = nke_kernel_file_matrix(s->comm, e->path, identity, s->config->embedding.kernel, e->kernel);
 done:
   nke_free(identity);
   return st;
@@ -124,10 +129,11 @@ static nke_status exact_add(nke_fit *fit, void *state, const nke_rows *rows)
   NKE_TRY(nke_session_targets(s, e->targets));
   set_fitted(s, e, rows);
   nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
-  st = form_kernel(s, &e->kernel);
+  st = form_kernel(s, e);
   nke_stage_end(&s->stats, NKE_STAGE_GRAM);
-  s->stats.flops[NKE_STAGE_GRAM] += nke_exact_flops_per_pair(s->exact) * (double)s->m * (double)(s->m + 1) / 2 /
-                                    (e->kernel ? e->kernel->grid.size : 1);
+  if (st == NKE_OK && !e->path[0])
+    s->stats.flops[NKE_STAGE_GRAM] += nke_exact_flops_per_pair(s->exact) * (double)s->m * (double)(s->m + 1) / 2 /
+                                      e->kernel->grid.size;
 done:
   return st;
 }
@@ -289,6 +295,16 @@ static nke_status exact_validate(nke_fit *fit, void *state, int n_sets, const do
   return NKE_OK;
 }
 
+/* The test rows' kernel is in the file too. */
+static nke_status exact_score(nke_fit *fit, void *state, nke_dataset *dataset, const char *what, int n_sets,
+                              const double *weights, nke_metrics *metrics)
+{
+  nke_session *const s = &fit->session;
+  const exact *const e = state;
+  if (dataset == s->test && n_sets == 1 && e->path[0]) return nke_kernel_score_test(s, e->path, weights, metrics);
+  return nke_fit_score(fit, state, dataset, what, n_sets, weights, metrics);
+}
+
 static nke_status exact_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
 {
   return score_rows(&fit->session, state, 1, 1, weights, metrics);
@@ -302,7 +318,7 @@ const nke_trainer nke_trainer_exact = {
   .solve = exact_solve,
   .criterion = exact_criterion,
   .validate = exact_validate,
-  .score = nke_fit_score,
+  .score = exact_score,
   .training_metrics = exact_training_metrics,
 };
 
@@ -313,6 +329,6 @@ const nke_trainer nke_trainer_exact_cg = {
   .add = exact_cg_add,
   .solve = exact_cg_solve,
   .validate = exact_validate,
-  .score = nke_fit_score,
+  .score = exact_score,
   .training_metrics = exact_training_metrics,
 };
