@@ -4,6 +4,11 @@
 
 #include <string.h>
 
+int nke_fit_nystrom_rank(int64_t n)
+{
+  return (int)nke_max(512, nke_min(n / 5, 2048));
+}
+
 nke_status nke_fit_preconditioner(const nke_fit *fit, const nke_operator *a, const nke_operator *guide,
                                   nke_preconditioner **out)
 {
@@ -11,7 +16,7 @@ nke_status nke_fit_preconditioner(const nke_fit *fit, const nke_operator *a, con
   *out = NULL;
   if (config->solver.precondition == NKE_PRECONDITION_NONE) return NKE_OK;
   if (config->solver.precondition == NKE_PRECONDITION_JACOBI) return nke_jacobi_create(a, out);
-  return nke_nystrom_create(a, guide, NKE_NYSTROM_RANK, config->run.seed, out);
+  return nke_nystrom_create(a, guide, nke_fit_nystrom_rank(a->parts.n), config->run.seed, out);
 }
 
 nke_status nke_fit_take(const nke_fit *fit, const nke_parts *parts, nke_status status, const nke_krylov_info *info,

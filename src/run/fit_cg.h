@@ -5,11 +5,12 @@
 #include "run/fit.h"
 #include "solve/krylov.h"
 
-/* Random vectors of the preconditioners nystrom and sketch; -nke_nystrom_rank overrides it. */
-enum { NKE_NYSTROM_RANK = 512 };
+/* Random vectors of the preconditioners nystrom and sketch for n unknowns: a fifth, 512 to 2048; -nke_nystrom_rank
+ * overrides it. Local. */
+int nke_fit_nystrom_rank(int64_t n);
 
 /* solver.precondition of the operator; NULL for none. guide: the sketch of a, for sketch. Collective; cost of nystrom and
- * sketch: a product with NKE_NYSTROM_RANK columns. */
+ * sketch: a product with nke_fit_nystrom_rank() columns. */
 nke_status nke_fit_preconditioner(const nke_fit *fit, const nke_operator *a, const nke_operator *guide,
                                   nke_preconditioner **out);
 

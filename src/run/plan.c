@@ -95,13 +95,14 @@ static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *pl
   plan->solve = 8.0 * (5 * n * k + 8 * rows * k);
   plan->flops_solve = 0;
   if (s->config->solver.precondition < NKE_PRECONDITION_NYSTROM) return;
-  plan->solve += 8.0 * NKE_NYSTROM_RANK * (3 * rows + NKE_NYSTROM_RANK) + 16.0 * n * 32;
-  plan->flops_solve = 2 * n * n * NKE_NYSTROM_RANK; /* and iterations, of which the number is not known */
+  const double rank = nke_fit_nystrom_rank(s->m);
+  plan->solve += 8.0 * rank * (3 * rows + rank) + 16.0 * n * 32;
+  plan->flops_solve = 2 * n * n * rank; /* and iterations, of which the number is not known */
   if (!s->sketch) return;
   const double m = (double)nke_features_length(s->sketch);
   plan->matrix += rows * m * (double)nke_precision_bytes(s->config->run.precision);
   plan->solve += 8.0 * 32 * (m + rows);
-  plan->flops_solve += 4 * n * m * NKE_NYSTROM_RANK;
+  plan->flops_solve += 4 * n * m * rank;
 }
 
 nke_plan nke_plan_of(const nke_fit *fit)
