@@ -1,6 +1,7 @@
 """Run the program as a user would, and make the small data sets that the tests here read."""
 import os
 import pathlib
+import signal
 import subprocess
 
 import h5py
@@ -38,6 +39,16 @@ class Program:
         done = self.run(*args, **options)
         assert done.returncode == 0, f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+
+def kill_rank(process, rank):
+    """SIGKILL for one rank of this mpirun; whether it was there: not yet started and ended ones are not."""
+    ranks = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    try:
+        os.kill(int(ranks[rank]), signal.SIGKILL)
+    except (IndexError, ProcessLookupError):
+        return False
+    return True
 
 
 def write_h5(path, **arrays):

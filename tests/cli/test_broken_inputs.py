@@ -3,6 +3,7 @@
 usage: test_broken_inputs.py PROGRAM RANKS [TEST...]
 """
 import collections
+import concurrent.futures
 import os
 import re
 import sys
@@ -249,16 +250,21 @@ class BrokenInputs(unittest.TestCase):
     def files(self):
         return sorted(os.path.join(folder, name) for folder, _, names in os.walk(self.folder) for name in names)
 
-    def check(self, args, code, says):
+    def check(self, calls):
+        """Every call is answered as it says, and none leaves a file; two run at a time, each waits most of its time."""
         before = self.files()
-        done = self.program.run(*args, ranks=RANKS, launcher=RANKS > 1, timeout=60)
-        told = f"exit {done.returncode}\n{done.stderr}"
-        codes = code if isinstance(code, tuple) else (code,)
-        self.assertIn(done.returncode, codes, told)
-        lines = own_lines(done.stderr)
-        self.assertEqual(len(lines), 1, told)
-        self.assertRegex(lines[0], says)
-        self.assertEqual(done.stdout, "")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            runs = [pool.submit(self.program.run, *call.args, ranks=RANKS, launcher=RANKS > 1, timeout=60) for call in calls]
+        for call, run in zip(calls, runs):
+            with self.subTest(call.name):
+                done = run.result()
+                told = f"exit {done.returncode}\n{done.stderr}"
+                codes = call.code if isinstance(call.code, tuple) else (call.code,)
+                self.assertIn(done.returncode, codes, told)
+                lines = own_lines(done.stderr)
+                self.assertEqual(len(lines), 1, told)
+                self.assertRegex(lines[0], call.says)
+                self.assertEqual(done.stdout, "")
         self.assertEqual(self.files(), before, "files were left behind")
 
     def test_good_inputs_are_accepted(self):
@@ -268,37 +274,39 @@ class BrokenInputs(unittest.TestCase):
         self.program.must("kernel", "table.yaml", "--set", "kernel.file=kernel.h5", ranks=RANKS)
 
     def test_configs(self):
-        for case in CONFIGS:
-            with self.subTest(case.name):
-                self.assertEqual(CONFIG.count(case.old), 1, "the text to replace")
-                with open(self.folder + "/case.yaml", "w") as file:
-                    file.write(CONFIG.replace(case.old, case.new))
-                self.check(["fit", "case.yaml"], case.code, case.says)
+        calls = []
+        for k, case in enumerate(CONFIGS):
+            self.assertEqual(CONFIG.count(case.old), 1, f"the text to replace: {case.name}")
+            with open(f"{self.folder}/{k}-case.yaml", "w") as file:
+                file.write(CONFIG.replace(case.old, case.new))
+            calls.append(Call(case.name, ["fit", f"{k}-case.yaml"], case.code, case.says))
+        self.check(calls)
 
     def test_calls(self):
-        for case in CALLS:
-            with self.subTest(case.name):
-                self.check(case.args, case.code, case.says)
+        self.check(CALLS)
 
     def test_data_files(self):
+        calls = []
         for case in broken_files.DATA:
-            with self.subTest(case.name):
-                more = f", {case.more}" if case.more else ""
-                self.check(["fit", "table.yaml", "--set", f"data.train={{file: {case.name}{more}}}"], case.code, case.says)
+            more = f", {case.more}" if case.more else ""
+            args = ["fit", "table.yaml", "--set", f"data.train={{file: {case.name}{more}}}"]
+            calls.append(Call(case.name, args, case.code, case.says))
+        self.check(calls)
 
     def test_models(self):
-        for case in broken_files.MODELS:
-            with self.subTest(case.name):
-                self.check(["predict", case.name, "good.h5", "--x", "/test/x", "--y", "/test/y", "--out", "p.h5"], case.code,
-                           case.says)
+        more = ["good.h5", "--x", "/test/x", "--y", "/test/y", "--out", "p.h5"]
+        self.check([Call(case.name, ["predict", case.name, *more], case.code, case.says)
+                    for case in broken_files.MODELS])
 
     def test_kernel_files(self):
-        for case in broken_files.KERNELS:
-            with self.subTest(case.name):
-                before = os.stat(os.path.join(self.folder, case.name))
-                self.check(["kernel", "table.yaml", "--set", f"kernel.file={case.name}"], case.code, case.says)
-                after = os.stat(os.path.join(self.folder, case.name))
-                self.assertEqual((before.st_mtime_ns, before.st_size), (after.st_mtime_ns, after.st_size))
+        def stamps():
+            found = [os.stat(os.path.join(self.folder, case.name)) for case in broken_files.KERNELS]
+            return [(file.st_mtime_ns, file.st_size) for file in found]
+
+        before = stamps()
+        self.check([Call(case.name, ["kernel", "table.yaml", "--set", f"kernel.file={case.name}"], case.code, case.says)
+                    for case in broken_files.KERNELS])
+        self.assertEqual(stamps(), before)
 
 
 if __name__ == "__main__":
