@@ -166,6 +166,23 @@ class Solvers(unittest.TestCase):
                     expected = np.linalg.solve(z.T @ (w[:, None] * z) + shift * np.eye(128), z.T @ (w[:, None] * y))
                 self.assertLess(np.linalg.norm(found - expected), 1e-4 * np.linalg.norm(expected), name)
 
+    def test_bytes_and_messages(self):
+        """n rows of m features reach every rank that has a tile of theirs: n m (1 / rows + 1 / columns) words a rank of
+        a large grid; exactly, what the blocks of 64 say. Targets go to all. Nothing else grows with n."""
+        n, m, block = 2048, 512, 64
+        rng = np.random.default_rng(8)
+        program.write_h5(self.folder / "long.h5", x=rng.standard_normal((n, D)), y=rng.standard_normal((n, 2)))
+        for ranks, rows in ((1, 1), (2, 1), (4, 2), (8, 2)):
+            columns = ranks // rows
+            report, _ = self.fit(f"sent{ranks}", "data={train: {file: long.h5, x: /x, y: /y}, task: regression}",
+                                 f"embedding.features={m}", "run.precision=single", "solver.type=cholesky",
+                                 "solver.lambda=[1e-2]", ranks=ranks)
+            needed = [block * sum(b % rows == rank // columns or b % columns == rank % columns for b in range(m // block))
+                      for rank in range(ranks)]
+            features = sum(4 * n * length * (ranks - 1) // ranks for length in needed)
+            self.assertEqual(report["bytes_sent"], features + 8 * 2 * n * (ranks - 1))
+            self.assertEqual(report["messages_sent"], 2 * ranks * (ranks - 1))
+
     def test_a_dry_run_for_more_ranks(self):
         def parts(*args, ranks):
             text = self.program.must("fit", "case.yaml", "--dry-run", *args, ranks=ranks)
