@@ -6,6 +6,9 @@
 
 static const nke_sketch_kind *const kinds[] = {NULL, NULL, &nke_sketch_countsketch, &nke_sketch_osnap, &nke_sketch_srft};
 
+/* Of a column of the widest kind of sketch. */
+static const double table_bytes = 16;
+
 static void sketch_dense(void *context, const double *x, double *out)
 {
   nke_sketch_apply(context, x, out);
@@ -42,6 +45,13 @@ static nke_status attach(const nke_config *config, const nke_data_spec *spec, nk
   nke_draws draws = {config->run.seed, NKE_INPUT_STREAM};
   nke_sketch *sketch = NULL;
   NKE_TRY(check(config, spec, dataset));
+  const double mib = 1048576, tables = table_bytes * (double)nke_dataset_length(dataset);
+  if (tables > 0.5 * (double)config->run.memory_per_rank)
+    return nke_fail(NKE_ERR_USAGE,
+                    "%s: the sketch of rows of %lld entries needs %.0f MiB on every rank, more than half of "
+                    "run.memory_per_rank (%.0f MiB)",
+                    nke_dataset_path(dataset), (long long)nke_dataset_length(dataset), tables / mib,
+                    (double)config->run.memory_per_rank / mib);
   NKE_TRY(nke_sketch_create(kinds[options->kind], NKE_DOUBLE, nke_dataset_length(dataset), options->columns, &draws,
                             &sketch));
   nke_dataset_set_map(dataset, (nke_row_map){options->columns, sketch, sketch_dense, sketch_sparse, sketch_destroy});
