@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/memory.h"
+#include "data/hdf5_chunks.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@ static const char *const parts[PARTS] = {"data", "indices", "indptr"};
 
 struct nke_csr {
   hid_t part[PARTS];
+  nke_hdf5_chunks *chunks[PARTS];
   char *path, *name;
   int64_t n, d, entries;
 };
@@ -31,13 +33,14 @@ static nke_status open_part(nke_csr *c, hid_t file, int part, int64_t *length)
       !(class == H5T_INTEGER || (class == H5T_FLOAT && part == DATA)))
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected one dimension of %s", c->path, name,
                     part == DATA ? "numbers" : "whole numbers");
-  return NKE_OK;
+  return nke_hdf5_chunks_open(c->part[part], c->path, c->name, &c->chunks[part]);
 }
 
 /* Entries [first, first + count) of a part. */
 static nke_status read_part(const nke_csr *c, int part, int64_t first, int64_t count, hid_t type, void *out)
 {
-  if (count == 0) return NKE_OK;
+  const nke_status st = nke_hdf5_chunks_check(c->chunks[part], c->part[part], &first, &count);
+  if (st != NKE_OK || count == 0) return st;
   const hid_t space = H5Dget_space(c->part[part]), memory = nke_hdf5_select(space, 1, &first, &count);
   const bool ok = memory >= 0 && H5Dread(c->part[part], type, memory, space, H5P_DEFAULT, out) >= 0;
   nke_hdf5_close(memory);
@@ -59,8 +62,10 @@ static bool read_shape(hid_t group, int64_t shape[2])
   } else if (H5Lexists(group, "shape", H5P_DEFAULT) > 0) {
     from = H5Dopen2(group, "shape", H5P_DEFAULT);
     space = H5Dget_space(from);
-    ok = H5Sget_simple_extent_npoints(space) == 2 &&
+    const hid_t layout = H5Dget_create_plist(from);
+    ok = H5Pget_layout(layout) != H5D_CHUNKED && H5Sget_simple_extent_npoints(space) == 2 &&
          H5Dread(from, H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, shape) >= 0;
+    nke_hdf5_close(layout);
   }
   nke_hdf5_close(space);
   nke_hdf5_close(from);
@@ -137,7 +142,10 @@ void nke_csr_close(nke_csr **csr)
 {
   nke_csr *const c = *csr;
   if (!c) return;
-  for (int i = 0; i < PARTS; i++) nke_hdf5_close(c->part[i]);
+  for (int i = 0; i < PARTS; i++) {
+    nke_hdf5_chunks_close(&c->chunks[i]);
+    nke_hdf5_close(c->part[i]);
+  }
   nke_free(c->path);
   nke_free(c->name);
   nke_free(c);

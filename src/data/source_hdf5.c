@@ -1,7 +1,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "data/csr.h"
-#include "data/hdf5_common.h"
+#include "data/hdf5_chunks.h"
 #include "data/source.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@ typedef struct array {
   char *name;
   int rank;
   int64_t dims[MAX_RANK];
+  nke_hdf5_chunks *chunks; /* NULL: one piece */
 } array;
 
 typedef struct hdf5_state {
@@ -84,6 +85,7 @@ static nke_status open_array(hdf5_state *s, const char *name, array *a, bool *in
   if (class != H5T_INTEGER && class != H5T_FLOAT)
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type", s->path, name);
   *integral = class == H5T_INTEGER;
+  NKE_TRY(nke_hdf5_chunks_open(a->dataset, s->path, a->name, &a->chunks));
   NKE_TRY(set_cache(s, a, cache));
 done:
   return st;
@@ -153,6 +155,8 @@ static nke_status open_hdf5(MPI_Comm comm, const nke_data_spec *spec, const char
 static nke_status read_box(const hdf5_state *s, const array *a, const int64_t *start, const int64_t *count,
                            double *out)
 {
+  const nke_status st = nke_hdf5_chunks_check(a->chunks, a->dataset, start, count);
+  if (st != NKE_OK) return st;
   const hid_t space = H5Dget_space(a->dataset);
   const hid_t memory = nke_hdf5_select(space, a->rank, start, count);
   const bool ok = memory >= 0 && H5Dread(a->dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, out) >= 0;
@@ -202,6 +206,7 @@ static void close_hdf5(nke_source *source)
   hdf5_state *s = source->state;
   if (!s) return;
   for (int i = 0; i < 2; i++) {
+    nke_hdf5_chunks_close(&s->part[i].chunks);
     nke_hdf5_close(s->part[i].dataset);
     nke_free(s->part[i].name);
   }

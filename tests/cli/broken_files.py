@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import pathlib
+import zlib
 
 import h5py
 import numpy as np
@@ -26,6 +27,18 @@ def npy(array, **options):
 
 
 X, Y = np.arange(60, dtype="f8").reshape(30, 2), np.arange(30) % 2
+
+
+def chunked(stored, skipped=0, **filters):
+    """30 x 2 numbers in two gzipped chunks of 15 rows, the second of them as `stored`."""
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        x = file.create_dataset("x", data=X, chunks=(15, 2), compression="gzip", **filters)
+        x.id.write_direct_chunk((15, 0), stored, filter_mask=skipped)
+        file["y"] = Y
+    return memory.getvalue()
+
+
 NPY = npy(X)
 
 # A data file: its name and bytes, more of data.train's map, exit code, pattern of the message.
@@ -90,6 +103,11 @@ DATA = [
     Data("pipe.csv", None, "", 3, r"pipe\.csv: expected a file"),
     Data("pipe.npy", None, "y: y.npy", 3, r"pipe\.npy: expected a file"),
     Data("pipe.h5", None, "x: /x, y: /y", 3, r"pipe\.h5: expected a file"),
+    Data("chunk-short.h5", chunked(zlib.compress(bytes(8))), "x: /x, y: /y", 3, r"chunk-short\.h5: /x: the chunk.* row 15 "),
+    Data("chunk-long.h5", chunked(zlib.compress(bytes(480))), "x: /x, y: /y", 3, r"chunk-long\.h5: /x: the chunk.* row 15 "),
+    Data("chunk-plain.h5", chunked(bytes(8), 1), "x: /x, y: /y", 3, r"chunk-plain\.h5: /x: the chunk.* row 15 "),
+    Data("chunk-filter.h5", chunked(bytes(240), 1, scaleoffset=2), "x: /x, y: /y", 3, r"chunk-filter\.h5: /x: packed by filter 6"),
+    Data("chunk-noise.h5", chunked(bytes(range(99))), "x: /x, y: /y", 3, r"chunk-noise\.h5: /x: the chunk.* row 15 "),
     Data("no-extension", CSV, "", 3, r"no-extension: unknown file type"),
 ]
 

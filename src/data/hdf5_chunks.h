@@ -1,0 +1,19 @@
+/* What is stored of a chunked array is checked before HDF5 unpacks it: it reads past the end of a chunk that unpacks to
+ * fewer bytes than the chunk has. Inside src/data. */
+#ifndef NKE_DATA_HDF5_CHUNKS_H
+#define NKE_DATA_HDF5_CHUNKS_H
+
+#include "data/hdf5_common.h"
+
+typedef struct nke_hdf5_chunks nke_hdf5_chunks;
+
+/* *out NULL for an array that is not chunked and filtered. path and name (kept) are for messages. Filters of plugins are
+ * left to them; of HDF5's own NKE_ERR_DATA for others than gzip, shuffle and fletcher32, and for sizes that cannot be. Local. Memory: a bit a chunk, and one chunk. */
+nke_status nke_hdf5_chunks_open(hid_t dataset, const char *path, const char *name, nke_hdf5_chunks **out);
+void nke_hdf5_chunks_close(nke_hdf5_chunks **chunks);
+
+/* Check the chunks of the box start, count that were not checked before; NULL checks nothing. NKE_ERR_DATA naming the
+ * first row of a chunk that is too long, too short or cannot be unpacked. Local. Cost: every chunk is unpacked once. */
+nke_status nke_hdf5_chunks_check(nke_hdf5_chunks *chunks, hid_t dataset, const int64_t *start, const int64_t *count);
+
+#endif
