@@ -7,8 +7,9 @@
 
 typedef struct nke_hdf5_chunks nke_hdf5_chunks;
 
-/* *out NULL for an array that is not chunked and filtered. path and name (kept) are for messages. Filters of plugins are
- * left to them; of HDF5's own NKE_ERR_DATA for others than gzip, shuffle and fletcher32, and for sizes that cannot be. Local. Memory: a bit a chunk, and one chunk. */
+/* *out NULL for an array that is not chunked, or filtered by a plugin, to which its chunks are left. path and name (kept)
+ * are for messages. NKE_ERR_DATA for filters of HDF5 other than gzip, shuffle and fletcher32, and for sizes
+ * that cannot be. Local. Memory: a bit a chunk, and one chunk. */
 nke_status nke_hdf5_chunks_open(hid_t dataset, const char *path, const char *name, nke_hdf5_chunks **out);
 void nke_hdf5_chunks_close(nke_hdf5_chunks **chunks);
 
