@@ -6,7 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
-enum { MOST_RANK = 4, MOST_FILTERS = 8 };
+enum { MOST_RANK = 4, MOST_FILTERS = 8, MOST_WALKED = 4096 };
 
 /* Chunks of an array at most: a bit each is kept. */
 #define MOST_CHUNKS ((int64_t)1 << 28)
@@ -17,7 +17,7 @@ struct nke_hdf5_chunks {
   bool plugins;
   H5Z_filter_t filter[MOST_FILTERS];
   int64_t side[MOST_RANK], across[MOST_RANK]; /* of a chunk; chunks along each dimension */
-  int64_t bytes;                              /* of a chunk */
+  int64_t bytes, count;                       /* of a chunk; chunks in all */
   unsigned char *checked;                     /* a bit a chunk */
   unsigned char *stored;                      /* [most_stored] */
   int64_t most_stored;
@@ -60,6 +60,7 @@ static nke_status take_sizes(nke_hdf5_chunks *c, hid_t dataset, const hsize_t *c
   }
   if (!ok) return nke_fail(NKE_ERR_DATA, "%s: %s: damaged, or more than 2^28 chunks", c->path, c->name);
   c->most_stored = (int64_t)compressBound((uLong)c->bytes) + 64;
+  c->count = count;
   NKE_TRY(nke_calloc(count / 8 + 1, 1, "the map of chunks", &c->checked));
 done:
   return st;
@@ -133,12 +134,24 @@ static int64_t length_of(nke_hdf5_chunks *c, int64_t size, unsigned skipped)
   return size;
 }
 
+/* Bytes on record for a chunk, 0 for one that was never written. Of chunks without filters the quick question is answered
+ * from the layout, and the other one walks through all of them: it is put where they are few. */
+static hsize_t stored_size(const nke_hdf5_chunks *c, hid_t dataset, const hsize_t *corner)
+{
+  hsize_t size = 0;
+  haddr_t address = HADDR_UNDEF;
+  unsigned skipped;
+  if (c->n_filters == 0 && c->count <= MOST_WALKED)
+    return H5Dget_chunk_info_by_coord(dataset, corner, &skipped, &address, &size) < 0 || address == HADDR_UNDEF ? 0 : size;
+  return H5Dget_chunk_storage_size(dataset, corner, &size) < 0 ? 0 : size;
+}
+
 static nke_status check_one(nke_hdf5_chunks *c, hid_t dataset, const hsize_t *corner)
 {
   nke_status st = NKE_OK;
   uint32_t skipped = 0;
-  hsize_t size = 0;
-  if (H5Dget_chunk_storage_size(dataset, corner, &size) < 0 || size == 0) return NKE_OK; /* never written */
+  const hsize_t size = stored_size(c, dataset, corner);
+  if (size == 0) return NKE_OK;
   if (size > (hsize_t)c->most_stored) goto bad;
   if (c->n_filters > 0 && !c->stored) NKE_TRY(nke_alloc(c->most_stored, 1, "a stored chunk", &c->stored));
   if (c->n_filters > 0 && H5Dread_chunk(dataset, H5P_DEFAULT, corner, &skipped, c->stored) < 0) goto bad;
