@@ -55,6 +55,7 @@ static nke_status take_sizes(nke_hdf5_chunks *c, hid_t dataset, const hsize_t *c
     c->side[i] = (int64_t)chunk[i];
     c->across[i] = nke_ceil_div(dims[i], c->side[i]);
     ok = c->bytes <= UINT32_MAX / c->side[i] && (c->across[i] == 0 || count <= MOST_CHUNKS / c->across[i]);
+    if (!ok) break;
     c->bytes *= c->side[i];
     count *= c->across[i];
   }
