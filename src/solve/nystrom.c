@@ -6,6 +6,7 @@
 #include "dist/collect.h"
 #include "num/gemm.h"
 #include "solve/petsc_status.h"
+#include "solve/scratch.h"
 
 #include <math.h>
 #include <petscsys.h>
@@ -20,8 +21,7 @@ typedef struct nystrom {
   double *u;           /* [n_loc, rank] */
   double *w;           /* [rank] ascending */
   double shift;
-  double *part; /* U'r [rank, capacity] */
-  int capacity;
+  nke_scratch part; /* U'r [rank, k] */
 } nystrom;
 
 static nke_status set(void *context, double shift)
@@ -30,30 +30,20 @@ static nke_status set(void *context, double shift)
   return NKE_OK;
 }
 
-static nke_status reserve(nystrom *p, int k)
-{
-  if (k <= p->capacity) return NKE_OK;
-  nke_free(p->part);
-  p->part = NULL;
-  p->capacity = 0;
-  const nke_status st = nke_agree(p->comm, nke_alloc(p->rank * k, sizeof *p->part, "preconditioner", &p->part));
-  if (st == NKE_OK) p->capacity = k;
-  return st;
-}
-
 static nke_status apply(void *context, int k, const double *r_loc, double *z_loc)
 {
   nke_status st = NKE_OK;
   nystrom *const p = context;
-  NKE_TRY(reserve(p, k));
-  st = nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, p->rank, k, p->n_loc, p->u, p->rank, r_loc, k, 0.0, p->part, k);
-  if (p->n_loc == 0) memset(p->part, 0, (size_t)(p->rank * k) * sizeof *p->part);
+  NKE_TRY(nke_scratch_reserve(p->comm, p->rank, k, &p->part));
+  double *const part = p->part.at;
+  st = nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, p->rank, k, p->n_loc, p->u, p->rank, r_loc, k, 0.0, part, k);
+  if (p->n_loc == 0) memset(part, 0, (size_t)(p->rank * k) * sizeof *part);
   NKE_TRY(nke_agree(p->comm, st));
-  nke_sum_over_ranks(p->comm, p->rank * k, p->part);
+  nke_sum_over_ranks(p->comm, p->rank * k, part);
   for (int64_t i = 0; i < p->rank; i++)
-    for (int c = 0; c < k; c++) p->part[i * k + c] *= (p->w[0] + p->shift) / (p->w[i] + p->shift) - 1;
+    for (int c = 0; c < k; c++) part[i * k + c] *= (p->w[0] + p->shift) / (p->w[i] + p->shift) - 1;
   if (p->n_loc > 0) memcpy(z_loc, r_loc, (size_t)(p->n_loc * k) * sizeof *z_loc);
-  st = nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, p->n_loc, k, p->rank, p->u, p->rank, p->part, k, 1.0, z_loc, k);
+  st = nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, p->n_loc, k, p->rank, p->u, p->rank, part, k, 1.0, z_loc, k);
 done:
   return st;
 }
@@ -63,7 +53,7 @@ static void destroy(void *context)
   nystrom *const p = context;
   nke_free(p->u);
   nke_free(p->w);
-  nke_free(p->part);
+  nke_scratch_clear(&p->part);
   nke_free(p);
 }
 

@@ -8,10 +8,27 @@
 void nke_operator_destroy(nke_operator **a)
 {
   if (!*a) return;
-  (*a)->destroy((*a)->context);
+  if ((*a)->context) (*a)->destroy((*a)->context);
+  nke_free((*a)->context);
   nke_parts_clear(&(*a)->parts);
   nke_free(*a);
   *a = NULL;
+}
+
+nke_status nke_operator_create(const nke_operator *methods, MPI_Comm comm, int64_t n,
+                               nke_range (*split)(int64_t, int, int), size_t size, nke_operator **out)
+{
+  nke_status st = NKE_OK;
+  nke_operator *a = NULL;
+  st = nke_calloc(1, sizeof *a, "operator", &a);
+  if (st == NKE_OK) *a = *methods;
+  if (st == NKE_OK) st = nke_calloc(1, size, "operator", &a->context);
+  NKE_TRY(nke_agree(comm, st));
+  st = nke_parts_init(comm, n, split, &a->parts);
+done:
+  if (st != NKE_OK) nke_operator_destroy(&a);
+  *out = a;
+  return st;
 }
 
 nke_status nke_operator_residual(const nke_operator *a, double shift, int k, const double *b_loc, const double *x_loc,

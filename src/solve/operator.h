@@ -16,9 +16,14 @@ typedef struct nke_operator {
   void *context;
   nke_status (*multiply)(void *context, int k, const double *x_loc, double *y_loc); /* y <- A x. Collective */
   nke_status (*diagonal)(void *context, double *diagonal_loc);                      /* Collective; may be NULL */
-  void (*destroy)(void *context);
+  void (*destroy)(void *context); /* what the context holds, not itself; it may be all zero */
 } nke_operator;
 void nke_operator_destroy(nke_operator **a);
+
+/* A copy of `methods` with parts of n rows, dealt by a function of split.h, and a context of `size` zeroed bytes, which
+ * goes with the operator after its destroy() has released what it holds. Collective. */
+nke_status nke_operator_create(const nke_operator *methods, MPI_Comm comm, int64_t n,
+                               nke_range (*split)(int64_t, int, int), size_t size, nke_operator **out);
 
 /* |(A + shift I) X - B|_F / |B|_F, 0 for B = 0; x_loc, b_loc [rows of this rank, k]. Collective; one product. */
 nke_status nke_operator_residual(const nke_operator *a, double shift, int k, const double *b_loc, const double *x_loc,
