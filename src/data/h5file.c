@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -81,38 +82,44 @@ static nke_status check_replaceable(const char *path, bool force)
   return nke_fail(NKE_ERR_USAGE, "%s: exists and was not written by nke: --force replaces it", path);
 }
 
-/* Keep SPARE bytes of the disk in a file that has lost its name, until its descriptor is closed. On rank 0. */
-static nke_status keep_spare(const char *path, const char *part, int *spare)
+/* The spare file, held by this run alone; it has gone from under its name when another run ended just now. On rank 0. */
+static nke_status hold_spare(nke_h5file *f)
+{
+  struct stat held, named;
+  f->spare = open(f->spare_name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (f->spare < 0) return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", f->path, strerror(errno));
+  const bool taken = flock(f->spare, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  if (!taken && fstat(f->spare, &held) == 0 && stat(f->spare_name, &named) == 0 && held.st_ino == named.st_ino)
+    return NKE_OK; /* where locks are not supported runs are not told apart */
+  close(f->spare);
+  f->spare = -1;
+  return nke_fail(NKE_ERR_OUTPUT, "%s: another run is writing it", f->path);
+}
+
+/* Fill it with SPARE bytes, so that they are kept on the disk until it is released. On rank 0. */
+static nke_status fill_spare(const nke_h5file *f)
 {
   enum { SPARE = 512 << 10 }; /* the metadata of a new file */
   static const char zeros[1 << 14];
-  nke_status st = NKE_OK;
-  char *name = NULL;
   int64_t written = 0;
-  NKE_TRY(join(part, "-spare", &name));
-  *spare = open(name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-  unlink(name);
   errno = ENOSPC; /* for a write that is cut short */
-  for (ssize_t now = 1; *spare > 0 && now > 0 && written < SPARE; written += now)
-    now = write(*spare, zeros, sizeof zeros);
-  if (written < SPARE) st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
-done:
-  nke_free(name);
-  return st;
+  for (ssize_t now = 1; now > 0 && written < SPARE; written += now) now = write(f->spare, zeros, sizeof zeros);
+  if (written >= SPARE) return NKE_OK;
+  return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", f->path, strerror(errno));
 }
 
 /* The part file, empty: whoever may write it here may also rename it. A stale one of a killed run goes. On rank 0. */
-static nke_status make_part(const char *path, const char *part, bool force, int *spare)
+static nke_status make_part(nke_h5file *f, bool force)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(check_replaceable(path, force));
-  NKE_TRY(make_parents(path));
-  unlink(part);
-  const int fd = open(part, O_CREAT | O_EXCL | O_WRONLY, 0666);
-  if (fd < 0) return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
+  NKE_TRY(check_replaceable(f->path, force));
+  NKE_TRY(make_parents(f->path));
+  NKE_TRY(hold_spare(f));
+  unlink(f->part);
+  const int fd = open(f->part, O_CREAT | O_EXCL | O_WRONLY, 0666);
+  if (fd < 0) return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", f->path, strerror(errno));
   close(fd);
-  st = keep_spare(path, part, spare);
-  if (st != NKE_OK) unlink(part);
+  NKE_TRY(fill_spare(f));
 done:
   return st;
 }
@@ -124,6 +131,7 @@ static nke_status h5file_alloc(MPI_Comm comm, const char *path, nke_h5file **out
   NKE_TRY(nke_calloc(1, sizeof **out, "file", out));
   (*out)->comm = comm;
   (*out)->file = H5I_INVALID_HID;
+  (*out)->spare = -1;
   MPI_Comm_rank(comm, &(*out)->rank);
   NKE_TRY(nke_strdup(path, &(*out)->path));
 done:
@@ -158,7 +166,8 @@ nke_status nke_h5file_create(MPI_Comm comm, const char *path, bool force, nke_h5
   nke_status st = h5file_alloc(comm, path, &f);
   if (st == NKE_OK) st = nke_h5file_may_grow(f, 0);
   if (st == NKE_OK) st = join(path, part_suffix, &f->part);
-  if (st == NKE_OK && f->rank == 0) st = make_part(path, f->part, force, &f->spare);
+  if (st == NKE_OK) st = join(f->part, "-spare", &f->spare_name);
+  if (st == NKE_OK && f->rank == 0) st = make_part(f, force);
   NKE_TRY(nke_agree(comm, st));
   list = parallel_access(comm);
   f->file = H5Fcreate(f->part, H5F_ACC_TRUNC, H5P_DEFAULT, list);
@@ -276,18 +285,11 @@ done:
   return st;
 }
 
-static void release_spare(nke_h5file *f)
-{
-  if (f->spare > 0) close(f->spare);
-  f->spare = 0;
-}
-
 /* On a full disk HDF5 could not write what it still holds, and it crashes at exit after a failed close: cutting the
  * part file to nothing, and the spare, make the room. */
 static void give_up_part(nke_h5file *f)
 {
-  release_spare(f);
-  if (f->rank == 0 && truncate(f->part, 0) != 0) unlink(f->part);
+  if (f->rank == 0 && (ftruncate(f->spare, 0) != 0 || truncate(f->part, 0) != 0)) unlink(f->part);
   MPI_Barrier(f->comm);
 }
 
@@ -298,8 +300,12 @@ void nke_h5file_close(nke_h5file **file)
   if (f->part && f->file >= 0) give_up_part(f);
   nke_h5file_close_datasets(f);
   if (f->file >= 0) H5Fclose(f->file);
-  if (f->part && f->rank == 0) unlink(f->part);
-  release_spare(f);
+  if (f->spare >= 0) { /* the part file is this run's while it holds the spare one */
+    if (f->part) unlink(f->part);
+    unlink(f->spare_name);
+    close(f->spare);
+  }
+  nke_free(f->spare_name);
   nke_free(f->part);
   nke_free(f->path);
   nke_free(f);

@@ -18,7 +18,8 @@ struct nke_h5file {
   hid_t file;
   char *path;
   char *part; /* temporary name of a new file; NULL once it is gone or for an existing file */
-  int spare;  /* rank 0, new file: descriptor of a nameless file that keeps room on the disk; 0: none */
+  char *spare_name;
+  int spare; /* rank 0, new file: descriptor of a file that keeps room on the disk and other runs away; -1: none */
   nke_open_dataset *open;
 };
 

@@ -191,6 +191,24 @@ static void test_replace_is_atomic(void **state)
   nke_h5file_close(&old);
 }
 
+/* The second of two writers is refused, and leaves alone what the first has begun. */
+static void test_two_writers(void **state)
+{
+  (void)state;
+  char path[512];
+  int64_t version;
+  sample_path("two.h5", path);
+  nke_h5file *first = begin(path), *second = NULL;
+  assert_int_equal(nke_h5file_create(MPI_COMM_WORLD, path, true, &second), NKE_ERR_OUTPUT);
+  assert_text("another run is writing it");
+  assert_int_equal(nke_h5file_put_int(first, "/", "version", 1), NKE_OK);
+  finish(&first);
+  assert_int_equal(nke_h5file_open(MPI_COMM_WORLD, path, &second), NKE_OK);
+  assert_int_equal(nke_h5file_get_int(second, "/", "version", &version), NKE_OK);
+  assert_int_equal(version, 1);
+  nke_h5file_close(&second);
+}
+
 static void test_foreign_files_need_force(void **state)
 {
   (void)state;
@@ -390,6 +408,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(test_rows_of_every_rank),
   cmocka_unit_test(test_small_values),
   cmocka_unit_test(test_replace_is_atomic),
+  cmocka_unit_test(test_two_writers),
   cmocka_unit_test(test_foreign_files_need_force),
   cmocka_unit_test(test_places_that_cannot_be_written),
   cmocka_unit_test(test_damage),
