@@ -181,31 +181,25 @@ INLINE void exp_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const ve
   }
 }
 
-static void exp_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
-                    int paired, vec *out_s, vec *out_t)
+INLINE void closed_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                        int paired, vec *out_s, vec *out_t)
 {
-  if (paired)
-    exp_loop(op, n, s, t, tables, 1, out_s, out_t);
+  if (op->dual_kind == NKE_DUAL_ERF)
+    erf_loop(op, n, s, t, tables, paired, out_s, out_t);
+  else if (op->dual_kind == NKE_DUAL_GELU)
+    gelu_loop(op, n, s, t, tables, paired, out_s, out_t);
   else
-    exp_loop(op, n, s, t, tables, 0, out_s, out_t);
+    exp_loop(op, n, s, t, tables, paired, out_s, out_t);
 }
 
-static void erf_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
-                    int paired, vec *out_s, vec *out_t)
+/* The duals above other than the relu family's. */
+static void closed_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
+                       int paired, vec *out_s, vec *out_t)
 {
   if (paired)
-    erf_loop(op, n, s, t, tables, 1, out_s, out_t);
+    closed_loop(op, n, s, t, tables, 1, out_s, out_t);
   else
-    erf_loop(op, n, s, t, tables, 0, out_s, out_t);
-}
-
-static void gelu_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
-                     int paired, vec *out_s, vec *out_t)
-{
-  if (paired)
-    gelu_loop(op, n, s, t, tables, 1, out_s, out_t);
-  else
-    gelu_loop(op, n, s, t, tables, 0, out_s, out_t);
+    closed_loop(op, n, s, t, tables, 0, out_s, out_t);
 }
 
 /* S and T divided by sqrt(q q'); the table entry is 1 / sqrt q. */

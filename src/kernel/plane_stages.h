@@ -112,22 +112,12 @@ static nke_status pointwise(run *r, stage *g, const row_tables *tables, ptrdiff_
     normalize_row(n, s, t, tables, paired, out_s, out_t);
     return NKE_OK;
   }
-  const real beta = (real)op->dual_param[0];
-  if (op->dual_kind == NKE_DUAL_ERF) {
-    erf_row(op, n, s, t, tables, paired, out_s, out_t);
-    return NKE_OK;
-  }
-  if (op->dual_kind == NKE_DUAL_GELU) {
-    gelu_row(op, n, s, t, tables, paired, out_s, out_t);
-    return NKE_OK;
-  }
-  if (op->dual_kind == NKE_DUAL_EXP) {
-    exp_row(op, n, s, t, tables, paired, out_s, out_t);
-    return NKE_OK;
-  }
   if (op->dual_kind == NKE_DUAL_GENERIC)
     return generic_row(op, n, s, t, tables, paired, unit, r->scratch, out_s, out_t);
-  if (unit)
+  const real beta = (real)op->dual_param[0];
+  if (op->dual_kind != NKE_DUAL_ABRELU)
+    closed_row(op, n, s, t, tables, paired, out_s, out_t);
+  else if (unit)
     abrelu_unit_row(n, s, t, beta, out_s, out_t);
   else
     abrelu_row(n, s, t, tables, beta, op->nonnegative, paired, out_s, out_t);
