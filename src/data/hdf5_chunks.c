@@ -8,6 +8,10 @@
 
 enum { MOST_RANK = 4, MOST_FILTERS = 8, MOST_WALKED = 4096 };
 
+/* A byte of deflate's output takes at least 1/1032 of one (zlib's technical notes): what a chunk may hold, at most, of
+ * what is in the file. HDF5 sets that room aside before it looks at the chunk. */
+enum { MOST_UNPACKED = 1032 };
+
 /* Chunks of an array at most: a bit each is kept. */
 #define MOST_CHUNKS ((int64_t)1 << 28)
 
@@ -41,6 +45,17 @@ static nke_status take_filters(nke_hdf5_chunks *c, hid_t layout)
   return NKE_OK;
 }
 
+static nke_status check_room(const nke_hdf5_chunks *c, hid_t dataset)
+{
+  hsize_t size = 0;
+  const hid_t file = H5Iget_file_id(dataset);
+  H5Fget_filesize(file, &size);
+  nke_hdf5_close(file);
+  if (c->bytes / MOST_UNPACKED <= (int64_t)size) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: %s: damaged: chunks of %lld bytes in a file of %llu", c->path, c->name,
+                  (long long)c->bytes, (unsigned long long)size);
+}
+
 static nke_status take_sizes(nke_hdf5_chunks *c, hid_t dataset, const hsize_t *chunk)
 {
   nke_status st = NKE_OK;
@@ -60,6 +75,7 @@ static nke_status take_sizes(nke_hdf5_chunks *c, hid_t dataset, const hsize_t *c
     count *= c->across[i];
   }
   if (!ok) return nke_fail(NKE_ERR_DATA, "%s: %s: damaged, or more than 2^28 chunks", c->path, c->name);
+  NKE_TRY(check_room(c, dataset));
   c->most_stored = (int64_t)compressBound((uLong)c->bytes) + 64;
   c->count = count;
   NKE_TRY(nke_calloc(count / 8 + 1, 1, "the map of chunks", &c->checked));
