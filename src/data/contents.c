@@ -75,7 +75,7 @@ static void list_attribute(listing *l, hid_t attribute, const char *object)
 {
   char name[128] = "", line[MAX_NAME + 256];
   const hid_t type = H5Aget_type(attribute), space = H5Aget_space(attribute);
-  const H5T_class_t class = H5Tget_class(type);
+  const H5T_class_t class = H5Tget_class(type) == H5T_STRING ? H5T_STRING : nke_hdf5_number(type);
   H5Aget_name(attribute, sizeof name, name);
   double number = 0;
   long long whole = 0;

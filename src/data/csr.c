@@ -26,9 +26,7 @@ static nke_status open_part(nke_csr *c, hid_t file, int part, int64_t *length)
   if (!nke_hdf5_exists(file, name) || (c->part[part] = H5Dopen2(file, name, H5P_DEFAULT)) < 0)
     return nke_fail(NKE_ERR_DATA, "%s: %s: a group; for sparse rows expected data sets data, indices, indptr; no %s",
                     c->path, c->name, parts[part]);
-  const hid_t type = H5Dget_type(c->part[part]);
-  const H5T_class_t class = H5Tget_class(type);
-  nke_hdf5_close(type);
+  const H5T_class_t class = nke_hdf5_dataset_number(c->part[part]);
   if (!nke_hdf5_dims(c->part[part], 1, &rank, length) || rank != 1 ||
       !(class == H5T_INTEGER || (class == H5T_FLOAT && part == DATA)))
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected one dimension of %s", c->path, name,

@@ -137,13 +137,11 @@ nke_status nke_h5file_dims(nke_h5file *f, const char *name, int *rank, int64_t *
 static bool is_plain(hid_t id)
 {
   H5D_space_status_t room = H5D_SPACE_STATUS_ERROR;
-  const hid_t type = H5Dget_type(id), layout = H5Dget_create_plist(id);
-  const H5T_class_t class = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
-  const bool ok = (class == H5T_INTEGER || class == H5T_FLOAT) && layout >= 0 &&
+  const hid_t layout = H5Dget_create_plist(id);
+  const bool ok = nke_hdf5_dataset_number(id) != H5T_NO_CLASS && layout >= 0 &&
                   H5Pget_layout(layout) == H5D_CONTIGUOUS && H5Pget_external_count(layout) == 0 &&
                   H5Dget_space_status(id, &room) >= 0 && room == H5D_SPACE_STATUS_ALLOCATED;
   nke_hdf5_close(layout);
-  nke_hdf5_close(type);
   return ok;
 }
 
@@ -223,7 +221,7 @@ nke_status nke_h5file_put(nke_h5file *f, const char *name, nke_h5type type, int 
   return nke_h5file_put_int(f, name, checksum_key, sum); /* rank 0's */
 }
 
-/* Check the stored shape against dims (-1: any), and the size against max_bytes without overflow. */
+/* Check the stored shape against dims (-1: any), and the size without overflow. */
 static nke_status check_shape(nke_h5file *f, const char *name, int rank, int64_t *dims, int64_t max_count)
 {
   int stored_rank;
@@ -243,6 +241,18 @@ static nke_status check_shape(nke_h5file *f, const char *name, int rank, int64_t
   return NKE_OK;
 }
 
+/* Before room is set aside: numbers, of the shape, in at most max_bytes, and no more than the file can hold. */
+static nke_status check_stored(nke_h5file *f, const char *name, nke_h5type type, int rank, int64_t *dims,
+                               int64_t max_bytes)
+{
+  hid_t id;
+  nke_status st = check_shape(f, name, rank, dims, max_bytes / type_bytes(type));
+  if (st == NKE_OK) st = find(f, name, &id);
+  if (st != NKE_OK) return st;
+  if (is_plain(id) && H5Dget_storage_size(id) <= (hsize_t)nke_hdf5_file_bytes(id)) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has another type or layout than nke gave it", f->path, name);
+}
+
 static nke_status bcast_bytes(MPI_Comm comm, int64_t bytes, char *data)
 {
   enum { MESSAGE = 1 << 27 };
@@ -260,7 +270,7 @@ nke_status nke_h5file_get(nke_h5file *f, const char *name, nke_h5type type, int 
   const int64_t start[NKE_H5_MAX_RANK] = {0};
   int64_t sum = 0;
   void *array = NULL;
-  if (f->rank == 0) st = check_shape(f, name, rank, dims, max_bytes / type_bytes(type));
+  if (f->rank == 0) st = check_stored(f, name, type, rank, dims, max_bytes);
   NKE_TRY(nke_agree(f->comm, st));
   NKE_TRY_MPI(MPI_Bcast(dims, rank, MPI_INT64_T, 0, f->comm));
   const int64_t bytes = array_bytes(type, rank, dims);

@@ -93,7 +93,8 @@ static nke_status open_attribute(nke_h5file *f, const char *object, const char *
     return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has no attribute %s", f->path, object, key);
   *attribute = H5Aopen_by_name(f->file, object, key, H5P_DEFAULT, H5P_DEFAULT);
   const hid_t type = H5Aget_type(*attribute), space = H5Aget_space(*attribute);
-  const bool ok = type >= 0 && space >= 0 && H5Tget_class(type) == wanted &&
+  const H5T_class_t class = wanted == H5T_STRING ? H5Tget_class(type) : nke_hdf5_number(type);
+  const bool ok = type >= 0 && space >= 0 && class == wanted &&
                   H5Sget_simple_extent_type(space) == H5S_SCALAR &&
                   (wanted != H5T_STRING || H5Tis_variable_str(type) == 0);
   *size = ok ? H5Tget_size(type) : 0;

@@ -47,13 +47,10 @@ static nke_status take_filters(nke_hdf5_chunks *c, hid_t layout)
 
 static nke_status check_room(const nke_hdf5_chunks *c, hid_t dataset)
 {
-  hsize_t size = 0;
-  const hid_t file = H5Iget_file_id(dataset);
-  H5Fget_filesize(file, &size);
-  nke_hdf5_close(file);
-  if (c->bytes / MOST_UNPACKED <= (int64_t)size) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "%s: %s: damaged: chunks of %lld bytes in a file of %llu", c->path, c->name,
-                  (long long)c->bytes, (unsigned long long)size);
+  const int64_t size = nke_hdf5_file_bytes(dataset);
+  if (c->bytes / MOST_UNPACKED <= size) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: %s: damaged: chunks of %lld bytes in a file of %lld", c->path, c->name,
+                  (long long)c->bytes, (long long)size);
 }
 
 static nke_status take_sizes(nke_hdf5_chunks *c, hid_t dataset, const hsize_t *chunk)

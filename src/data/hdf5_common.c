@@ -49,6 +49,31 @@ bool nke_hdf5_dims(hid_t dataset, int max_rank, int *rank, int64_t *dims)
   return ok;
 }
 
+H5T_class_t nke_hdf5_number(hid_t type)
+{
+  enum { MOST_BYTES = 16 };
+  const H5T_class_t class = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
+  const bool number = class == H5T_INTEGER || class == H5T_FLOAT;
+  return number && H5Tget_size(type) <= MOST_BYTES ? class : H5T_NO_CLASS;
+}
+
+H5T_class_t nke_hdf5_dataset_number(hid_t dataset)
+{
+  const hid_t type = H5Dget_type(dataset);
+  const H5T_class_t class = nke_hdf5_number(type);
+  nke_hdf5_close(type);
+  return class;
+}
+
+int64_t nke_hdf5_file_bytes(hid_t object)
+{
+  hsize_t size = 0;
+  const hid_t file = H5Iget_file_id(object);
+  if (file < 0 || H5Fget_filesize(file, &size) < 0) size = 0;
+  nke_hdf5_close(file);
+  return (int64_t)size;
+}
+
 void nke_hdf5_close(hid_t handle)
 {
   if (handle >= 0) H5Idec_ref(handle);

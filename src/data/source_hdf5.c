@@ -79,9 +79,7 @@ static nke_status open_array(hdf5_state *s, const char *name, array *a, bool *in
   if (a->dataset < 0) return nke_fail(NKE_ERR_DATA, "%s: %s: not a data set, or damaged", s->path, name);
   if (!nke_hdf5_dims(a->dataset, MAX_RANK, &a->rank, a->dims))
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected an array of 1 to 4 dimensions, got %d", s->path, name, a->rank);
-  const hid_t type = H5Dget_type(a->dataset);
-  const H5T_class_t class = H5Tget_class(type);
-  nke_hdf5_close(type);
+  const H5T_class_t class = nke_hdf5_dataset_number(a->dataset);
   if (class != H5T_INTEGER && class != H5T_FLOAT)
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type", s->path, name);
   *integral = class == H5T_INTEGER;
