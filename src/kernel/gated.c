@@ -109,6 +109,18 @@ done:
   return st;
 }
 
+/* Whether one linear layer, the last, is all that follows layer i but poolings. */
+static int ends_linear(const nke_network *network, int i)
+{
+  for (i++; i + 1 < network->n_layers; i++) {
+    const nke_layer_kind kind = network->layers[i].kind;
+    if (kind != NKE_LAYER_AVGPOOL && kind != NKE_LAYER_GLOBAL_AVGPOOL && kind != NKE_LAYER_FLATTEN &&
+        kind != NKE_LAYER_IDENTITY)
+      return 0;
+  }
+  return i < network->n_layers && is_linear(&network->layers[i]);
+}
+
 static nke_status build(nke_gated_plan *plan, const nke_network *network, int is_top, const nke_image *in,
                         const nke_image **out)
 {
@@ -123,6 +135,7 @@ static nke_status build(nke_gated_plan *plan, const nke_network *network, int is
     switch (layer->kind) {
       case NKE_LAYER_ACTIVATION:
         i = compose_pools(network, i, &pool_h, &pool_w);
+        plan->ends = is_top && plan->variant->splits && ends_linear(network, i);
         NKE_TRY(plan->variant->activation(plan, linear, layer, pool_h, pool_w, network->layers[i].out, in, &in));
         break;
       case NKE_LAYER_RESIDUAL: NKE_TRY(build_residual(plan, layer, in, &in)); break;
@@ -194,11 +207,18 @@ static nke_status choose_widths(nke_gated_plan *plan, const nke_network *network
   return NKE_OK;
 }
 
-/* Length of z and what it is made of: [T ; S] where the last layer is linear, else T (S for NNGP or where they agree). */
+int64_t nke_gated_sigma_length(const nke_gated_plan *plan)
+{
+  const nke_image *const r = plan->result;
+  return nke_min(r->width_s, 2 * plan->widths[plan->n_widths - 1] - r->width_t);
+}
+
+/* Length of z and what it is made of: [T ; part of S] where the last layer is linear, else T (S for NNGP or where they
+ * agree). */
 static int64_t result_length(const nke_gated_plan *plan)
 {
   const nke_image *const r = plan->result;
-  if (plan->split) return 2 * r->width_s;
+  if (plan->split) return r->width_t + nke_gated_sigma_length(plan);
   if (plan->kernel == NKE_KERNEL_NTK && r->theta == NKE_THETA_OWN) return r->width_t;
   return r->width_s;
 }
@@ -288,8 +308,11 @@ nke_status nke_gated_apply(void *p, const double *x, void *z)
   for (int i = 0; i < plan->n_stages; i++) NKE_TRY(plan->stages[i]->forward(plan, plan->stages[i]));
   const size_t bytes_s = (size_t)(r->width_s * plan->real_bytes);
   if (plan->split) {
-    memcpy(z, r->t, bytes_s);
-    memcpy(nke_at(plan, z, r->width_s), r->s, bytes_s);
+    const int64_t length = nke_gated_sigma_length(plan);
+    void *const s = nke_at(plan, z, r->width_t);
+    memcpy(z, r->t, (size_t)(r->width_t * plan->real_bytes));
+    memset(s, 0, (size_t)(length * plan->real_bytes));
+    plan->k->add_scaled(length, sqrt((double)r->width_s / (double)length), r->s, s);
   } else if (plan->kernel == NKE_KERNEL_NTK && r->theta == NKE_THETA_OWN) {
     memcpy(z, r->t, (size_t)(r->width_t * plan->real_bytes));
   } else {

@@ -191,7 +191,7 @@ static void clear_tails(const nke_gated_plan *plan, nke_gated_stage *stage)
   }
 }
 
-/* The image with fresh signs D_b, so that each block of rows sees an independent sum of the taps. */
+/* The image with fresh signs, so that each block of rows sees an independent sum of the taps. */
 static void sign_image(const nke_gated_plan *plan, const nke_image *in, const void *sign, const void *from, void *to)
 {
   for (int64_t p = 0; p < nke_shape_pixels(in->shape); p++)
@@ -207,10 +207,11 @@ nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage)
   for (int64_t b = 0; b < stage->w.blocks; b++) {
     const void *s = in->s, *t = nke_image_theta(in);
     if (b > 0 && stage->other_sign) {
-      const void *const sign = nke_at(plan, stage->other_sign, b * in->stride);
       void *const u = slot(plan, length, SLOTS), *const v = nke_at(plan, u, entries);
-      sign_image(plan, in, sign, s, u);
-      if (in->theta == NKE_THETA_OWN) sign_image(plan, in, sign, t, v);
+      sign_image(plan, in, nke_at(plan, stage->other_sign, b * in->stride), s, u);
+      /* Signs of its own: the sum T + S' then changes from block to block too, and its cross terms average out. */
+      if (in->theta == NKE_THETA_OWN)
+        sign_image(plan, in, nke_at(plan, stage->other_sign, (stage->w.blocks + b) * in->stride), t, v);
       s = u;
       t = in->theta == NKE_THETA_OWN ? v : u;
     }
@@ -280,9 +281,10 @@ nke_status nke_gated_block_signs(nke_gated_plan *plan, nke_gated_stage *stage)
   nke_status st = NKE_OK;
   const int64_t length = stage->w.length;
   nke_gated_need_work(plan, SLOTS * length);
-  if (stage->w.blocks > 1 && !stage->concat && stage->taps.n > 1) {
-    NKE_TRY(nke_gated_alloc(plan, stage->w.blocks * length, "signs of the blocks", &stage->other_sign));
-    NKE_TRY(nke_gated_signs(plan, stage->w.blocks * length, 1, stage->other_sign));
+  const int sums = stage->taps.n > 1 || (stage->adds_sigma && stage->in->theta == NKE_THETA_OWN);
+  if (stage->w.blocks > 1 && !stage->concat && sums) {
+    NKE_TRY(nke_gated_alloc(plan, 2 * stage->w.blocks * length, "signs of the blocks", &stage->other_sign));
+    NKE_TRY(nke_gated_signs(plan, 2 * stage->w.blocks * length, 1, stage->other_sign));
     nke_gated_need_work(plan, SLOTS * length + 2 * nke_shape_pixels(stage->in->shape) * stage->in->stride);
   }
 done:
@@ -339,9 +341,10 @@ nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *lin
   stage->concat = concat;
   NKE_TRY(nke_taps_create(plan, linear, in->shape, activation->in, in->stride, in->width_s, !concat, &stage->taps));
   const nke_theta before = linear && in->theta == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : in->theta;
+  const nke_theta after = plan->kernel == NKE_KERNEL_NTK && before != NKE_THETA_ZERO ? NKE_THETA_OWN : NKE_THETA_ZERO;
+  if (plan->ends && after == NKE_THETA_OWN) stage->width += stage->width * 3 / 4; /* nke_gated_sigma_length */
   nke_image *const o = &stage->out;
-  *o = (nke_image){.shape = out_shape, .width_s = stage->width, .width_t = stage->width};
-  o->theta = plan->kernel == NKE_KERNEL_NTK && before != NKE_THETA_ZERO ? NKE_THETA_OWN : NKE_THETA_ZERO;
+  *o = (nke_image){.shape = out_shape, .width_s = stage->width, .width_t = stage->width, .theta = after};
   o->stride = nke_power_of_two(nke_max(NKE_GATED_LANES, stage->width));
   *d = concat ? nke_taps_concat_width(&stage->taps, in->width_s) : in->width_s;
   *length = in->stride;

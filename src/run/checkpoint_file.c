@@ -219,8 +219,8 @@ static nke_status identity(const nke_fit *fit, char *text, size_t size)
   const nke_session *const s = &fit->session;
   uint64_t hash;
   const nke_status st = nke_agree(s->comm, nke_config_hash(s->config, &hash));
-  snprintf(text, size, "%016llx, %lld rows, %lld features, %lld targets", (unsigned long long)hash,
-           (long long)nke_dataset_rows(s->train), (long long)s->m, (long long)s->k);
+  snprintf(text, size, "%016llx, %lld rows, %lld features of revision %d, %lld targets", (unsigned long long)hash,
+           (long long)nke_dataset_rows(s->train), (long long)s->m, NKE_FEATURES_REVISION, (long long)s->k);
   return st;
 }
 

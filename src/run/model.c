@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "data/h5file.h"
 #include "dist/split.h"
+#include "kernel/features.h"
 
 #include <string.h>
 
@@ -50,6 +51,7 @@ static nke_status write_model(nke_h5file *file, const nke_model *model)
   nke_status st = NKE_OK;
   const int64_t shape[4] = {model->shape.axes, model->shape.height, model->shape.width, model->shape.channels};
   NKE_TRY(nke_h5file_put_string(file, "/", "kind", "model"));
+  NKE_TRY(nke_h5file_put_int(file, "/", "features_revision", NKE_FEATURES_REVISION));
   NKE_TRY(nke_h5file_put_string(file, "/", "config", model->config));
   NKE_TRY(nke_h5file_put_double(file, "/", "lambda_relative", model->lambda_relative));
   NKE_TRY(nke_h5file_put_double(file, "/", "lambda_absolute", model->lambda_absolute));
@@ -86,6 +88,16 @@ done:
   return st;
 }
 
+static nke_status check_revision(nke_h5file *file)
+{
+  int64_t revision;
+  const nke_status st = nke_h5file_get_int(file, "/", "features_revision", &revision);
+  if (st != NKE_OK || revision == NKE_FEATURES_REVISION) return st;
+  return nke_fail(NKE_ERR_DATA, "%s: made with revision %lld of the features, this program has %d; fit again, or use the "
+                                "program that made it",
+                  nke_h5file_path(file), (long long)revision, NKE_FEATURES_REVISION);
+}
+
 static nke_status read_shape(nke_h5file *file, nke_shape *shape)
 {
   nke_status st = NKE_OK;
@@ -106,6 +118,7 @@ static nke_status read_model(nke_h5file *file, nke_model *model)
   nke_status st = NKE_OK;
   int64_t dims[2] = {-1, -1};
   NKE_TRY(check_kind(file));
+  NKE_TRY(check_revision(file));
   NKE_TRY(nke_h5file_get_string(file, "/", "config", &model->config));
   NKE_TRY(nke_h5file_get_double(file, "/", "lambda_relative", &model->lambda_relative));
   NKE_TRY(nke_h5file_get_double(file, "/", "lambda_absolute", &model->lambda_absolute));

@@ -24,7 +24,8 @@ typedef struct nke_model {
 } nke_model;
 
 /* Write the model as `path`, whole or not at all. Collective. Layout: root attributes nke, kind = "model", config,
- * lambda_relative, lambda_absolute; /shape; /weights; /preprocess; /targets; of an exact kernel /train/x, the preprocessed
+ * lambda_relative, lambda_absolute, features_revision; /shape; /weights; /preprocess; /targets; of an exact kernel
+ * /train/x, the preprocessed
  * training rows, one a row of weights. Statuses of src/data/h5file.h. */
 nke_status nke_model_save(MPI_Comm comm, const char *path, bool force, const nke_model *model);
 

@@ -179,6 +179,7 @@ MODELS = [  # predict NAME good.h5
     Changed("model-no-config.h5", attribute("/", "config", None), 3, "model-no-config.*config"),
     Changed("model-config.h5", attribute("/", "config", "{"), 3, "model-config"),
     Changed("model-no-network.h5", attribute("/", "config", "run: {}"), 3, "model-no-network.*network"),
+    Changed("model-revision.h5", attribute("/", "features_revision", 1), 3, "model-revision.*revision 1 of the features"),
     Changed("model-lambda.h5", attribute("/", "lambda_relative", "x"), 3, "model-lambda.*wrong type"),
     Changed("model-no-weights.h5", delete("weights"), 3, "model-no-weights.*/weights"),
     Changed("model-weights-flip.h5", one_weight, 3, "model-weights-flip.*checksum"),
