@@ -2,6 +2,8 @@
 
 usage: test_checkpoint.py PROGRAM [KILLS]
 """
+import contextlib
+import json
 import os
 import pathlib
 import random
@@ -73,9 +75,9 @@ class Checkpoint(unittest.TestCase):
             return subprocess.Popen(command, cwd=self.folder, env=self.program.environment(),
                                     stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True)
 
-    def wait_for(self, path, process):
-        while not (self.folder / path).exists() and process.poll() is None:
-            time.sleep(0.002)
+    def written(self, out):
+        """Checkpoints that the last whole run wrote, by its own report: one a slab and one a solution."""
+        return json.loads((self.folder / out / "report.json").read_text())["checkpoints"]
 
     def stop_after(self, out, checkpoints, ranks=1):
         """Signal a run once so many checkpoints were written (their inode changes); its exit code."""
@@ -105,19 +107,34 @@ class Checkpoint(unittest.TestCase):
                     self.assertEqual(self.fit(out, ranks=ranks), self.table[ranks])
                 self.same(out, ranks)
 
+    def kill(self, out, seconds, rank):
+        """Kill a rank of a run after a while; whether the run was ended by it, and the checkpoints seen before."""
+        process, seen, path = self.start(out), set(), self.folder / out / "checkpoint.h5"
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                seen.add(path.stat().st_mtime_ns)
+            time.sleep(0.001)
+        program.kill_rank(process, rank)
+        begun = time.monotonic()
+        process.wait(60)
+        self.assertLess(time.monotonic() - begun, 30)
+        return process.returncode != 0, len(seen)
+
     def test_killed_ranks(self):
-        rng, hits = random.Random(7), 0
+        """Each step ends in a checkpoint here: those before the kill and after it are all of them, so no step that was
+        finished is done again."""
+        rng, hits, late = random.Random(7), 0, 0
         for kill in range(KILLS):
             out = f"killed{kill}"
-            process = self.start(out)
-            time.sleep(rng.uniform(0.1, 1.0) * self.seconds)
-            hits += program.kill_rank(process, rng.randrange(3))
-            begun = time.monotonic()
-            process.wait(60)
-            self.assertLess(time.monotonic() - begun, 30)
+            hit, before = self.kill(out, rng.uniform(0.1, 1.0) * self.seconds, rng.randrange(3))
             self.assertEqual(self.fit(out, ranks=3), self.table[3])
+            if hit:
+                self.assertLessEqual(before + self.written(out), self.written("whole3"))
+            hits += hit
+            late += hit and before > 0
             self.same(out, 3)
-        print(f"{hits} of {KILLS} kills found their rank", file=sys.stderr)
+        print(f"{hits} of {KILLS} kills ended their run, {late} of them after a checkpoint", file=sys.stderr)
 
     def test_another_number_of_ranks_goes_on(self):
         if self.stop_after("moved", 2) == 5:
