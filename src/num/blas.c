@@ -8,16 +8,18 @@ void dsyrk_(const char *, const char *, const int *, const int *, const double *
             const double *, double *, const int *);
 void ssyrk_(const char *, const char *, const int *, const int *, const float *, const float *, const int *,
             const float *, float *, const int *);
+void dtrsm_(const char *, const char *, const char *, const char *, const int *, const int *, const double *,
+            const double *, const int *, double *, const int *);
 void dsyevd_(const char *, const char *, const int *, double *, const int *, double *, double *, const int *, int *,
              const int *, int *);
 void openblas_set_num_threads(int);
 int openblas_get_num_threads(void);
 
-typedef struct syrk_sizes {
+typedef struct matrix_sizes {
   int n, k, lda, ldc;
-} syrk_sizes;
+} matrix_sizes;
 
-static nke_status narrow(syrk_sizes *s, int64_t n, int64_t k, int64_t lda, int64_t ldc)
+static nke_status narrow(matrix_sizes *s, int64_t n, int64_t k, int64_t lda, int64_t ldc)
 {
   nke_status st = NKE_OK;
   NKE_TRY(nke_to_int(n, "matrix order", &s->n));
@@ -31,7 +33,7 @@ done:
 nke_status nke_dsyrk(char uplo, char trans, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
                      double beta, double *c, int64_t ldc)
 {
-  syrk_sizes s;
+  matrix_sizes s;
   const nke_status st = narrow(&s, n, k, lda, ldc);
   if (st == NKE_OK) dsyrk_(&uplo, &trans, &s.n, &s.k, &alpha, a, &s.lda, &beta, c, &s.ldc);
   return st;
@@ -40,9 +42,18 @@ nke_status nke_dsyrk(char uplo, char trans, int64_t n, int64_t k, double alpha, 
 nke_status nke_ssyrk(char uplo, char trans, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, float beta,
                      float *c, int64_t ldc)
 {
-  syrk_sizes s;
+  matrix_sizes s;
   const nke_status st = narrow(&s, n, k, lda, ldc);
   if (st == NKE_OK) ssyrk_(&uplo, &trans, &s.n, &s.k, &alpha, a, &s.lda, &beta, c, &s.ldc);
+  return st;
+}
+
+nke_status nke_dtrsm(char uplo, char trans, int64_t m, int64_t n, const double *a, int64_t lda, double *b, int64_t ldb)
+{
+  matrix_sizes s;
+  const double one = 1;
+  const nke_status st = narrow(&s, m, n, lda, ldb);
+  if (st == NKE_OK) dtrsm_("L", &uplo, &trans, "N", &s.n, &s.k, &one, a, &s.lda, b, &s.ldc);
   return st;
 }
 

@@ -14,6 +14,9 @@ nke_status nke_dsyrk(char uplo, char trans, int64_t n, int64_t k, double alpha, 
 nke_status nke_ssyrk(char uplo, char trans, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, float beta,
                      float *c, int64_t ldc);
 
+/* B <- op(A)^-1 B for the `uplo` triangle of A [m x m], op by trans 'N' or 'T'; B m x n. */
+nke_status nke_dtrsm(char uplo, char trans, int64_t m, int64_t n, const double *a, int64_t lda, double *b, int64_t ldb);
+
 /* All eigenvalues, ascending in w[n], of the symmetric matrix in the lower triangle of a [n x n, leading dimension n];
  * the columns of a become the orthonormal eigenvectors. NKE_ERR_NUMERIC if it does not converge or a is not finite.
  * Cost: about 9 n^3 flops, and nke_dsyevd_bytes(n) of work space. */

@@ -1,13 +1,14 @@
 /* The file of a checkpoint: layout, writing, reading.
  *
  * Root attributes kind = "checkpoint", config (hash), rows, features, targets, phase, position, best, failed_lambda; /path
- * [n_path + 2, 9] (points, the final one, training metrics), /squares, /cross, /weights, /path_weights, /sums; /gram/blocks
- * [lower blocks, nb, nb] row-major with (I, J) at I (I + 1) / 2 + J, and /gram/checksums. */
+ * [n_path + 2, 9] (points, the final one, training metrics), /squares, /cross, /weights, /path_weights, /sums; /gram, as
+ * matrix_file.h says. */
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
 #include "data/h5file.h"
 #include "dist/collect.h"
+#include "run/matrix_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -103,84 +104,23 @@ done:
 
 /* ---- the Gram matrix ---- */
 
-typedef nke_status block_action(nke_h5file *file, nke_bcmat *a, int64_t row_block, int64_t col_block, double *buffer);
-
-/* This rank's blocks on and below the diagonal. */
-static nke_status for_blocks(nke_h5file *file, nke_bcmat *a, block_action *action)
+/* After the final solution only the factor of --variance still needs it. */
+static int holds_gram(const nke_fit *fit)
 {
-  nke_status st = NKE_OK;
-  double *buffer = NULL;
-  const int64_t blocks = (a->rows + a->nb - 1) / a->nb;
-  NKE_TRY(nke_alloc(a->nb * a->nb, sizeof *buffer, "a block", &buffer));
-  for (int64_t i = a->grid.myrow; i < blocks; i += a->grid.nprow)
-    for (int64_t j = a->grid.mycol; j <= i; j += a->grid.npcol) NKE_TRY(action(file, a, i, j, buffer));
-done:
-  nke_free(buffer);
-  return nke_agree(a->grid.comm, st);
-}
-
-/* Rows and columns of a block, and where it begins in this rank's array. */
-static double *block_at(const nke_bcmat *a, int64_t i, int64_t j, int64_t *rows, int64_t *cols)
-{
-  *rows = nke_min(a->nb, a->rows - i * a->nb);
-  *cols = nke_min(a->nb, a->cols - j * a->nb);
-  return a->a + i / a->grid.nprow * a->nb + j / a->grid.npcol * a->nb * a->ld;
-}
-
-static nke_status write_block(nke_h5file *file, nke_bcmat *a, int64_t i, int64_t j, double *buffer)
-{
-  nke_status st = NKE_OK;
-  int64_t rows, cols;
-  const double *const from = block_at(a, i, j, &rows, &cols);
-  const int64_t start[3] = {i * (i + 1) / 2 + j, 0, 0}, count[3] = {1, a->nb, a->nb};
-  memset(buffer, 0, (size_t)(a->nb * a->nb) * sizeof *buffer);
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < cols; c++) buffer[r * a->nb + c] = from[r + c * a->ld];
-  const int64_t sum = nke_h5file_checksum(8 * a->nb * a->nb, buffer);
-  NKE_TRY(nke_h5file_write(file, "/gram/blocks", NKE_H5_F64, 3, start, count, buffer));
-  st = nke_h5file_write(file, "/gram/checksums", NKE_H5_I64, 1, start, count, &sum);
-done:
-  return st;
-}
-
-static nke_status read_block(nke_h5file *file, nke_bcmat *a, int64_t i, int64_t j, double *buffer)
-{
-  nke_status st = NKE_OK;
-  int64_t rows, cols, sum;
-  double *const to = block_at(a, i, j, &rows, &cols);
-  const int64_t start[3] = {i * (i + 1) / 2 + j, 0, 0}, count[3] = {1, a->nb, a->nb};
-  NKE_TRY(nke_h5file_read(file, "/gram/blocks", NKE_H5_F64, 3, start, count, buffer));
-  NKE_TRY(nke_h5file_read(file, "/gram/checksums", NKE_H5_I64, 1, start, count, &sum));
-  if (sum != nke_h5file_checksum(8 * a->nb * a->nb, buffer))
-    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: block (%lld, %lld) of the Gram matrix does not match its checksum",
-                     nke_h5file_path(file), (long long)i, (long long)j));
-  for (int64_t r = 0; r < rows; r++)
-    for (int64_t c = 0; c < cols; c++) to[r + c * a->ld] = buffer[r * a->nb + c];
-done:
-  return st;
-}
-
-static int64_t lower_blocks(const nke_bcmat *a)
-{
-  const int64_t blocks = (a->rows + a->nb - 1) / a->nb;
-  return blocks * (blocks + 1) / 2;
+  return fit->phase <= NKE_PHASE_FINAL || fit->session.invocation->variance;
 }
 
 static nke_status write_gram(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
-  nke_bcmat *const a = nke_gram_matrix(fit->gram);
-  const int64_t dims[3] = {lower_blocks(a), a->nb, a->nb};
   double *cross = NULL;
   NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k, sizeof *cross, "cross products", &cross)));
   NKE_TRY(nke_gram_cross(fit->gram, cross));
   NKE_TRY(nke_h5file_put_int(file, "/", "rows", nke_gram_rows(fit->gram)));
   NKE_TRY(nke_h5file_put(file, "/cross", NKE_H5_F64, 2, (const int64_t[]){s->m, s->k}, cross));
   NKE_TRY(nke_h5file_put(file, "/squares", NKE_H5_F64, 2, (const int64_t[]){1, s->k}, nke_gram_squares(fit->gram)));
-  NKE_TRY(nke_h5file_create_dataset(file, "/gram/blocks", NKE_H5_F64, 3, dims, NULL));
-  NKE_TRY(nke_h5file_create_dataset(file, "/gram/checksums", NKE_H5_I64, 1, dims, NULL));
-  st = for_blocks(file, a, write_block);
+  st = nke_matrix_file_write(file, "/gram", nke_gram_matrix(fit->gram));
 done:
   nke_free(cross);
   return st;
@@ -190,8 +130,6 @@ static nke_status read_gram(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
-  nke_bcmat *const a = nke_gram_matrix(fit->gram);
-  const int64_t dims[3] = {lower_blocks(a), a->nb, a->nb};
   double *cross = NULL, *squares = NULL;
   int64_t rows;
   st = nke_alloc(s->m * s->k, sizeof *cross, "cross products", &cross);
@@ -200,10 +138,7 @@ static nke_status read_gram(nke_h5file *file, nke_fit *fit)
   NKE_TRY(nke_h5file_get_int(file, "/", "rows", &rows));
   NKE_TRY(read_array(file, "/cross", s->m, s->k, cross));
   NKE_TRY(read_array(file, "/squares", 1, s->k, squares));
-  st = nke_h5file_expect(file, "/gram/blocks", 3, dims);
-  if (st == NKE_OK) st = nke_h5file_expect(file, "/gram/checksums", 1, dims);
-  NKE_TRY(nke_agree(s->comm, st));
-  NKE_TRY(for_blocks(file, a, read_block));
+  NKE_TRY(nke_matrix_file_read(file, "/gram", nke_gram_matrix(fit->gram)));
   nke_gram_restore(fit->gram, rows, squares, cross);
 done:
   nke_free(cross);
@@ -219,8 +154,9 @@ static nke_status identity(const nke_fit *fit, char *text, size_t size)
   const nke_session *const s = &fit->session;
   uint64_t hash;
   const nke_status st = nke_agree(s->comm, nke_config_hash(s->config, &hash));
-  snprintf(text, size, "%016llx, %lld rows, %lld features of revision %d, %lld targets", (unsigned long long)hash,
-           (long long)nke_dataset_rows(s->train), (long long)s->m, NKE_FEATURES_REVISION, (long long)s->k);
+  snprintf(text, size, "%016llx, %lld rows, %lld features of revision %d, %lld targets%s", (unsigned long long)hash,
+           (long long)nke_dataset_rows(s->train), (long long)s->m, NKE_FEATURES_REVISION, (long long)s->k,
+           s->invocation->variance ? ", --variance" : "");
   return st;
 }
 
@@ -243,8 +179,7 @@ static nke_status write_all(nke_h5file *file, nke_fit *fit)
                            fit->path_weights));
   if (fit->phase > NKE_PHASE_FINAL)
     NKE_TRY(nke_h5file_put(file, "/weights", NKE_H5_F64, 2, (const int64_t[]){s->m, s->k}, fit->weights));
-  else
-    NKE_TRY(write_gram(file, fit));
+  if (holds_gram(fit)) st = write_gram(file, fit);
 done:
   return st;
 }
@@ -315,10 +250,8 @@ static nke_status read_all(nke_h5file *file, nke_fit *fit)
   NKE_TRY(read_sums(file, fit));
   if (fit->path_weights && fit->phase >= NKE_PHASE_PATH)
     NKE_TRY(read_array(file, "/path_weights", s->m, s->k * fit->n_path, fit->path_weights));
-  if (fit->phase > NKE_PHASE_FINAL)
-    st = read_array(file, "/weights", s->m, s->k, fit->weights);
-  else
-    st = read_gram(file, fit);
+  if (fit->phase > NKE_PHASE_FINAL) NKE_TRY(read_array(file, "/weights", s->m, s->k, fit->weights));
+  if (holds_gram(fit)) st = read_gram(file, fit);
 done:
   return st;
 }

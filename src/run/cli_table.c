@@ -37,6 +37,8 @@ const nke_option nke_options[] = {
   {"--ranks", NKE_OPTION_COUNT, "P", FIT, FIELD(ranks), "with --dry-run: for P ranks instead of as many as there are"},
   {"--validate-pairs", NKE_OPTION_COUNT, "N", FIT, FIELD(validate_pairs),
    "compare the features with the exact kernel on N random pairs of training rows; into the report"},
+  {"--variance", NKE_OPTION_FLAG, NULL, FIT, FIELD(variance),
+   "kernel nngp: keep the factor in the model, so that predict writes /variance, the posterior variance"},
   {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(force),
    "replace output files that nke did not write"},
   {"--out", NKE_OPTION_TEXT, "FILE", PREDICT, FIELD(out), "file of the predictions (predictions.h5)"},

@@ -24,6 +24,7 @@ typedef struct nke_invocation {
   bool dry_run, force;
   int64_t ranks;           /* --ranks: what the dry run is for; 0: as many as there are */
   int64_t validate_pairs;  /* fit: pairs of the certificate, 0: none */
+  bool variance;           /* fit: the model keeps the factor for the posterior variance */
   bool quiet;              /* no table on stdout; for callers that are not the program */
   bool activations, config_reference; /* info */
   int petsc_argc;          /* what follows --, without the program's name */

@@ -5,7 +5,9 @@
 #include "run/class_weights.h"
 #include "run/fit_output.h"
 #include "run/plan.h"
+#include "run/variance.h"
 #include "solve/library.h"
+#include "solve/ridge.h"
 
 #include <math.h>
 #include <string.h>
@@ -134,6 +136,15 @@ done:
   return st;
 }
 
+static nke_status keep_factor(nke_fit *fit, const void *state)
+{
+  nke_stats *const stats = &fit->session.stats;
+  nke_stage_begin(stats, NKE_STAGE_SOLVE);
+  const nke_status st = nke_ridge_factor(fit->trainer->matrix(state), fit->final.shift, stats, &fit->factor);
+  nke_stage_end(stats, NKE_STAGE_SOLVE);
+  return st;
+}
+
 static nke_status train(nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -143,6 +154,7 @@ static nke_status train(nke_fit *fit)
   NKE_TRY(fit->trainer->create(fit, &state));
   NKE_TRY(nke_checkpoint_begin(fit));
   for (; fit->phase <= NKE_PHASE_TEST; fit->phase++, fit->position = 0) NKE_TRY(run_phase(fit, state));
+  if (fit->session.invocation->variance) st = keep_factor(fit, state);
 done:
   if (state) fit->trainer->destroy(state);
   fit->gram = NULL;
@@ -161,7 +173,8 @@ static nke_status choose_trainer(nke_fit *fit)
        (!fit->session.exact && (solver->type == NKE_SOLVER_CG || solver->type == NKE_SOLVER_LSQR))))
     return nke_fail(NKE_ERR_USAGE, "data.class_weights: not with solver.select loo or gcv, nor with solver.type cg or lsqr "
                                    "on features");
-  const int more_features = nke_dataset_rows(fit->session.train) < fit->session.m;
+  /* Of the dual problem predict would need the training rows' features as well. */
+  const int more_features = !fit->session.invocation->variance && nke_dataset_rows(fit->session.train) < fit->session.m;
   if (fit->session.exact) {
     fit->trainer = solver->type == NKE_SOLVER_CG ? &nke_trainer_exact_cg : &nke_trainer_exact;
     if (solver->type != NKE_SOLVER_LSQR) return NKE_OK;
@@ -209,6 +222,7 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_agree(s->comm, create_path(fit)));
   NKE_TRY(nke_agree(s->comm, split_rows(fit)));
   NKE_TRY(choose_trainer(fit));
+  if (s->invocation->variance) NKE_TRY(nke_variance_check(fit));
   NKE_TRY(plan_preconditioner(fit));
   NKE_TRY(nke_plan_check(fit));
   if (s->invocation->dry_run) return nke_plan_print(fit);
@@ -240,6 +254,7 @@ done:
     nke_rows_clear(&fit->kept);
     nke_rows_clear(&fit->held_out);
     nke_free(fit->path);
+    nke_bcmat_destroy(&fit->factor);
     nke_free(fit->weights);
     nke_free(fit->path_weights);
     nke_free(fit->resumed_sums);

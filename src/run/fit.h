@@ -40,6 +40,8 @@ typedef struct nke_trainer {
   /* Scores of all rows of another data set; `what` names the pass for the progress line. */
   nke_status (*score)(nke_fit *fit, void *state, nke_dataset *dataset, const char *what, int n_sets,
                       const double *weights, nke_metrics *metrics);
+  /* A of the last solve(), whose A + shift I has a factor; NULL where the trainer has none. Local. */
+  const nke_bcmat *(*matrix)(const void *state);
   /* Metrics on all fitted rows; what is not known without another pass stays NaN. */
   nke_status (*training_metrics)(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics);
 } nke_trainer;
@@ -65,6 +67,7 @@ struct nke_fit {
   int best;
   nke_path_point final;
   double *weights;      /* [m, k], the same on every rank */
+  nke_bcmat *factor;    /* with --variance: of the final A + shift I, which the model keeps; else NULL */
   double *path_weights; /* [m, k n_path], where there is a path */
   nke_fit_phase phase;
   int64_t position;       /* rows of the phase's list, or solutions of the path, that are done */

@@ -166,6 +166,11 @@ done:
   return st;
 }
 
+static const nke_bcmat *exact_matrix(const void *state)
+{
+  return ((const exact *)state)->kernel;
+}
+
 /* Features of all rows by the sketch, in place of the kernel. */
 static nke_status embed_sketch(nke_session *s, nke_fit_store *out)
 {
@@ -317,6 +322,7 @@ const nke_trainer nke_trainer_exact = {
   .add = exact_add,
   .solve = exact_solve,
   .criterion = exact_criterion,
+  .matrix = exact_matrix,
   .validate = exact_validate,
   .score = exact_score,
   .training_metrics = exact_training_metrics,

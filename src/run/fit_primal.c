@@ -73,6 +73,11 @@ done:
   return st;
 }
 
+static const nke_bcmat *primal_matrix(const void *state)
+{
+  return nke_gram_matrix(((const primal *)state)->gram);
+}
+
 static nke_status primal_criterion(nke_fit *fit, void *state, int n_points, nke_path_point *points, const double *weights)
 {
   return nke_fit_criterion_primal(fit, ((primal *)state)->gram, n_points, points, weights);
@@ -112,6 +117,7 @@ const nke_trainer nke_trainer_primal = {
   .add = primal_add,
   .solve = primal_solve,
   .criterion = primal_criterion,
+  .matrix = primal_matrix,
   .validate = primal_validate,
   .score = nke_fit_score,
   .training_metrics = primal_training_metrics,

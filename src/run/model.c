@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "data/h5file.h"
 #include "dist/split.h"
+#include "run/matrix_file.h"
 #include "kernel/features.h"
 
 #include <string.h>
@@ -59,7 +60,8 @@ static nke_status write_model(nke_h5file *file, const nke_model *model)
   NKE_TRY(nke_h5file_put(file, "/weights", NKE_H5_F64, 2, (const int64_t[]){model->m, model->k}, model->weights));
   NKE_TRY(nke_preprocess_save(model->preprocess, file));
   NKE_TRY(nke_targets_save(model->targets, file));
-  if (model->rows) st = write_rows(file, model);
+  if (model->rows) NKE_TRY(write_rows(file, model));
+  if (model->factor) st = nke_matrix_file_write(file, "/factor", model->factor);
 done:
   return st;
 }

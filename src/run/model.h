@@ -6,6 +6,7 @@
 #include "data/dataset.h"
 #include "data/preprocess.h"
 #include "data/targets.h"
+#include "dist/blockcyclic.h"
 #include "run/config.h"
 
 #include <mpi.h>
@@ -20,13 +21,14 @@ typedef struct nke_model {
   int64_t m, k;
   double *weights; /* [m, k] row-major, the same on every rank; owned */
   nke_dataset *rows; /* exact kernel: the training rows, saved preprocessed as /train/x; borrowed. Else NULL */
+  nke_bcmat *factor; /* to be saved: of A + lambda_absolute I, for the posterior variance; borrowed. Else NULL */
   double lambda_relative, lambda_absolute;
 } nke_model;
 
 /* Write the model as `path`, whole or not at all. Collective. Layout: root attributes nke, kind = "model", config,
  * lambda_relative, lambda_absolute, features_revision; /shape; /weights; /preprocess; /targets; of an exact kernel
  * /train/x, the preprocessed
- * training rows, one a row of weights. Statuses of src/data/h5file.h. */
+ * training rows, one a row of weights; for the posterior variance /factor (matrix_file.h). Statuses of src/data/h5file.h. */
 nke_status nke_model_save(MPI_Comm comm, const char *path, bool force, const nke_model *model);
 
 /* Read a model. Collective. NKE_ERR_DATA where the file is missing, not a model, or damaged. */

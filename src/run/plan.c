@@ -4,6 +4,7 @@
 #include "dist/exchange.h"
 #include "gram/gram.h"
 #include "run/fit_cg.h"
+#include "run/matrix_file.h"
 #include "solve/ridge.h"
 
 #include <math.h>
@@ -130,6 +131,10 @@ nke_plan nke_plan_of(const nke_fit *fit)
     plan_dual(fit, &grid, &plan);
   else
     plan_primal(fit, &grid, &plan);
+  if (s->invocation->variance) {
+    plan.factor_file = nke_matrix_file_bytes(s->m); /* the factor itself takes the place of a solve's */
+    plan.flops_solve += pow((double)s->m, 3) / 3;
+  }
   double rows = (double)nke_dataset_rows(s->train);
   if (s->test) rows += (double)nke_dataset_rows(s->test);
   if (s->exact) rows -= (double)nke_dataset_rows(s->train);
@@ -173,6 +178,8 @@ static void print_plan(const nke_fit *fit, const nke_plan *plan, const char *con
          plan->weights / mib);
   printf("# work, GFlop in all: embedding %.0f, Gram matrix %.0f, solves %.0f\n", plan->flops_embed * 1e-9,
          plan->flops_gram * 1e-9, plan->flops_solve * 1e-9);
+  if (plan->factor_file > 0)
+    printf("# model.h5: %.1f MiB more, the factor for the posterior variance\n", plan->factor_file / mib);
   if (plan->messages_gram > 0)
     printf("# a rank receives, for the Gram matrix: %.0f MiB in %.0f messages\n", plan->bytes_gram / mib,
            plan->messages_gram);

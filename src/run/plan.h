@@ -15,6 +15,7 @@ typedef struct nke_plan {
   double weights;
   double peak;        /* of a rank */
   double flops_embed, flops_gram, flops_solve; /* of the whole job */
+  double factor_file; /* bytes that --variance adds to the model's file */
   double bytes_gram, messages_gram; /* that a rank receives of other ranks' features, and in how many messages */
 } nke_plan;
 

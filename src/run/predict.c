@@ -2,9 +2,11 @@
 #include "base/memory.h"
 #include "data/h5file.h"
 #include "run/input.h"
+#include "run/matrix_file.h"
 #include "run/model_session.h"
 #include "run/report.h"
 #include "run/score.h"
+#include "run/variance.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +17,7 @@ typedef struct predict {
   nke_h5file *out;
   nke_metrics_sum **sums; /* NULL without labels */
   nke_metrics metrics;
+  nke_variance *variance;      /* NULL: the model has no factor */
   nke_preprocess *as_they_are; /* of an exact model's rows */
 } predict;
 
@@ -26,6 +29,7 @@ static nke_status create_outputs(predict *p, int64_t n)
   NKE_TRY(nke_h5file_create_dataset(p->out, "/scores", NKE_H5_F64, 2, scores, NULL));
   if (nke_targets_task(p->model.targets) == NKE_TASK_CLASSIFICATION)
     NKE_TRY(nke_h5file_create_dataset(p->out, "/class", NKE_H5_I64, 1, classes, NULL));
+  if (p->variance) NKE_TRY(nke_h5file_create_dataset(p->out, "/variance", NKE_H5_F64, 1, classes, NULL));
 done:
   return st;
 }
@@ -46,10 +50,24 @@ done:
   return st;
 }
 
+static nke_status write_variance(const predict *p, const nke_slab *slab)
+{
+  nke_status st = NKE_OK;
+  double *variance = NULL;
+  NKE_TRY(nke_alloc(slab->n, sizeof *variance, "posterior variances", &variance));
+  NKE_TRY(nke_variance_apply(p->variance, slab, variance));
+  st = nke_h5file_write(p->out, "/variance", NKE_H5_F64, 1, &slab->first, &slab->n, variance);
+done:
+  nke_free(variance);
+  return st;
+}
+
 static nke_status sink(void *context, const nke_slab *slab, const double *scores)
 {
   const predict *const p = context;
-  return nke_agree(p->session.comm, write_rows(p, slab, scores));
+  nke_status st = write_rows(p, slab, scores);
+  if (st == NKE_OK && p->variance) st = write_variance(p, slab);
+  return nke_agree(p->session.comm, st);
 }
 
 /* The config, network and embedding come from the model; the rows from the command line. */
@@ -60,6 +78,7 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
   const nke_shape *const asked = &p->model.shape;
   NKE_TRY(nke_model_load(inv->comm, inv->files[0], &p->model));
   NKE_TRY(nke_model_session(inv->files[0], &p->model, s, &p->as_they_are));
+  NKE_TRY(nke_variance_open(inv->files[0], &p->model, s, &p->variance));
   const nke_data_spec *const test = &s->config->data.test, *const train = &s->config->data.train;
   const nke_data_spec names = test->file ? *test : *train;
   const nke_data_spec spec = {.file = inv->files[1], .x = inv->x ? inv->x : names.x, .y = inv->y ? inv->y : names.y,
@@ -102,6 +121,10 @@ static nke_status run(const nke_invocation *inv, predict *p)
       printf("rows %lld, features %lld, targets %lld, embedding %.0f GFlop\n", (long long)nke_dataset_rows(s->test),
              (long long)s->m, (long long)p->model.k,
              s->embedder.flops_per_row * (double)nke_dataset_rows(s->test) * 1e-9);
+    if (rank == 0 && p->variance)
+      printf("posterior variance %.0f GFlop, from a factor of %.1f MiB\n",
+             (double)s->m * (double)s->m * (double)nke_dataset_rows(s->test) * 1e-9,
+             nke_matrix_file_bytes(s->m) / 1048576);
     goto done;
   }
   NKE_TRY(nke_h5file_create(inv->comm, inv->out ? inv->out : "predictions.h5", inv->force, &p->out));
@@ -122,6 +145,7 @@ nke_status nke_predict_run(const nke_invocation *invocation)
   predict p = {.session = {.comm = invocation->comm, .invocation = invocation}};
   const nke_status st = run(invocation, &p);
   nke_h5file_close(&p.out);
+  nke_variance_close(&p.variance);
   nke_score_sums_destroy(1, &p.sums);
   nke_model_session_close(&p.session, &p.as_they_are);
   nke_model_clear(&p.model);

@@ -47,14 +47,35 @@ static void count_flops(const ridge *r, int k)
   if (r->stats) r->stats->flops[NKE_STAGE_SOLVE] += (n * n * n / 3 + 4 * n * n * k) / r->a->grid.size;
 }
 
+/* r->factor <- that of A + shift I. */
+static nke_status factor_shift(ridge *r, double shift)
+{
+  memcpy(r->factor->a, r->a->a, (size_t)(r->a->ld * r->a->cols_loc) * sizeof *r->a->a);
+  nke_bcmat_add_to_diagonal(r->factor, shift);
+  return nke_scalapack_cholesky(&r->blacs, r->factor);
+}
+
+nke_status nke_ridge_factor(const nke_bcmat *a, double shift, nke_stats *stats, nke_bcmat **factor)
+{
+  nke_status st = NKE_OK;
+  ridge r;
+  *factor = NULL;
+  NKE_TRY(ridge_init(a, stats, &r));
+  NKE_TRY(factor_shift(&r, shift));
+  count_flops(&r, 0);
+  *factor = r.factor;
+  r.factor = NULL;
+done:
+  ridge_clear(&r);
+  return st;
+}
+
 static nke_status solve_shift(ridge *r, double shift, int k, const double *b, double *x, nke_ridge_info *info)
 {
   nke_status st = NKE_OK;
   double inverse_norm;
   *info = (nke_ridge_info){.shift = shift};
-  memcpy(r->factor->a, r->a->a, (size_t)(r->a->ld * r->a->cols_loc) * sizeof *r->a->a);
-  nke_bcmat_add_to_diagonal(r->factor, shift);
-  NKE_TRY(nke_scalapack_cholesky(&r->blacs, r->factor));
+  NKE_TRY(factor_shift(r, shift));
   memcpy(x, b, (size_t)(r->a->rows * k) * sizeof *x);
   NKE_TRY(nke_scalapack_backsolve(&r->blacs, r->factor, k, x));
   NKE_TRY(nke_symmetric_residual(r->a, shift, k, b, x, &info->residual));

@@ -23,6 +23,10 @@ typedef struct nke_ridge_info {
 nke_status nke_ridge_solve(const nke_bcmat *a, double shift, int k, const double *b, nke_stats *stats, double *x,
                            nke_ridge_info *info);
 
+/* *factor, new, <- the lower Cholesky factor of A + shift I: a's layout, blocks on and below the diagonal valid, of those on
+ * it the lower triangle. Collective, after nke_solve_init(); NKE_ERR_NUMERIC and memory as above. rows^3 / 3 flops. */
+nke_status nke_ridge_factor(const nke_bcmat *a, double shift, nke_stats *stats, nke_bcmat **factor);
+
 /* Bytes of one rank for a solve besides a and b. Local. */
 int64_t nke_ridge_bytes(const nke_grid *grid, int64_t rows, int k);
 

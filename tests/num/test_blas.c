@@ -42,6 +42,29 @@ static void test_syrk(void **state)
   assert_int_equal(nke_dsyrk('L', 'N', INT64_C(1) << 32, K, 1, x, N, 0, c, N), NKE_ERR_USAGE);
 }
 
+/* Both triangles and both ways: op(A) X gives back B. */
+static void test_triangular_solve(void **state)
+{
+  (void)state;
+  static double a[N * N], x[N * K];
+  for (int i = 0; i < N * N; i++) a[i] = entry(i % N, i / N) / N + 2 * (i % N == i / N);
+  for (int way = 0; way < 4; way++) {
+    const int lower = way & 1, transposed = way >> 1;
+    for (int i = 0; i < N * K; i++) x[i] = entry(i, 1);
+    assert_int_equal(nke_dtrsm("UL"[lower], "NT"[transposed], N, K, a, N, x, N), NKE_OK);
+    for (int64_t i = 0; i < N; i++)
+      for (int64_t k = 0; k < K; k++) {
+        double sum = 0;
+        for (int64_t j = 0; j < N; j++) {
+          const int64_t row = transposed ? j : i, col = transposed ? i : j;
+          if (lower ? row >= col : row <= col) sum += a[row + col * N] * x[j + k * N];
+        }
+        assert_true(fabs(sum - entry(i + k * N, 1)) < 1e-12);
+      }
+  }
+  assert_int_equal(nke_dtrsm('L', 'N', INT64_C(1) << 32, K, a, N, x, N), NKE_ERR_USAGE);
+}
+
 static void test_eigen(void **state)
 {
   (void)state;
@@ -82,6 +105,7 @@ static void test_threads(void **state)
 
 static const struct CMUnitTest tests[] = {
   cmocka_unit_test(test_syrk),
+  cmocka_unit_test(test_triangular_solve),
   cmocka_unit_test(test_eigen),
   cmocka_unit_test(test_threads),
 };

@@ -1,0 +1,122 @@
+#include "run/variance.h"
+
+#include "base/memory.h"
+#include "num/blas.h"
+#include "num/gemm.h"
+#include "run/matrix_file.h"
+#include "run/score.h"
+
+#include <math.h>
+#include <string.h>
+
+struct nke_variance {
+  const nke_model *model;
+  const nke_session *session;
+  nke_h5file *file;
+  int64_t nb;
+};
+
+nke_status nke_variance_check(const nke_fit *fit)
+{
+  const nke_config *const c = fit->session.config;
+  if (c->embedding.kernel != NKE_KERNEL_NNGP)
+    return nke_fail(NKE_ERR_USAGE, "--variance: posterior variance is that of a Gaussian process: expected embedding.kernel "
+                                   "nngp, got ntk");
+  if (!fit->trainer->matrix)
+    return nke_fail(NKE_ERR_USAGE, "--variance: needs a Cholesky factor: expected solver.type auto, cholesky or eigen, got "
+                                   "the solver %s", fit->trainer->name);
+  if (c->data.class_weighting != NKE_CLASS_WEIGHTS_NONE)
+    return nke_fail(NKE_ERR_USAGE, "--variance: not with data.class_weights");
+  return NKE_OK;
+}
+
+nke_status nke_variance_open(const char *path, const nke_model *model, const nke_session *session, nke_variance **out)
+{
+  nke_status st = NKE_OK;
+  nke_variance *v = NULL;
+  *out = NULL;
+  NKE_TRY(nke_agree(session->comm, nke_calloc(1, sizeof *v, "the posterior variance", &v)));
+  v->model = model;
+  v->session = session;
+  NKE_TRY(nke_h5file_open(session->comm, path, &v->file));
+  if (nke_h5file_has(v->file, "/factor")) {
+    NKE_TRY(nke_agree(session->comm, nke_matrix_file_open(v->file, "/factor", model->m, &v->nb)));
+    *out = v;
+    v = NULL;
+  }
+done:
+  nke_variance_close(&v);
+  return st;
+}
+
+void nke_variance_close(nke_variance **v)
+{
+  if (!*v) return;
+  nke_h5file_close(&(*v)->file);
+  nke_free(*v);
+  *v = NULL;
+}
+
+/* y [n, m] <- y C'^-1, so that a row is C^-1 z: forward substitution, a block of columns at a time. */
+static nke_status substitute(nke_variance *v, int64_t n, double *y)
+{
+  nke_status st = NKE_OK;
+  const int64_t m = v->model->m, nb = v->nb;
+  double *block = NULL, *sum = NULL;
+  NKE_TRY(nke_alloc(nb * nb, sizeof *block, "a block of the factor", &block));
+  NKE_TRY(nke_alloc(n * nb, sizeof *sum, "columns of the rows", &sum));
+  for (int64_t i = 0; i * nb < m; i++) {
+    const int64_t rows = nke_min(nb, m - i * nb);
+    double *const to = y + i * nb;
+    for (int64_t j = 0; j < i; j++) {
+      NKE_TRY(nke_matrix_file_block(v->file, "/factor", nb, i, j, block));
+      NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_TRANSPOSED, n, rows, nb, y + j * nb, m, block, nb, j > 0, sum, nb));
+    }
+    for (int64_t r = 0; i > 0 && r < n; r++)
+      for (int64_t c = 0; c < rows; c++) to[r * m + c] -= sum[r * nb + c];
+    NKE_TRY(nke_matrix_file_block(v->file, "/factor", nb, i, i, block));
+    /* Row-major C is to the BLAS the upper C'; the rows of y are its right-hand sides. */
+    NKE_TRY(nke_dtrsm('U', 'T', rows, n, block, nb, to, m));
+  }
+done:
+  nke_free(sum);
+  nke_free(block);
+  return st;
+}
+
+/* k(x, x) of preprocessed rows x [n, d]. */
+static nke_status diagonal(const nke_session *s, int64_t n, const double *x, double *out)
+{
+  nke_status st = NKE_OK;
+  double *norms = NULL;
+  NKE_TRY(nke_alloc(n * nke_exact_norms_length(s->exact), sizeof *norms, "norms of rows", &norms));
+  NKE_TRY(nke_exact_norms(s->exact, n, x, norms));
+  st = nke_exact_diagonal(s->exact, n, x, norms, out, NULL);
+done:
+  nke_free(norms);
+  return st;
+}
+
+nke_status nke_variance_apply(nke_variance *v, const nke_slab *slab, double *out)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = v->session;
+  const int64_t m = v->model->m, n = slab->n;
+  double *y = NULL;
+  if (n == 0) return NKE_OK;
+  NKE_TRY(nke_alloc(n * m, sizeof *y, "rows of the posterior variance", &y));
+  nke_score_to_double(s->embedder.precision, n * m, slab->z, y);
+  NKE_TRY(substitute(v, n, y));
+  if (s->exact) NKE_TRY(diagonal(s, n, slab->x, out));
+  for (int64_t i = 0; i < n; i++) {
+    double squares = 0;
+    for (int64_t j = 0; j < m; j++) squares += y[i * m + j] * y[i * m + j];
+    out[i] = s->exact ? fmax(0, out[i] - squares) : v->model->lambda_absolute * squares; /* below 0 by rounding alone */
+    if (!isfinite(squares))
+      NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: by /factor the variance of row %lld is not finite",
+                       nke_h5file_path(v->file), (long long)slab->rows[i]));
+  }
+done:
+  nke_free(y);
+  return st;
+}
