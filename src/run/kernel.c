@@ -35,7 +35,7 @@ typedef struct kernel_job {
   int64_t *open, n_open, *mine, *unmarked, n_unmarked;
   int *owner;
   double *speed, *load;
-  double started, pairs, seconds; /* this rank's */
+  double started, pairs, work, seconds; /* this rank's */
 } kernel_job;
 
 /* ---- set up ---- */
@@ -218,6 +218,7 @@ static nke_status compute_tile(kernel_job *job, int64_t number)
   NKE_TRY(nke_kernel_file_write(&job->file, number, job->nngp, job->ntk));
   job->unmarked[job->n_unmarked++] = number;
   job->pairs += nke_tile_pairs(&tile);
+  job->work += nke_tile_work(&tile);
 done:
   return st;
 }
@@ -247,10 +248,10 @@ done:
   return st;
 }
 
-/* Pairs a second of every rank so far; those that had nothing to do yet count as the mean. */
+/* Work a second of every rank so far; those that had nothing to do yet count as the mean. */
 static nke_status share_speeds(kernel_job *job)
 {
-  const double own = job->seconds > 0 ? job->pairs / job->seconds : 0;
+  const double own = job->seconds > 0 ? job->work / job->seconds : 0;
   const nke_status st = nke_gather_rows(job->comm, 1, 1, &own, job->speed);
   double sum = 0;
   int known = 0;

@@ -45,12 +45,22 @@ double nke_tile_pairs(const nke_tile *tile)
   return nke_tile_is_diagonal(tile) ? rows * (rows + 1) / 2 : rows * cols;
 }
 
-/* The rank that would finish a tile of so many pairs first; the lowest of several. */
-static int soonest(int ranks, const double *speed, const double *load, double pairs)
+double nke_tile_work(const nke_tile *tile)
+{
+  enum { LANES = 16 };
+  const int64_t rows = tile->rows.end - tile->rows.begin, cols = tile->cols.end - tile->cols.begin;
+  if (!nke_tile_is_diagonal(tile)) return (double)(rows * nke_ceil_div(cols, LANES) * LANES);
+  int64_t work = rows; /* the diagonal itself, apart */
+  for (int64_t j = 0; j < cols; j += LANES) work += (rows - j - 1) * LANES;
+  return (double)work;
+}
+
+/* The rank that would finish a tile of so much work first; the lowest of several. */
+static int soonest(int ranks, const double *speed, const double *load, double work)
 {
   int best = 0;
   for (int r = 1; r < ranks; r++)
-    if ((load[r] + pairs) / speed[r] < (load[best] + pairs) / speed[best]) best = r;
+    if ((load[r] + work) / speed[r] < (load[best] + work) / speed[best]) best = r;
   return best;
 }
 
@@ -60,10 +70,10 @@ static void deal_kind(const nke_tiling *tiling, int64_t count, const int64_t *op
 {
   for (int64_t k = 0; k < count; k++) {
     const nke_tile tile = nke_tile_at(tiling, open[k]);
-    const double pairs = nke_tile_pairs(&tile);
-    if ((pairs == (double)tiling->tile * (double)tiling->tile) != full) continue;
-    owner[k] = soonest(ranks, speed, load, pairs);
-    load[owner[k]] += pairs;
+    const double work = nke_tile_work(&tile);
+    if ((nke_tile_pairs(&tile) == (double)tiling->tile * (double)tiling->tile) != full) continue;
+    owner[k] = soonest(ranks, speed, load, work);
+    load[owner[k]] += work;
   }
 }
 
@@ -78,7 +88,7 @@ int64_t nke_tiles_deal(const nke_tiling *tiling, int64_t n_open, const int64_t *
   }
   while (count < n_open && (count < ranks || budget > 0)) {
     const nke_tile tile = nke_tile_at(tiling, open[count++]);
-    budget -= nke_tile_pairs(&tile);
+    budget -= nke_tile_work(&tile);
   }
   deal_kind(tiling, count, open, ranks, speed, 1, load, owner);
   deal_kind(tiling, count, open, ranks, speed, 0, load, owner);

@@ -34,8 +34,12 @@ int nke_tile_is_diagonal(const nke_tile *tile);
 /* Pairs to compute: all, or those with i >= j on the diagonal. */
 double nke_tile_pairs(const nke_tile *tile);
 
+/* Pairs that are computed, those beside the point too: second images go 16 side by side, so a diagonal tile of 16 rows
+ * takes nearly as long as a whole one. (Narrower vectors waste less: an estimate for them.) */
+double nke_tile_work(const nke_tile *tile);
+
 /* Deal the first tiles of open[n_open] out to the ranks, largest first, each to the rank that would be done with it
- * soonest, until all ranks have about `seconds` of work; speed[ranks] in pairs a second. owner[k] is set for the tiles
+ * soonest, until all ranks have about `seconds` of work; speed[ranks] in work a second. owner[k] is set for the tiles
  * [0, count) of the list, and count >= 1 returned. Depends on its arguments alone. */
 int64_t nke_tiles_deal(const nke_tiling *tiling, int64_t n_open, const int64_t *open, int ranks, const double *speed,
                        double seconds, double *load, int *owner);

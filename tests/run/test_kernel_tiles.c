@@ -40,6 +40,20 @@ static void numbers_run_along_the_rows_of_the_triangle(void **state)
   }
 }
 
+/* On the diagonal the vectors of 16 are computed whole, each from the row below its first. */
+static void work_counts_whole_vectors(void **state)
+{
+  (void)state;
+  const nke_tiling t = nke_tiling_of(100, 3, 40);
+  const double works[] = {40 + (39 + 23 + 7) * 16, 40 * 48, 40 + (39 + 23 + 7) * 16, 20 * 48, 20 * 48, 20 + (19 + 3) * 16,
+                          3 * 48, 3 * 48, 3 * 32};
+  assert_int_equal(t.total, 9);
+  for (int64_t k = 0; k < t.total; k++) {
+    const nke_tile tile = nke_tile_at(&t, k);
+    assert_true(nke_tile_work(&tile) == works[k]);
+  }
+}
+
 /* Ranks of equal speed differ by at most one tile; a rank twice as fast gets twice as much. */
 static void work_is_balanced_by_speed(void **state)
 {
@@ -65,6 +79,7 @@ static void work_is_balanced_by_speed(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tiles_cover_each_pair_once),
     cmocka_unit_test(numbers_run_along_the_rows_of_the_triangle),
+    cmocka_unit_test(work_counts_whole_vectors),
     cmocka_unit_test(work_is_balanced_by_speed),
 };
 
