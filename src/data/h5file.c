@@ -82,7 +82,7 @@ static nke_status check_replaceable(const char *path, bool force)
   return nke_fail(NKE_ERR_USAGE, "%s: exists and was not written by nke: --force replaces it", path);
 }
 
-/* The spare file, held by this run alone; it has gone from under its name when another run ended just now. On rank 0. */
+/* The spare file, held by this run alone; another run that ended just now may have taken its name away. On rank 0. */
 static nke_status hold_spare(nke_h5file *f)
 {
   struct stat held, named;

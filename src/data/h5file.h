@@ -20,7 +20,8 @@ enum { NKE_H5_MAX_RANK = 4 };
 typedef struct nke_h5file nke_h5file;
 
 /* Begin a new file that will be `path`; missing folders are made. NKE_ERR_USAGE if a file is there that is not ours and
- * `force` is false; NKE_ERR_OUTPUT if the folder cannot be written or another run is writing this file. Every rank holds the same values. */
+ * `force` is false; NKE_ERR_OUTPUT if the folder cannot be written or another run is writing this file. Every rank holds
+ * the same values. */
 nke_status nke_h5file_create(MPI_Comm comm, const char *path, bool force, nke_h5file **out);
 
 /* Finish a new file: flush, fsync, rename. The file object is gone afterwards, whatever the status; on failure the

@@ -21,8 +21,8 @@ bool nke_hdf5_exists(hid_t file, const char *name);
 /* Rank and dimensions of a data set: at most max_rank dimensions, each below 2^62; false otherwise. */
 bool nke_hdf5_dims(hid_t dataset, int max_rank, int *rank, int64_t *dims);
 
-/* H5T_INTEGER or H5T_FLOAT where a value of this type is a number of at most 16 bytes, H5T_NO_CLASS otherwise: HDF5 sets
- * room aside for whatever size a damaged type claims. */
+/* H5T_INTEGER or H5T_FLOAT where a value of this type is a number of at most 16 bytes, H5T_NO_CLASS otherwise: HDF5
+ * sets room aside for whatever size a damaged type claims. */
 H5T_class_t nke_hdf5_number(hid_t type);
 
 /* The same of a data set's type. */

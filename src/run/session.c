@@ -1,8 +1,8 @@
 #include "run/session.h"
 
 #include "base/memory.h"
-#include "run/input.h"
 #include "dist/collect.h"
+#include "run/input.h"
 
 #include <string.h>
 

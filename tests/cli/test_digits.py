@@ -3,7 +3,6 @@
 usage: test_digits.py PROGRAM
 """
 import json
-import os
 import pathlib
 import subprocess
 import sys

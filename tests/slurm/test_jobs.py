@@ -3,7 +3,6 @@
 Each test works in a folder of its own that has the program and the scripts, as a clone would.
 """
 import json
-import os
 import pathlib
 import shutil
 import subprocess
