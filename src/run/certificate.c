@@ -4,20 +4,23 @@
 #include "base/rng.h"
 #include "dist/collect.h"
 #include "kernel/exact.h"
+#include "num/gemm.h"
+#include "run/score.h"
 
 #include <math.h>
 #include <string.h>
 
-/* Rows of a side of a block at most: as many as the widest vectors take. Blocks at least, for the interval. */
-enum { MOST_SIDE = 16, LEAST_BLOCKS = 32, MOST_PAIRS = 1000000000 };
+/* Rows of a side of a block at most: as many as the widest vectors take. Blocks at least, for the interval. Sign vectors
+ * a block: one has a skewed square, which the interval would cover too seldom. */
+enum { MOST_SIDE = 16, LEAST_BLOCKS = 32, MOST_PAIRS = 1000000000, VECTORS = 16 };
 
 typedef struct sampler {
   nke_session *session;
   nke_exact *exact;
   uint64_t seed;
   int64_t n, d, side, blocks;
-  double *sorted, *x, *norms, *kernel, *diagonal; /* of 2 side rows; kernel [side, side] */
-  void *z;
+  double *sorted, *x, *norms, *kernel, *diagonal, *sketched; /* of 2 side rows; kernel [side, side], sketched Z Z' */
+  void *z, *products; /* Z, and Z Z' as computed */
   double *e, *k, *eu, *ku; /* [blocks] */
 } sampler;
 
@@ -60,40 +63,31 @@ done:
   return st;
 }
 
-static double feature(const sampler *s, int64_t row, int64_t f)
-{
-  const int64_t at = row * s->session->m + f;
-  return s->session->embedder.precision == NKE_SINGLE ? (double)((const float *)s->z)[at] : ((const double *)s->z)[at];
-}
-
-static double sketched(const sampler *s, int64_t i, int64_t j)
-{
-  double sum = 0;
-  for (int64_t f = 0; f < s->session->m; f++) sum += feature(s, i, f) * feature(s, j, f);
-  return sum;
-}
-
 static void sum_block(const sampler *s, int64_t block)
 {
   const int64_t side = s->side, count = 2 * side;
   const double n = (double)s->n, off = n * (n - 1) / (double)(side * side);
-  double signs[MOST_SIDE], e = 0, k = 0, eu = 0, ku = 0;
-  nke_random_signs(s->seed, nke_stream(NKE_STREAM_SAMPLE, 5 + (uint32_t)block), side, signs);
+  double signs[VECTORS * MOST_SIDE], e = 0, k = 0, eu = 0, ku = 0;
+  nke_random_signs(s->seed, nke_stream(NKE_STREAM_SAMPLE, 5 + (uint32_t)block), VECTORS * side, signs);
   for (int64_t i = 0; i < side; i++) {
-    double error_v = 0, kernel_v = 0;
+    double error_v[VECTORS] = {0}, kernel_v[VECTORS] = {0};
     for (int64_t j = 0; j < side; j++) {
-      const double exact = s->kernel[i * side + j], error = sketched(s, i, side + j) - exact;
+      const double exact = s->kernel[i * side + j], error = s->sketched[i * count + side + j] - exact;
       e += error * error;
       k += exact * exact;
-      error_v += error * signs[j];
-      kernel_v += exact * signs[j];
+      for (int64_t v = 0; v < VECTORS; v++) {
+        error_v[v] += error * signs[v * side + j];
+        kernel_v[v] += exact * signs[v * side + j];
+      }
     }
-    eu += error_v * error_v;
-    ku += kernel_v * kernel_v;
+    for (int64_t v = 0; v < VECTORS; v++) {
+      eu += error_v[v] * error_v[v] / VECTORS;
+      ku += kernel_v[v] * kernel_v[v] / VECTORS;
+    }
   }
   double diagonal_e = 0, diagonal_k = 0;
   for (int64_t i = 0; i < count; i++) {
-    const double error = sketched(s, i, i) - s->diagonal[i];
+    const double error = s->sketched[i * count + i] - s->diagonal[i];
     diagonal_e += error * error * n / (double)count;
     diagonal_k += s->diagonal[i] * s->diagonal[i] * n / (double)count;
   }
@@ -101,6 +95,17 @@ static void sum_block(const sampler *s, int64_t block)
   s->k[block] = off * k + diagonal_k;
   s->eu[block] = off * eu + diagonal_e;
   s->ku[block] = off * ku + diagonal_k;
+}
+
+/* Z Z' of the block's rows. */
+static nke_status multiply(const sampler *s)
+{
+  const nke_precision precision = s->session->embedder.precision;
+  const int64_t count = 2 * s->side, m = s->session->m;
+  const nke_status st = nke_gemm(precision, NKE_PLAIN, NKE_TRANSPOSED, count, count, m, s->z, m, s->z, m, 0, s->products,
+                                 count);
+  if (st == NKE_OK) nke_score_to_double(precision, count * count, s->products, s->sketched);
+  return st;
 }
 
 static nke_status sample_block(const sampler *s, int64_t block)
@@ -113,6 +118,7 @@ static nke_status sample_block(const sampler *s, int64_t block)
   draw_rows(s, block, rows);
   NKE_TRY(read_rows(s, rows));
   NKE_TRY(nke_features_apply(session->features, 2 * side, s->x, s->z));
+  NKE_TRY(multiply(s));
   NKE_TRY(nke_exact_norms(s->exact, 2 * side, s->x, s->norms));
   NKE_TRY(nke_exact_diagonal(s->exact, 2 * side, s->x, s->norms, ntk ? NULL : s->diagonal, ntk ? s->diagonal : NULL));
   NKE_TRY(nke_exact_block(s->exact, side, s->x, s->norms, side, s->x + side * s->d,
@@ -138,8 +144,10 @@ static nke_status sample_mine(sampler *s)
   NKE_TRY(nke_alloc(count * nke_exact_norms_length(s->exact), sizeof *s->norms, "norms of sampled rows", &s->norms));
   NKE_TRY(nke_alloc(s->side * s->side, sizeof *s->kernel, "a sampled block", &s->kernel));
   NKE_TRY(nke_alloc(count, sizeof *s->diagonal, "a sampled diagonal", &s->diagonal));
-  NKE_TRY(nke_alloc(count * session->m, (size_t)nke_precision_bytes(session->embedder.precision), "sampled features",
-                    &s->z));
+  NKE_TRY(nke_alloc(count * count, sizeof *s->sketched, "a sampled sketch", &s->sketched));
+  const size_t bytes = (size_t)nke_precision_bytes(session->embedder.precision);
+  NKE_TRY(nke_alloc(count * count, bytes, "a sampled sketch", &s->products));
+  NKE_TRY(nke_alloc(count * session->m, bytes, "sampled features", &s->z));
   for (int64_t b = rank; b < s->blocks; b += size) NKE_TRY(sample_block(s, b));
 done:
   return st;
@@ -153,6 +161,8 @@ static void sampler_clear(sampler *s)
   nke_free(s->norms);
   nke_free(s->kernel);
   nke_free(s->diagonal);
+  nke_free(s->sketched);
+  nke_free(s->products);
   nke_free(s->z);
   nke_free(s->e);
 }

@@ -4,7 +4,7 @@
  * uniform over all off-diagonal pairs; its rows give as many diagonal entries. With E = Z Z' - K every block gives
  *   e = n mean_i E_ii^2 + n (n - 1) mean_ij E_ij^2,     k = the same of K,
  * unbiased for |E|_F^2 and |K|_F^2, and blocks are independent. For v of random signs, u = sum_j E_ij v_j has
- * E u^2 = sum_j E_ij^2, which gives the error of a product with v from the same block. */
+ * E u^2 = sum_j E_ij^2, which gives the error of a product with v from the same block, averaged over several v. */
 #ifndef NKE_RUN_CERTIFICATE_H
 #define NKE_RUN_CERTIFICATE_H
 
