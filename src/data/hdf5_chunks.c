@@ -80,6 +80,22 @@ done:
   return st;
 }
 
+/* An array in one piece, in the header (compact) or apart: as long as its values, and inside the file. HDF5 takes both
+ * from the header as they are. */
+static nke_status check_piece(hid_t dataset, hid_t layout, const char *path, const char *name)
+{
+  const bool compact = H5Pget_layout(layout) == H5D_COMPACT;
+  const haddr_t offset = compact ? 0 : H5Dget_offset(dataset);
+  if (offset == HADDR_UNDEF || H5Pget_external_count(layout) > 0) return NKE_OK; /* not written, or elsewhere */
+  const hid_t type = H5Dget_type(dataset), space = H5Dget_space(dataset);
+  const hsize_t file = (hsize_t)nke_hdf5_file_bytes(dataset), size = H5Dget_storage_size(dataset);
+  const hsize_t value = H5Tget_size(type), count = (hsize_t)H5Sget_simple_extent_npoints(space);
+  nke_hdf5_close(space);
+  nke_hdf5_close(type);
+  if (value > 0 && size % value == 0 && size / value == count && offset <= file && size <= file - offset) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: %s: damaged: its values do not lie in the file", path, name);
+}
+
 nke_status nke_hdf5_chunks_open(hid_t dataset, const char *path, const char *name, nke_hdf5_chunks **out)
 {
   nke_status st = NKE_OK;
@@ -87,7 +103,9 @@ nke_status nke_hdf5_chunks_open(hid_t dataset, const char *path, const char *nam
   hsize_t chunk[MOST_RANK];
   const hid_t layout = H5Dget_create_plist(dataset);
   *out = NULL;
-  if (layout < 0 || H5Pget_layout(layout) != H5D_CHUNKED) goto done;
+  const H5D_layout_t kind = layout < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(layout);
+  if (kind == H5D_CONTIGUOUS || kind == H5D_COMPACT) st = check_piece(dataset, layout, path, name);
+  if (st != NKE_OK || kind != H5D_CHUNKED) goto done;
   NKE_TRY(nke_calloc(1, sizeof *c, "chunks of an array", &c));
   c->path = path;
   c->name = name;

@@ -1,5 +1,5 @@
-/* What is stored of a chunked array is checked before HDF5 unpacks it: it reads past the end of a chunk that unpacks to
- * fewer bytes than the chunk has. Inside src/data. */
+/* What is stored of an array is checked before HDF5 reads it: it goes past the end of values that are fewer than the shape
+ * says, and of a chunk that unpacks to fewer bytes than a chunk has. Inside src/data. */
 #ifndef NKE_DATA_HDF5_CHUNKS_H
 #define NKE_DATA_HDF5_CHUNKS_H
 
@@ -7,7 +7,7 @@
 
 typedef struct nke_hdf5_chunks nke_hdf5_chunks;
 
-/* *out NULL for an array that is not chunked, or filtered by a plugin, to which its chunks are left. path and name (kept)
+/* *out NULL for an array in one piece, which is checked here, or filtered by a plugin, to which its chunks are left. path and name (kept)
  * are for messages. NKE_ERR_DATA for filters of HDF5 other than gzip, shuffle and fletcher32, and for sizes
  * that cannot be. Local. Memory: a bit a chunk, and one chunk. */
 nke_status nke_hdf5_chunks_open(hid_t dataset, const char *path, const char *name, nke_hdf5_chunks **out);
