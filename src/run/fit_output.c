@@ -37,8 +37,8 @@ static nke_status write_model(const nke_fit *fit)
   const nke_session *const s = &fit->session;
   char path[4096];
   nke_model model = {.shape = s->shape, .preprocess = s->preprocess, .targets = s->targets, .m = s->m, .k = s->k,
-                     .rows = s->kernel ? s->train : NULL, .weights = fit->weights, .lambda_relative = fit->final.lambda, .lambda_absolute = fit->final.shift,
-                     .factor = fit->factor};
+                     .rows = s->kernel ? s->train : NULL, .weights = fit->weights, .factor = fit->factor,
+                     .lambda_relative = fit->final.lambda, .lambda_absolute = fit->final.shift};
   NKE_TRY(nke_agree(s->comm, nke_config_print(s->config, &model.config)));
   NKE_TRY(model_path(fit, path, sizeof path));
   st = nke_model_save(s->comm, path, s->invocation->force, &model);

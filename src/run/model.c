@@ -3,8 +3,8 @@
 #include "base/memory.h"
 #include "data/h5file.h"
 #include "dist/split.h"
-#include "run/matrix_file.h"
 #include "kernel/features.h"
+#include "run/matrix_file.h"
 
 #include <string.h>
 
