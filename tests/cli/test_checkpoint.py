@@ -108,7 +108,8 @@ class Checkpoint(unittest.TestCase):
                 self.same(out, ranks)
 
     def kill(self, out, seconds, rank):
-        """Kill a rank of a run after a while; whether the run was ended by it, and the checkpoints seen before."""
+        """Kill a rank of a run after a while; whether that ended it before its model was saved, and the checkpoints seen
+        before."""
         process, seen, path = self.start(out), set(), self.folder / out / "checkpoint.h5"
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -119,7 +120,7 @@ class Checkpoint(unittest.TestCase):
         begun = time.monotonic()
         process.wait(60)
         self.assertLess(time.monotonic() - begun, 30)
-        return process.returncode != 0, len(seen)
+        return process.returncode != 0 and not (self.folder / out / "model.h5").exists(), len(seen)
 
     def test_killed_ranks(self):
         """Each step ends in a checkpoint here: those before the kill and after it are all of them, so no step that was
