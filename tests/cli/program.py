@@ -3,6 +3,9 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
+import tempfile
+import unittest
 
 import h5py
 import numpy as np
@@ -39,6 +42,17 @@ class Program:
         done = self.run(*args, **options)
         assert done.returncode == 0, f"{args}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
+
+
+class Case(unittest.TestCase):
+    """Tests of the program named first on the command line, in a scratch folder that lasts as long as their class."""
+
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(scratch.cleanup)
+        cls.folder = pathlib.Path(scratch.name)
+        cls.program = Program(sys.argv[1], cls.folder)
 
 
 def kill_rank(process, rank):

@@ -3,9 +3,7 @@
 usage: test_certificate.py PROGRAM [SEEDS]
 """
 import json
-import pathlib
 import sys
-import tempfile
 import unittest
 
 import program
@@ -30,19 +28,13 @@ N = 120
 SEEDS = int(sys.argv[2]) if len(sys.argv) > 2 else 8
 
 
-class Certificate(unittest.TestCase):
+class Certificate(program.Case):
     @classmethod
     def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.scratch.name)
-        cls.program = program.Program(sys.argv[1], cls.folder)
+        super().setUpClass()
         x, y = program.images(N, size=8, seed=3)
         program.write_h5(cls.folder / "data.h5", train__x=x, train__y=y)
         (cls.folder / "case.yaml").write_text(CONFIG)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
 
     def certificate(self, *args, out="fit", ranks=1, **options):
         self.program.must("fit", "case.yaml", "--set", f"run.out={out}", *args, ranks=ranks, **options)

@@ -5,12 +5,10 @@ usage: test_checkpoint.py PROGRAM [KILLS]
 import contextlib
 import json
 import os
-import pathlib
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
@@ -35,12 +33,10 @@ N, N_TEST, D = 14000, 5000, 12  # 7 slabs of training rows in all, 3 of test row
 KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
 
 
-class Checkpoint(unittest.TestCase):
+class Checkpoint(program.Case):
     @classmethod
     def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.scratch.name)
-        cls.program = program.Program(sys.argv[1], cls.folder)
+        super().setUpClass()
         rng = np.random.default_rng(5)
         x = rng.standard_normal((N + N_TEST, D)).astype(np.float32)
         y = np.sin(x @ rng.standard_normal(D)) + 0.1 * rng.standard_normal(N + N_TEST)
@@ -50,10 +46,6 @@ class Checkpoint(unittest.TestCase):
         cls.table = {3: cls.fit("whole3", ranks=3)}
         cls.seconds = time.monotonic() - begun
         cls.table[1] = cls.fit("whole1")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
 
     @classmethod
     def fit(cls, out, *args, ranks=1):

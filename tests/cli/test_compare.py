@@ -5,9 +5,7 @@ usage: test_compare.py PROGRAM
 """
 import csv
 import json
-import pathlib
 import sys
-import tempfile
 import unittest
 
 import h5py
@@ -44,21 +42,15 @@ def centred(a):
     return a - a.mean(0) - a.mean(1)[:, None] + a.mean()
 
 
-class Compare(unittest.TestCase):
+class Compare(program.Case):
     @classmethod
     def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.scratch.name)
-        cls.program = program.Program(sys.argv[1], cls.folder)
+        super().setUpClass()
         x, y = program.images(N + N_TEST, size=8, seed=3)
         program.write_h5(cls.folder / "data.h5", train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:])
         (cls.folder / "case.yaml").write_text(CONFIG)
         cls.table = cls.program.must("compare", "case.yaml", "--set", "run.out=whole")
         cls.whole = cls.result("whole")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
 
     @classmethod
     def result(cls, out):

@@ -3,9 +3,7 @@
 usage: test_exact.py PROGRAM
 """
 import json
-import pathlib
 import sys
-import tempfile
 import unittest
 
 import h5py
@@ -34,12 +32,10 @@ solver: {lambda: [1e-3, 1e-2]}
 N, N_TEST = 83, 21
 
 
-class Exact(unittest.TestCase):
+class Exact(program.Case):
     @classmethod
     def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.scratch.name)
-        cls.program = program.Program(sys.argv[1], cls.folder)
+        super().setUpClass()
         x, y = program.images(N + N_TEST, size=6, seed=3)
         program.write_h5(cls.folder / "data.h5", train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:])
         (cls.folder / "case.yaml").write_text(CONFIG)
@@ -48,10 +44,6 @@ class Exact(unittest.TestCase):
             cls.k = {kind: (file[f"train/{kind}"][...], file[f"test/{kind}"][...]) for kind in ("ntk", "nngp")}
         cls.y = np.eye(3)[y[:N]] - 1 / 3
         cls.labels = y[N:]
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
 
     def fit(self, out, *args, ranks=1):
         self.program.must("fit", "case.yaml", "--set", f"run.out={out}", *args, ranks=ranks)

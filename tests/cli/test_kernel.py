@@ -2,12 +2,10 @@
 
 usage: test_kernel.py PROGRAM [KILLS]
 """
-import pathlib
 import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 
@@ -41,21 +39,15 @@ def datasets(path):
         return {name: file[name][...] for name in ("train/ntk", "train/nngp", "test/ntk", "test/nngp", "done")}
 
 
-class Kernel(unittest.TestCase):
+class Kernel(program.Case):
     @classmethod
     def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.scratch.name)
-        cls.program = program.Program(sys.argv[1], cls.folder)
+        super().setUpClass()
         x, y = program.images(N + N_TEST, size=12, seed=3)
         program.write_h5(cls.folder / "data.h5", train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:])
         (cls.folder / "case.yaml").write_text(CONFIG)
         cls.program.must("kernel", "case.yaml", "--set", "run.out=whole")
         cls.whole = datasets(cls.folder / "whole/kernel.h5")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
 
     def same(self, path):
         for name, values in datasets(self.folder / path).items():

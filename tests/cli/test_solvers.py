@@ -3,9 +3,7 @@
 usage: test_solvers.py PROGRAM
 """
 import json
-import pathlib
 import sys
-import tempfile
 import unittest
 
 import h5py
@@ -28,12 +26,10 @@ N, N_TEST, D = 200, 50, 7
 LAMBDAS = (1e-4, 1e-2, 1e-1)
 
 
-class Solvers(unittest.TestCase):
+class Solvers(program.Case):
     @classmethod
     def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.scratch.name)
-        cls.program = program.Program(sys.argv[1], cls.folder)
+        super().setUpClass()
         rng = np.random.default_rng(2)
         x = rng.standard_normal((N + N_TEST, D))
         y = np.tanh(x @ rng.standard_normal((D, 2))) + 0.3 * rng.standard_normal((N + N_TEST, 2))
@@ -41,10 +37,6 @@ class Solvers(unittest.TestCase):
         (cls.folder / "case.yaml").write_text(CONFIG)
         cls.y = y[:N] - y[:N].mean(axis=0)
         cls.features = {}
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
 
     def z(self, features):
         """Features of the training rows by `embed` (stored as float)."""

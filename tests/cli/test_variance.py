@@ -3,11 +3,9 @@
 usage: test_variance.py PROGRAM
 """
 import json
-import pathlib
 import re
 import shutil
 import sys
-import tempfile
 import unittest
 
 import h5py
@@ -37,20 +35,14 @@ N, N_TEST = 183, 71
 EXACT = ("--set", "embedding.method=none", "--set", "data.preprocess=[]")
 
 
-class Variance(unittest.TestCase):
+class Variance(program.Case):
     @classmethod
     def setUpClass(cls):
-        cls.scratch = tempfile.TemporaryDirectory()
-        cls.folder = pathlib.Path(cls.scratch.name)
-        cls.program = program.Program(sys.argv[1], cls.folder)
+        super().setUpClass()
         x, y = program.images(N + N_TEST, size=6, seed=3)
         program.write_h5(cls.folder / "data.h5", train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:],
                          swapped__x=x[N:][::-1], swapped__y=y[N:][::-1])
         (cls.folder / "case.yaml").write_text(CONFIG)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.scratch.cleanup()
 
     def fit(self, out, *args, ranks=1):
         self.program.must("fit", "case.yaml", "--variance", "--set", f"run.out={out}", *args, ranks=ranks)
