@@ -221,7 +221,7 @@ nke_status nke_h5file_put(nke_h5file *f, const char *name, nke_h5type type, int 
   return nke_h5file_put_int(f, name, checksum_key, sum); /* rank 0's */
 }
 
-/* Check the stored shape against dims (-1: any), and the size without overflow. */
+/* Check the stored shape against dims (-1: any), and the number of values against max_count without overflow. */
 static nke_status check_shape(nke_h5file *f, const char *name, int rank, int64_t *dims, int64_t max_count)
 {
   int stored_rank;

@@ -86,7 +86,7 @@ struct nke_gated_stage {
   nke_phi *phi;            /* activations without vector code */
   /* residual: the sum of two images */
   const nke_image *other;
-  void *other_sign; /* [out.stride] */
+  void *other_sign; /* [out.stride]; of an activation [2][blocks][length]: signs of S and of T for every block of rows */
 };
 
 struct nke_gated_plan {
