@@ -78,6 +78,7 @@ void nke_dataset_close(nke_dataset **dataset)
   if (d->source.class) d->source.class->close(&d->source);
   if (d->map.length > 0) d->map.destroy(d->map.context);
   nke_sparse_clear(&d->sparse);
+  nke_free(d->scratch);
   nke_free(d->path);
   nke_free(d->x);
   nke_free(d->y);
@@ -85,7 +86,8 @@ void nke_dataset_close(nke_dataset **dataset)
   *dataset = NULL;
 }
 
-int64_t nke_dataset_rows(const nke_dataset *d) { return d->rows.end - d->rows.begin; }
+int64_t nke_dataset_originals(const nke_dataset *d) { return d->rows.end - d->rows.begin; }
+int64_t nke_dataset_rows(const nke_dataset *d) { return nke_dataset_originals(d) * nke_max(1, d->augment.copies); }
 int64_t nke_dataset_length(const nke_dataset *d) { return nke_shape_length(nke_dataset_shape(d)); }
 int64_t nke_dataset_targets(const nke_dataset *d) { return d->source.targets; }
 bool nke_dataset_targets_integral(const nke_dataset *d) { return d->source.targets_integral; }
@@ -103,6 +105,17 @@ bool nke_dataset_is_sparse(const nke_dataset *d) { return d->source.entries > 0;
 void nke_dataset_set_map(nke_dataset *d, nke_row_map map)
 {
   d->map = map;
+}
+
+nke_status nke_dataset_set_copies(nke_dataset *d, const nke_augment *augment)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_augment_check(augment, nke_dataset_shape(d)));
+  if (augment->copies > 1 && !d->scratch)
+    NKE_TRY(nke_alloc(nke_dataset_length(d), sizeof *d->scratch, "a copy of a row", &d->scratch));
+  d->augment = *augment;
+done:
+  return st;
 }
 
 /* A sum of 0 * v is NaN as soon as one v is NaN or infinite. */
@@ -200,6 +213,33 @@ done:
   return st;
 }
 
+/* Rows as the file has them or through the map. */
+static nke_status read_originals(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
+{
+  if (d->source.entries > 0) return nke_dataset_read_sparse(d, n, rows, x, y);
+  return x && d->map.length > 0 ? read_mapped(d, n, rows, x, y) : read_plain(d, n, rows, x, y);
+}
+
+/* Rows of which some are copies: those of one copy at a time, as ascending rows of the file. */
+static nke_status read_copies(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
+{
+  nke_status st = NKE_OK;
+  const int64_t originals = nke_dataset_originals(d), length = nke_dataset_length(d), k = d->source.targets;
+  int64_t *of_file = NULL;
+  NKE_TRY(nke_alloc(n, sizeof *of_file, "rows of copies", &of_file));
+  for (int64_t i = 0; i < n; i++) of_file[i] = rows[i] % originals;
+  for (int64_t i = 0, end; i < n; i = end) {
+    const int64_t copy = rows[i] / originals;
+    for (end = i; end < n && rows[end] / originals == copy;) end++;
+    NKE_TRY(read_originals(d, end - i, of_file + i, x ? x + i * length : NULL, y ? y + i * k : NULL));
+    for (int64_t j = i; x && copy > 0 && j < end; j++)
+      nke_augment_row(&d->augment, nke_dataset_shape(d), d->rows.begin + of_file[j], copy, x + j * length, d->scratch);
+  }
+done:
+  nke_free(of_file);
+  return st;
+}
+
 nke_status nke_dataset_read(nke_dataset *d, int64_t n, const int64_t *rows, double *x, double *y)
 {
   for (int64_t i = 0; i < n; i++)
@@ -207,8 +247,7 @@ nke_status nke_dataset_read(nke_dataset *d, int64_t n, const int64_t *rows, doub
       return nke_fail(NKE_ERR_INTERNAL, "%s: rows to read must ascend inside 0:%lld, got %lld", d->path,
                       (long long)nke_dataset_rows(d), (long long)rows[i]);
   if (y && d->source.targets == 0) return nke_fail(NKE_ERR_DATA, "%s: no targets: y is not given", d->path);
-  if (d->source.entries > 0) return nke_dataset_read_sparse(d, n, rows, x, y);
-  return x && d->map.length > 0 ? read_mapped(d, n, rows, x, y) : read_plain(d, n, rows, x, y);
+  return d->augment.copies > 1 ? read_copies(d, n, rows, x, y) : read_originals(d, n, rows, x, y);
 }
 
 nke_status nke_dataset_read_range(nke_dataset *d, nke_range range, double *x, double *y)

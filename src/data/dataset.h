@@ -7,6 +7,7 @@
 
 #include "base/shape.h"
 #include "base/status.h"
+#include "data/augment.h"
 #include "dist/split.h"
 
 #include <mpi.h>
@@ -48,10 +49,12 @@ nke_status nke_dataset_open(MPI_Comm comm, const nke_data_spec *spec, nke_datase
 /* Close; NULL is allowed. Local. */
 void nke_dataset_close(nke_dataset **dataset);
 
-/* The number of rows n, the shape of a row ([n, d] -> 0 axes, [n, L, C] -> 1, [n, H, W, C] -> 2), its length d, the
- * number of target columns k (0 without targets), whether the targets are of an integer type, the path as opened, the
- * file's row number of row 0, and the bytes of chunk cache and index that this rank may hold. All local. */
+/* The number of rows n, copies counted, and of those that the file has; the shape of a row ([n, d] -> 0 axes,
+ * [n, L, C] -> 1, [n, H, W, C] -> 2), its length d, the number of target columns k (0 without targets), whether the
+ * targets are of an integer type, the path as opened, the file's row number of row 0, and the bytes of chunk cache and
+ * index that this rank may hold. All local. */
 int64_t nke_dataset_rows(const nke_dataset *dataset);
+int64_t nke_dataset_originals(const nke_dataset *dataset);
 nke_shape nke_dataset_shape(const nke_dataset *dataset);
 int64_t nke_dataset_length(const nke_dataset *dataset);
 int64_t nke_dataset_targets(const nke_dataset *dataset);
@@ -73,6 +76,10 @@ typedef struct nke_row_map {
 /* From now on rows are read through `map`, whose context becomes the data set's: shape and length are those of its
  * result. Rows that are stored sparse are never filled in then; otherwise they are as they are read. Local. */
 void nke_dataset_set_map(nke_dataset *dataset, nke_row_map map);
+
+/* From now on the data set has its rows `copies` times: row c n + r is copy c of the file's row r < n, with the same
+ * targets. Local. NKE_ERR_USAGE of nke_augment_check(); rows that are sparse or mapped have no axes. */
+nke_status nke_dataset_set_copies(nke_dataset *dataset, const nke_augment *augment);
 
 /* Whether the file stores rows by their non-zeros. Local. */
 bool nke_dataset_is_sparse(const nke_dataset *dataset);

@@ -9,6 +9,8 @@ struct nke_dataset {
   char *path, *x, *y; /* x, y: names for error lines */
   nke_range rows;     /* of the file */
   nke_row_map map;    /* length 0: none */
+  nke_augment augment; /* copies 0: only what the file has */
+  double *scratch;     /* [d] of a copy */
   nke_sparse sparse;  /* rows in flight, where the file stores them so */
 };
 

@@ -106,7 +106,7 @@ done:
 /* Read block `block` of the training rows and apply the steps fitted so far. */
 static nke_status read_block(nke_dataset *train, const nke_preprocess *p, int64_t block, int64_t *n, double *x)
 {
-  const int64_t first = block * STATISTIC_ROWS, end = nke_min(first + STATISTIC_ROWS, nke_dataset_rows(train));
+  const int64_t first = block * STATISTIC_ROWS, end = nke_min(first + STATISTIC_ROWS, nke_dataset_originals(train));
   *n = end - first;
   const nke_status st = nke_dataset_read_range(train, (nke_range){first, end}, x, NULL);
   return st == NKE_OK ? nke_preprocess_apply(p, *n, x) : st;
@@ -152,7 +152,7 @@ static nke_status sweep(MPI_Comm comm, nke_dataset *train, const nke_preprocess 
   NKE_TRY(nke_agree(comm, st));
   NKE_TRY(bcast(comm, s->columns, s->centre));
 
-  const nke_range blocks = nke_split(nke_ceil_div(nke_dataset_rows(train), STATISTIC_ROWS), size, rank);
+  const nke_range blocks = nke_split(nke_ceil_div(nke_dataset_originals(train), STATISTIC_ROWS), size, rank);
   for (int64_t b = blocks.begin; b < blocks.end && st == NKE_OK; b++) {
     int64_t n;
     st = read_block(train, p, b, &n, x);
@@ -254,7 +254,7 @@ static nke_status fit_step(MPI_Comm comm, nke_dataset *train, nke_preprocess *p,
   NKE_TRY(nke_agree(comm, st));
   if (f->length > 0) {
     NKE_TRY(sweep(comm, train, p, step->kind, &s));
-    const double count = (double)(nke_dataset_rows(train) * (d / f->length));
+    const double count = (double)(nke_dataset_originals(train) * (d / f->length));
     if (step->kind == NKE_PREPROCESS_STANDARDIZE) NKE_TRY(finish_standardize(&s, count, p->n_steps + 1, f));
     if (step->kind == NKE_PREPROCESS_ZCA) {
       if (rank == 0) st = finish_zca(&s, count, p->n_steps + 1, f);

@@ -173,7 +173,7 @@ static nke_status fit_means(MPI_Comm comm, nke_dataset *train, nke_range rows, n
   NKE_TRY(nke_agree(comm, st));
   NKE_TRY(nke_dd_allreduce(comm, t->count, sums));
   for (int64_t j = 0; j < t->count; j++) {
-    t->means[j] = nke_dd_round(sums[j]) / (double)nke_dataset_rows(train);
+    t->means[j] = nke_dd_round(sums[j]) / (double)nke_dataset_originals(train);
     if (!isfinite(t->means[j]))
       NKE_TRY(nke_fail(NKE_ERR_NUMERIC, "%s: y: column %lld: the mean overflows", nke_dataset_path(train),
                        (long long)j));
@@ -190,7 +190,7 @@ nke_status nke_targets_fit(MPI_Comm comm, nke_dataset *train, nke_task task, nke
   *out = NULL;
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &size);
-  const nke_range rows = nke_split(nke_dataset_rows(train), size, rank);
+  const nke_range rows = nke_split(nke_dataset_originals(train), size, rank);
   nke_status st = nke_calloc(1, sizeof *t, "targets", &t);
   NKE_TRY(nke_agree(comm, st));
   t->task = task;
@@ -235,8 +235,9 @@ nke_status nke_targets_encode(const nke_targets *t, const nke_dataset *dataset, 
     const int64_t class = nke_targets_find(t, y[i]);
     if (class < 0)
       return nke_fail(NKE_ERR_DATA, "%s: y: row %lld: expected one of the %lld classes of the training rows, got %.17g",
-                      nke_dataset_path(dataset), (long long)(nke_dataset_first_row(dataset) + rows[i]), (long long)k,
-                      y[i]);
+                      nke_dataset_path(dataset),
+                      (long long)(nke_dataset_first_row(dataset) + rows[i] % nke_dataset_originals(dataset)),
+                      (long long)k, y[i]);
     for (int64_t j = 0; j < k; j++) out[i * k + j] = (j == class) - 1 / (double)k;
   }
   return NKE_OK;

@@ -171,7 +171,7 @@ nke_status nke_certificate_make(nke_session *session, int64_t pairs, uint64_t se
 {
   nke_status st = NKE_OK;
   const double begun = nke_seconds();
-  const int64_t n = nke_dataset_rows(session->train);
+  const int64_t n = nke_dataset_originals(session->train);
   if (n < 2) return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected at least 2 training rows, got %lld", (long long)n);
   if (pairs > MOST_PAIRS)
     return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected at most %d, got %lld", MOST_PAIRS, (long long)pairs);

@@ -22,7 +22,7 @@ static nke_status count_mine(nke_session *s, int64_t k, double *counts)
   double raw[NKE_BLOCK_ROWS], *y = NULL;
   MPI_Comm_rank(s->comm, &rank);
   MPI_Comm_size(s->comm, &size);
-  const nke_range mine = nke_split_blocks(nke_dataset_rows(s->train), size, rank);
+  const nke_range mine = nke_split_blocks(nke_dataset_originals(s->train), size, rank);
   NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * k, sizeof *y, "targets", &y));
   for (int64_t begin = mine.begin; begin < mine.end; begin += NKE_BLOCK_ROWS) {
     const int64_t n = nke_min(NKE_BLOCK_ROWS, mine.end - begin);
@@ -44,7 +44,7 @@ static nke_status balance(nke_session *s, int64_t k)
   NKE_TRY(nke_agree(s->comm, count_mine(s, k, counts)));
   nke_sum_over_ranks(s->comm, k, counts); /* whole numbers: exact */
   for (int64_t c = 0; c < k; c++)
-    s->class_roots[c] = sqrt((double)nke_dataset_rows(s->train) / ((double)k * counts[c]));
+    s->class_roots[c] = sqrt((double)nke_dataset_originals(s->train) / ((double)k * counts[c]));
 done:
   nke_free(counts);
   return st;

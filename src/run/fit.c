@@ -20,7 +20,8 @@ static nke_status split_rows(nke_fit *fit)
   fit->kept = nke_rows_all(n);
   if (fit->n_path == 1 || fit->session.validation || nke_fit_by_criterion(fit) || nke_fit_by_folds(fit))
     return NKE_OK;
-  return nke_rows_split(n, config->data.validation_fraction, config->run.seed, &fit->kept, &fit->held_out);
+  return nke_rows_split(n, nke_dataset_originals(fit->session.train), config->data.validation_fraction,
+                        config->run.seed, &fit->kept, &fit->held_out);
 }
 
 static nke_status create_path(nke_fit *fit)
@@ -209,6 +210,25 @@ static nke_status plan_preconditioner(nke_fit *fit)
   return nke_agree(s->comm, nke_features_create(config->network, &options, &s->sketch));
 }
 
+/* data.augment: the training rows become copies as well. */
+static nke_status set_copies(nke_fit *fit)
+{
+  nke_session *const s = &fit->session;
+  const nke_config_augment *const given = &s->config->data.augment;
+  const nke_augment augment = {.copies = given->copies, .flip = given->flip, .shift = given->shift,
+                               .seed = s->config->run.seed};
+  const nke_status st = nke_dataset_set_copies(s->train, &augment);
+  if (st == NKE_ERR_USAGE) return nke_fail(st, "%s: %s", s->config->name, nke_error_text());
+  if (st != NKE_OK || augment.copies == 1) return st;
+  if (s->exact)
+    return nke_fail(NKE_ERR_USAGE, "%s: data.augment.copies: expected 1 with embedding.method none, got %lld",
+                    s->config->name, (long long)augment.copies);
+  if (nke_fit_by_criterion(fit)) /* a row's copies would answer for it */
+    return nke_fail(NKE_ERR_USAGE, "%s: solver.select: expected validation or kfold with data.augment, as leaving one "
+                                   "row out leaves its copies in", s->config->name);
+  return NKE_OK;
+}
+
 static nke_status run(nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -219,6 +239,7 @@ static nke_status run(nke_fit *fit)
   if (pairs > 0 && s->exact)
     return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected features to compare with the exact kernel, got "
                                    "embedding.method none");
+  NKE_TRY(nke_agree(s->comm, set_copies(fit)));
   NKE_TRY(nke_agree(s->comm, create_path(fit)));
   NKE_TRY(nke_agree(s->comm, split_rows(fit)));
   NKE_TRY(choose_trainer(fit));

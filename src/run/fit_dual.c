@@ -105,7 +105,7 @@ static nke_status dual_validate(nke_fit *fit, void *state, int n_sets, const dou
   nke_session *const s = &fit->session;
   dual *const d = state;
   NKE_TRY(nke_fit_store_rows(s, &fit->held_out, &d->held_out));
-  NKE_TRY(nke_fit_store_score(s, &d->held_out, n_sets, weights, metrics));
+  NKE_TRY(nke_fit_store_score(s, &d->held_out, d->held_out.originals, n_sets, weights, metrics));
   NKE_TRY(nke_fit_store_join(s, &d->kept, &d->held_out, &d->joined));
   d->fitted = &d->joined;
   st = form_kernel(s, d);
@@ -115,7 +115,8 @@ done:
 
 static nke_status dual_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
 {
-  return nke_fit_store_score(&fit->session, ((const dual *)state)->fitted, 1, weights, metrics);
+  const nke_fit_store *const fitted = ((const dual *)state)->fitted;
+  return nke_fit_store_score(&fit->session, fitted, fitted->n, 1, weights, metrics);
 }
 
 const nke_trainer nke_trainer_dual = {

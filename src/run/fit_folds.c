@@ -23,8 +23,8 @@ static nke_status run_fold(nke_fit *fit, int64_t fold, nke_path_point *all, nke_
   nke_session *const s = &fit->session;
   const nke_config *const config = s->config;
   void *state = NULL;
-  NKE_TRY(nke_agree(s->comm, nke_rows_fold(nke_dataset_rows(s->train), config->solver.folds, fold, config->run.seed,
-                                           &fit->kept, &fit->held_out)));
+  NKE_TRY(nke_agree(s->comm, nke_rows_fold(nke_dataset_rows(s->train), nke_dataset_originals(s->train),
+                                           config->solver.folds, fold, config->run.seed, &fit->kept, &fit->held_out)));
   NKE_TRY(fit->trainer->create(fit, &state));
   NKE_TRY(fit->trainer->add(fit, state, &fit->kept));
   fit->position = 0;

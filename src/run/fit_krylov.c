@@ -162,7 +162,7 @@ static nke_status krylov_validate(nke_fit *fit, void *state, int n_sets, const d
   krylov *const d = state;
   nke_fit_store joined = {0};
   NKE_TRY(nke_fit_store_rows(s, &fit->held_out, &d->held_out));
-  NKE_TRY(nke_fit_store_score(s, &d->held_out, n_sets, weights, metrics));
+  NKE_TRY(nke_fit_store_score(s, &d->held_out, d->held_out.originals, n_sets, weights, metrics));
   st = nke_fit_store_join(s, &d->kept, &d->held_out, &joined);
   d->kept = joined;
 done:
@@ -171,7 +171,8 @@ done:
 
 static nke_status krylov_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
 {
-  return nke_fit_store_score(&fit->session, &((const krylov *)state)->kept, 1, weights, metrics);
+  const nke_fit_store *const kept = &((const krylov *)state)->kept;
+  return nke_fit_store_score(&fit->session, kept, kept->n, 1, weights, metrics);
 }
 
 const nke_trainer nke_trainer_cg = {

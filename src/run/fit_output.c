@@ -111,7 +111,8 @@ static json_t *certificate_json(const nke_certificate *c)
 static void fill_report(const nke_fit *fit, json_t *json)
 {
   const nke_session *const s = &fit->session;
-  json_object_set_new(json, "n_train", json_integer(nke_dataset_rows(s->train)));
+  json_object_set_new(json, "n_train", json_integer(nke_dataset_originals(s->train)));
+  json_object_set_new(json, "copies", json_integer(s->config->data.augment.copies));
   json_object_set_new(json, "n_test", json_integer(s->test ? nke_dataset_rows(s->test) : 0));
   json_object_set_new(json, "d", json_integer(nke_shape_length(s->shape)));
   json_object_set_new(json, "features", json_integer(s->m));

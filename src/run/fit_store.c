@@ -35,6 +35,7 @@ static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range min
     const nke_range range = {begin, nke_min(mine.end, begin + s->embedder.slab.own)};
     NKE_TRY(nke_slab_embed(&s->embedder, s->train, rows, range, &slab));
     memcpy((char *)out->z + (size_t)(begin - mine.begin) * row_bytes, slab.z, (size_t)slab.n * row_bytes);
+    out->originals += slab.originals;
     memcpy(out->y + (begin - mine.begin) * s->k, slab.y, (size_t)(slab.n * s->k) * sizeof *out->y);
   }
 done:
@@ -73,15 +74,15 @@ nke_status nke_fit_store_join(const nke_session *s, nke_fit_store *a, nke_fit_st
   return st;
 }
 
-nke_status nke_fit_store_score(const nke_session *s, const nke_fit_store *from, int n_sets, const double *weights,
-                               nke_metrics *metrics)
+nke_status nke_fit_store_score(const nke_session *s, const nke_fit_store *from, int64_t n, int n_sets,
+                               const double *weights, nke_metrics *metrics)
 {
   nke_status st = NKE_OK;
-  nke_slab slab = {.n = from->n, .z = from->z, .y = from->y};
+  nke_slab slab = {.n = n, .originals = n, .z = from->z, .y = from->y};
   nke_metrics_sum **sums = NULL;
   double *scores = NULL;
   NKE_TRY(nke_score_sums_create(&s->embedder, n_sets, &sums));
-  NKE_TRY(nke_alloc(from->n * s->k * n_sets, sizeof *scores, "scores of the rows", &scores));
+  NKE_TRY(nke_alloc(n * s->k * n_sets, sizeof *scores, "scores of the rows", &scores));
   st = nke_score_slab(&s->embedder, &slab, s->m, s->k, n_sets, weights, scores, sums);
 done:
   st = nke_agree(s->comm, st);

@@ -6,10 +6,11 @@
 
 /* Consecutive positions of a row list on this rank. */
 typedef struct nke_fit_store {
-  int64_t n;   /* this rank's rows */
-  int64_t all; /* of all ranks */
-  void *z;     /* [n, m] in the embedder's precision */
-  double *y;   /* [n, k] */
+  int64_t n;         /* this rank's rows */
+  int64_t originals; /* of them, before a join, the first: the others are copies */
+  int64_t all;       /* of all ranks */
+  void *z;           /* [n, m] in the embedder's precision */
+  double *y;         /* [n, k] */
 } nke_fit_store;
 
 /* Embed the rows of a list of the training set, a slab's worth at a time. Collective. Memory: the features. */
@@ -19,9 +20,9 @@ void nke_fit_store_clear(nke_fit_store *store);
 /* joined <- a, then b; both are emptied. Collective. */
 nke_status nke_fit_store_join(const nke_session *session, nke_fit_store *a, nke_fit_store *b, nke_fit_store *joined);
 
-/* Metrics [n_sets] of the stored rows by weights [m, k n_sets]. Collective. */
-nke_status nke_fit_store_score(const nke_session *session, const nke_fit_store *store, int n_sets, const double *weights,
-                               nke_metrics *metrics);
+/* Metrics [n_sets] of the first n rows of each rank by weights [m, k n_sets]. Collective. */
+nke_status nke_fit_store_score(const nke_session *session, const nke_fit_store *store, int64_t n, int n_sets,
+                               const double *weights, nke_metrics *metrics);
 
 /* w [m, columns] <- Z'A for A = alpha [all, columns], the same on every rank before and after. Collective. */
 nke_status nke_fit_store_primal(const nke_session *session, const nke_fit_store *store, int64_t columns,

@@ -14,11 +14,12 @@ nke_rows nke_rows_all(int64_t n)
 typedef struct draw {
   uint64_t seed, stream;
   double from, to;
+  int64_t originals; /* row r is a copy of row r mod originals */
 } draw;
 
 static int is_held_out(const draw *d, int64_t row)
 {
-  const double u = nke_random_uniform(d->seed, d->stream, (uint64_t)row);
+  const double u = nke_random_uniform(d->seed, d->stream, (uint64_t)(row % d->originals));
   return d->from <= u && u < d->to;
 }
 
@@ -45,18 +46,21 @@ done:
   return st;
 }
 
-nke_status nke_rows_split(int64_t n, double fraction, uint64_t seed, nke_rows *kept, nke_rows *held_out)
+nke_status nke_rows_split(int64_t n, int64_t originals, double fraction, uint64_t seed, nke_rows *kept,
+                          nke_rows *held_out)
 {
-  const draw d = {.seed = seed, .stream = nke_stream(NKE_STREAM_VALIDATION, 0), .from = 0, .to = fraction};
+  const draw d = {.seed = seed, .stream = nke_stream(NKE_STREAM_VALIDATION, 0), .from = 0, .to = fraction,
+                  .originals = originals};
   char what[64];
   snprintf(what, sizeof what, "data.validation: a fraction of %g", fraction);
   return split(n, &d, what, kept, held_out);
 }
 
-nke_status nke_rows_fold(int64_t n, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept, nke_rows *held_out)
+nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept,
+                         nke_rows *held_out)
 {
   const draw d = {.seed = seed, .stream = nke_stream(NKE_STREAM_SAMPLE, 0), .from = (double)fold / (double)folds,
-                  .to = (double)(fold + 1) / (double)folds};
+                  .to = (double)(fold + 1) / (double)folds, .originals = originals};
   char what[64];
   snprintf(what, sizeof what, "solver.select: fold %lld of %lld", (long long)fold, (long long)folds);
   return split(n, &d, what, kept, held_out);

@@ -15,13 +15,16 @@ typedef struct nke_rows {
 
 nke_rows nke_rows_all(int64_t n);
 
-/* Split rows 0 .. n-1: row r is held out where the uniform number (seed, NKE_STREAM_VALIDATION, r) is below `fraction`.
- * Depends on nothing but seed, r and fraction. NKE_ERR_USAGE where one of the two parts would be empty. Local. */
-nke_status nke_rows_split(int64_t n, double fraction, uint64_t seed, nke_rows *kept, nke_rows *held_out);
-
-/* Fold `fold` of `folds`: row r is held out where floor(folds u) = fold, u the uniform number (seed, NKE_STREAM_SAMPLE, r).
+/* Split rows 0 .. n-1 of which row r is a copy of row r mod originals (dataset.h): it is held out, with all its copies,
+ * where the uniform number (seed, NKE_STREAM_VALIDATION, r mod originals) is below `fraction`. Depends on nothing else.
  * NKE_ERR_USAGE where one of the two parts would be empty. Local. */
-nke_status nke_rows_fold(int64_t n, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept, nke_rows *held_out);
+nke_status nke_rows_split(int64_t n, int64_t originals, double fraction, uint64_t seed, nke_rows *kept,
+                          nke_rows *held_out);
+
+/* Fold `fold` of `folds`: row r is held out where floor(folds u) = fold, u the uniform number
+ * (seed, NKE_STREAM_SAMPLE, r mod originals). NKE_ERR_USAGE where one of the two parts would be empty. Local. */
+nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept,
+                         nke_rows *held_out);
 
 void nke_rows_clear(nke_rows *rows);
 

@@ -79,7 +79,7 @@ nke_status nke_score_slab(const nke_embedder *e, const nke_slab *slab, int64_t m
   if (st != NKE_OK) goto done;
   for (int s = 0; s < n_sets && sums; s++) {
     take_set(slab->n, k, n_sets, s, scores, one);
-    nke_metrics_add(sums[s], slab->n, one, slab->y);
+    nke_metrics_add(sums[s], slab->originals, one, slab->y);
   }
 done:
   nke_free(one);

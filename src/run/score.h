@@ -18,7 +18,7 @@ void nke_score_sums_destroy(int n_sets, nke_metrics_sum ***sums);
 nke_status nke_score_sums_reduce(const nke_embedder *embedder, int n_sets, nke_metrics_sum **sums, nke_metrics *metrics);
 
 /* Score this rank's rows of a slab by weights [m, k * n_sets] (column block s: solution s) into scores
- * [n, k * n_sets], and add them to the sums where there are targets. Local. */
+ * [n, k * n_sets], and add those of rows that are no copies to the sums where there are targets. Local. */
 nke_status nke_score_slab(const nke_embedder *embedder, const nke_slab *slab, int64_t m, int64_t k, int n_sets,
                           const double *weights, double *scores, nke_metrics_sum **sums);
 

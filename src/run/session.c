@@ -35,22 +35,6 @@ done:
   return st;
 }
 
-/* A key that is known but that nothing reads yet must not be passed over in silence. */
-static nke_status check_available(const nke_config *config)
-{
-  const struct {
-    bool asked;
-    const char *only;
-  } limits[] = {
-    {config->data.augment.copies != 1, "data.augment.copies: only 1"},
-    {config->data.augment.flip, "data.augment.flip: only false"},
-    {config->data.augment.shift != 0, "data.augment.shift: only 0"},
-  };
-  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-    if (limits[i].asked) return nke_fail(NKE_ERR_USAGE, "%s: %s in this version", config->name, limits[i].only);
-  return NKE_OK;
-}
-
 nke_status nke_session_embedding(nke_session *s, int64_t n_train)
 {
   const nke_embedding_options *const options = &s->config->embedding;
@@ -81,7 +65,6 @@ nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
   *s = (nke_session){.comm = invocation->comm, .invocation = invocation, .config = invocation->config};
   nke_stage_begin(&s->stats, NKE_STAGE_TOTAL);
   NKE_TRY(nke_config_require(s->config, NKE_NEEDS_TRAIN | NKE_NEEDS_NETWORK));
-  NKE_TRY(check_available(s->config));
   NKE_TRY(open_data(s, &s->config->data.train, &s->train));
   NKE_TRY(open_data(s, &s->config->data.validation, &s->validation));
   NKE_TRY(open_data(s, &s->config->data.test, &s->test));

@@ -57,6 +57,8 @@ static nke_status read_rows(const nke_embedder *e, nke_dataset *dataset, const n
   for (int64_t i = 0; i < n; i++)
     slab->row_buffer[i] = rows->index ? rows->index[range.begin + i] : range.begin + i;
   slab->rows = slab->row_buffer;
+  slab->originals = 0;
+  while (slab->originals < n && slab->rows[slab->originals] < nke_dataset_originals(dataset)) slab->originals++;
   slab->first = range.begin;
   slab->n = n;
   nke_stage_begin(e->stats, NKE_STAGE_READ);

@@ -37,6 +37,7 @@ typedef struct nke_slab {
   int64_t begin, end;   /* positions of the whole slab in the row list */
   int64_t first;        /* position of this rank's first row */
   int64_t n;            /* this rank's rows */
+  int64_t originals;    /* of them, the first: the others are copies that augmentation made */
   const int64_t *rows;  /* [n] row numbers in the data set */
   double *x;            /* [n, d] preprocessed */
   double *raw_y;        /* [n, columns] as in the file, NULL without targets */
