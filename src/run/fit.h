@@ -80,6 +80,7 @@ struct nke_fit {
   struct nke_checkpoint *checkpoint; /* NULL: none are written */
   nke_metrics train, validation, test;
   nke_certificate certificate;
+  int recompute;        /* what an iteration passes over is made anew each time, as memory does not hold it */
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else 0 */
 };
 

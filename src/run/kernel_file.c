@@ -279,8 +279,34 @@ done:
   return st;
 }
 
-/* One block of this rank: a column of the block at a time is a row of the symmetric file. */
-static nke_status read_blocks(nke_h5file *h5, const char *name, nke_bcmat *a)
+nke_status nke_kernel_file_whole(MPI_Comm comm, const char *path, const char *identity, nke_kernel_kind kind, int64_t n,
+                                 nke_h5file **out)
+{
+  nke_status st = NKE_OK;
+  nke_h5file *h5 = NULL;
+  int64_t tile, last;
+  NKE_TRY(nke_h5file_open(comm, path, &h5));
+  NKE_TRY(check_identity(h5, identity));
+  NKE_TRY(nke_h5file_get_int(h5, "/", "tile", &tile));
+  NKE_TRY(nke_h5file_get_int(h5, "/", "last", &last));
+  st = check_done(h5, last);
+  if (st == NKE_OK) st = nke_h5file_expect(h5, train_names[kind == NKE_KERNEL_NTK], 2, (const int64_t[]){n, n});
+  st = nke_agree(comm, st);
+done:
+  if (st != NKE_OK) nke_h5file_close(&h5);
+  *out = h5;
+  return st;
+}
+
+/* The file is symmetric, and row-major: its rows are the columns. */
+nke_status nke_kernel_file_tile(nke_h5file *h5, nke_kernel_kind kind, nke_range rows, nke_range cols, double *to)
+{
+  const int64_t start[2] = {cols.begin, rows.begin}, count[2] = {cols.end - cols.begin, rows.end - rows.begin};
+  return nke_h5file_read(h5, train_names[kind == NKE_KERNEL_NTK], NKE_H5_F64, 2, start, count, to);
+}
+
+/* The blocks of this rank on and below the diagonal. */
+static nke_status read_blocks(nke_h5file *h5, nke_kernel_kind kind, nke_bcmat *a)
 {
   nke_status st = NKE_OK;
   double *block = NULL;
@@ -290,10 +316,11 @@ static nke_status read_blocks(nke_h5file *h5, const char *name, nke_bcmat *a)
       const int64_t i = nke_bc_global(il, a->nb, a->grid.nprow, a->grid.myrow);
       const int64_t j = nke_bc_global(jl, a->nb, a->grid.npcol, a->grid.mycol);
       if (i < j) continue;
-      const int64_t start[2] = {j, i}, count[2] = {nke_min(a->nb, a->cols - j), nke_min(a->nb, a->rows - i)};
-      NKE_TRY(nke_h5file_read(h5, name, NKE_H5_F64, 2, start, count, block));
-      for (int64_t c = 0; c < count[0]; c++)
-        memcpy(a->a + il + (jl + c) * a->ld, block + c * count[1], (size_t)count[1] * sizeof *block);
+      const nke_range rows = {i, nke_min(a->rows, i + a->nb)}, cols = {j, nke_min(a->cols, j + a->nb)};
+      const int64_t n = rows.end - rows.begin;
+      NKE_TRY(nke_kernel_file_tile(h5, kind, rows, cols, block));
+      for (int64_t c = 0; c < cols.end - cols.begin; c++)
+        memcpy(a->a + il + (jl + c) * a->ld, block + c * n, (size_t)n * sizeof *block);
     }
 done:
   nke_free(block);
@@ -305,16 +332,8 @@ nke_status nke_kernel_file_matrix(MPI_Comm comm, const char *path, const char *i
 {
   nke_status st = NKE_OK;
   nke_h5file *h5 = NULL;
-  int64_t tile, last;
-  const char *const name = train_names[kind == NKE_KERNEL_NTK];
-  NKE_TRY(nke_h5file_open(comm, path, &h5));
-  NKE_TRY(check_identity(h5, identity));
-  NKE_TRY(nke_h5file_get_int(h5, "/", "tile", &tile));
-  NKE_TRY(nke_h5file_get_int(h5, "/", "last", &last));
-  st = check_done(h5, last);
-  if (st == NKE_OK) st = nke_h5file_expect(h5, name, 2, (const int64_t[]){a->rows, a->cols});
-  if (st == NKE_OK) st = read_blocks(h5, name, a);
-  st = nke_agree(comm, st);
+  NKE_TRY(nke_kernel_file_whole(comm, path, identity, kind, a->rows, &h5));
+  st = nke_agree(comm, read_blocks(h5, kind, a));
 done:
   nke_h5file_close(&h5);
   return st;

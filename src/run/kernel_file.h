@@ -31,8 +31,16 @@ int nke_kernel_file_path(const nke_config *config, char *path, size_t size);
 /* Whether a file is at `path`, as rank 0 sees it. Collective. */
 bool nke_kernel_file_exists(MPI_Comm comm, const char *path);
 
+/* Open a whole, finished file for reading its training kernel of n rows. Collective. NKE_ERR_USAGE: another kernel's,
+ * naming what differs; NKE_ERR_DATA: tiles are missing, damaged. */
+nke_status nke_kernel_file_whole(MPI_Comm comm, const char *path, const char *identity, nke_kernel_kind kind, int64_t n,
+                                 nke_h5file **out);
+
+/* Column-major to [rows, cols], without gaps, <- that part of the training kernel. Local. */
+nke_status nke_kernel_file_tile(nke_h5file *h5, nke_kernel_kind kind, nke_range rows, nke_range cols, double *to);
+
 /* a <- the training kernel of a whole, finished file, square of its order; each rank reads its blocks on and below the
- * diagonal. Collective. NKE_ERR_USAGE: another kernel's, naming what differs; NKE_ERR_DATA: tiles are missing, damaged. */
+ * diagonal. Collective. Statuses of nke_kernel_file_whole(). */
 nke_status nke_kernel_file_matrix(MPI_Comm comm, const char *path, const char *identity, nke_kernel_kind kind,
                                   nke_bcmat *a);
 

@@ -5,8 +5,8 @@
 #include "run/kernel_blocks.h"
 #include "run/progress.h"
 
-/* Training rows of a cached block, and rows of a strip between two updates of the progress line. */
-enum { BLOCK = 64 };
+/* Training rows of a cached block. */
+enum { BLOCK = NKE_BLOCK_ROWS };
 
 struct nke_kernel_rows {
   nke_kernel_blocks blocks;
@@ -77,6 +77,24 @@ done:
   return st;
 }
 
+/* Column-major a [n, n]: the upper triangle from the lower one. */
+static void mirror_lower(int64_t n, double *a, int64_t ld)
+{
+  for (int64_t c = 0; c < n; c++)
+    for (int64_t r = c + 1; r < n; r++) a[c + r * ld] = a[r + c * ld];
+}
+
+nke_status nke_kernel_rows_tile(nke_kernel_rows *k, nke_range rows, nke_range cols, double *to, int64_t ld)
+{
+  nke_status st = NKE_OK;
+  for (int64_t j = cols.begin; j < cols.end; j += BLOCK)
+    for (int64_t i = nke_max(rows.begin, j); i < rows.end; i += BLOCK)
+      NKE_TRY(compute_tile(k, i / BLOCK, j / BLOCK, to + (i - rows.begin) + (j - cols.begin) * ld, ld));
+  if (rows.begin == cols.begin) mirror_lower(rows.end - rows.begin, to, ld);
+done:
+  return st;
+}
+
 /* The tiles of this rank in turn, on and below the diagonal of the whole matrix. to: where tile (I, J) begins. */
 typedef nke_status tile_action(void *context, int64_t row_block, int64_t col_block, double *to);
 
@@ -120,9 +138,7 @@ static void mirror_diagonal(nke_bcmat *a)
   for (int64_t b = 0; b * a->nb < a->rows; b++) {
     if (b % a->grid.nprow != a->grid.myrow || b % a->grid.npcol != a->grid.mycol) continue;
     const int64_t n = nke_min(a->nb, a->rows - b * a->nb);
-    double *const block = a->a + b / a->grid.nprow * a->nb + b / a->grid.npcol * a->nb * a->ld;
-    for (int64_t c = 0; c < n; c++)
-      for (int64_t r = c + 1; r < n; r++) block[c + r * a->ld] = block[r + c * a->ld];
+    mirror_lower(n, a->a + b / a->grid.nprow * a->nb + b / a->grid.npcol * a->nb * a->ld, a->ld);
   }
 }
 

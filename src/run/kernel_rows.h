@@ -23,6 +23,11 @@ void nke_kernel_rows_destroy(nke_kernel_rows **kernel);
  * pairs. Statuses of reading, and of nke_exact_block(). */
 nke_status nke_kernel_rows_apply(nke_kernel_rows *kernel, int64_t n, const double *x, double *z);
 
+/* Column-major to [rows, cols], leading dimension ld, <- the kernel of the training rows [rows) and [cols), which are the
+ * same range or rows after cols, and begin at multiples of NKE_BLOCK_ROWS. Local. Cost: its pairs, half of them where the
+ * ranges are the same. */
+nke_status nke_kernel_rows_tile(nke_kernel_rows *kernel, nke_range rows, nke_range cols, double *to, int64_t ld);
+
 /* K of the training rows, in blocks of nke_bc_block_size(n), those on and below the diagonal. Each rank computes the
  * blocks it holds: no exchange, and the same bits at any number of ranks. Collective; the caller destroys *out. Work:
  * n (n + 1) / 2 pairs over all ranks; *seconds_per_pair (may be NULL): of this rank. */

@@ -4,6 +4,7 @@
 #include "dist/exchange.h"
 #include "gram/gram.h"
 #include "run/fit_cg.h"
+#include "run/kernel_store.h"
 #include "run/matrix_file.h"
 #include "solve/ridge.h"
 
@@ -86,19 +87,21 @@ static void plan_exact(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   plan->flops_solve = solves * n * n * n / 3;
 }
 
-/* K; vectors of a product, those of a preconditioner with its factor or its random vectors. */
+/* K or a tile of it; vectors of a product, those of a preconditioner with its factor or its random vectors. */
 static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 {
   const nke_session *const s = &fit->session;
   const double n = (double)s->m, rows = (double)nke_ceil_div(s->m, grid->size), k = (double)s->k;
   plan_exact(fit, grid, plan);
-  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
+  plan->matrix = (double)nke_kernel_store_bytes(s->m, s->config->run.precision, grid->size, !fit->recompute);
   plan->solve = 8.0 * (5 * n * k + 8 * rows * k);
-  plan->flops_solve = 0;
+  plan->flops_solve = 0; /* the number of iterations is not known */
+  if (fit->recompute) plan->flops_pass = plan->flops_gram;
+  if (fit->recompute) plan->flops_gram = 0;
   if (s->config->solver.precondition < NKE_PRECONDITION_NYSTROM) return;
   const double rank = nke_fit_nystrom_rank(s->m);
   plan->solve += 8.0 * rank * (3 * rows + rank) + 16.0 * n * 32;
-  plan->flops_solve = 2 * n * n * rank; /* and iterations, of which the number is not known */
+  plan->flops_solve = 2 * n * n * rank;
   if (!s->sketch) return;
   const double m = (double)nke_features_length(s->sketch);
   plan->matrix += rows * m * (double)nke_precision_bytes(s->config->run.precision);
@@ -147,14 +150,26 @@ nke_plan nke_plan_of(const nke_fit *fit)
   return plan;
 }
 
-nke_status nke_plan_check(const nke_fit *fit)
+/* Whether every rank has the memory. Collective. */
+static int fits(const nke_fit *fit, nke_plan *plan)
 {
-  const nke_plan plan = nke_plan_of(fit);
+  *plan = nke_plan_of(fit);
+  int all = plan->peak <= (double)fit->session.config->run.memory_per_rank;
+  MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, fit->session.comm);
+  return all;
+}
+
+nke_status nke_plan_check(nke_fit *fit)
+{
   const nke_session *const s = &fit->session;
   const double limit = (double)s->config->run.memory_per_rank;
-  int fits = plan.peak <= limit;
-  MPI_Allreduce(MPI_IN_PLACE, &fits, 1, MPI_INT, MPI_MIN, s->comm);
-  if (fits || s->invocation->dry_run) return NKE_OK;
+  nke_plan plan;
+  if (fits(fit, &plan)) return NKE_OK;
+  if (fit->trainer == &nke_trainer_exact_cg) {
+    fit->recompute = 1;
+    if (fits(fit, &plan)) return NKE_OK;
+  }
+  if (s->invocation->dry_run) return NKE_OK;
   return nke_fail(NKE_ERR_USAGE,
                   "run.memory_per_rank: a rank needs about %.0f MiB (matrix %.0f, factor %.0f, rows in flight %.0f), got "
                   "%.0f MiB; use more ranks, fewer features, or a larger limit",
@@ -178,6 +193,7 @@ static void print_plan(const nke_fit *fit, const nke_plan *plan, const char *con
          plan->weights / mib);
   printf("# work, GFlop in all: embedding %.0f, Gram matrix %.0f, solves %.0f\n", plan->flops_embed * 1e-9,
          plan->flops_gram * 1e-9, plan->flops_solve * 1e-9);
+  if (plan->flops_pass > 0) printf("#   each pass of an iteration again: %.0f\n", plan->flops_pass * 1e-9);
   if (plan->factor_file > 0)
     printf("# model.h5: %.1f MiB more, the factor for the posterior variance\n", plan->factor_file / mib);
   if (plan->messages_gram > 0)

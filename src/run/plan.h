@@ -15,6 +15,7 @@ typedef struct nke_plan {
   double weights;
   double peak;        /* of a rank */
   double flops_embed, flops_gram, flops_solve; /* of the whole job */
+  double flops_pass;  /* of what an iteration makes anew in each pass; 0: it is kept */
   double factor_file; /* bytes that --variance adds to the model's file */
   double bytes_gram, messages_gram; /* that a rank receives of other ranks' features, and in how many messages */
 } nke_plan;
@@ -23,8 +24,8 @@ typedef struct nke_plan {
 nke_plan nke_plan_of(const nke_fit *fit);
 
 /* NKE_ERR_USAGE where the peak of a rank passes run.memory_per_rank, naming the largest part and what would help. Same
- * status on all ranks. */
-nke_status nke_plan_check(const nke_fit *fit);
+ * status on all ranks. Sets fit->recompute where only that makes an iterative trainer fit. */
+nke_status nke_plan_check(nke_fit *fit);
 
 /* --dry-run: the resolved config, the plan and its parts on stdout, by rank 0. Collective. */
 nke_status nke_plan_print(const nke_fit *fit);

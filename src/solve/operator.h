@@ -5,7 +5,6 @@
 
 #include "base/status.h"
 #include "base/timer.h"
-#include "dist/blockcyclic.h"
 #include "solve/parts.h"
 
 #include <stdint.h>
@@ -29,11 +28,21 @@ nke_status nke_operator_create(const nke_operator *methods, MPI_Comm comm, int64
 nke_status nke_operator_residual(const nke_operator *a, double shift, int k, const double *b_loc, const double *x_loc,
                                  double *residual);
 
-/* A = D K D, D = diag(scale), for a symmetric block-cyclic K (borrowed) whose blocks on and below the diagonal are
- * stored. scale [n] (borrowed), the same on every rank, or NULL for ones; where it is 0 the row is left out: there A is
- * zero, and a right-hand side of zero gives a solution of zero. Rows are dealt by nke_split_blocks(). Collective. A
- * product: 2 n^2 k / ranks flops; every rank receives the n k entries of x and takes part in one allreduce of as many.
- * Memory: 16 n k bytes on every rank. */
-nke_status nke_kernel_operator(const nke_bcmat *kernel, const double *scale, nke_operator **out);
+/* A symmetric matrix K of order n that is spread over the ranks in a way of its own. */
+typedef struct nke_symmetric_matrix {
+  MPI_Comm comm;
+  int64_t n;
+  double flops; /* of this rank, for a product with one column */
+  void *context;
+  /* y <- K x, both [n, k] row-major; x the same on every rank, y afterwards. Collective, same status on all ranks. */
+  nke_status (*product)(void *context, int k, const double *x, double *y);
+  const double *diagonal; /* [n], the same on every rank */
+} nke_symmetric_matrix;
+
+/* A = D K D, D = diag(scale), for a symmetric K, which is copied; what its pointers show is borrowed. scale [n]
+ * (borrowed), the same on every rank, or NULL for ones; where it is 0 the row is left out: there A is zero, and a
+ * right-hand side of zero gives a solution of zero. Rows are dealt by nke_split_blocks(). Collective. A product: one of
+ * K, for which every rank receives the n k entries of x. Memory: 16 n k bytes on every rank. */
+nke_status nke_kernel_operator(const nke_symmetric_matrix *kernel, const double *scale, nke_operator **out);
 
 #endif

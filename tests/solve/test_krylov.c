@@ -9,6 +9,7 @@
 #include "solve/krylov.h"
 #include "solve/library.h"
 #include "solve/ridge.h"
+#include "solve/symmetric.h"
 
 #include <math.h>
 #include <string.h>
@@ -144,18 +145,26 @@ static void exact_clear(exact *e)
   nke_free(e->b);
 }
 
+static nke_status product(void *context, int k, const double *x, double *y)
+{
+  return nke_symmetric_product(context, 0, k, x, y);
+}
+
 /* The four ways to precondition an exact kernel: each gives Cholesky's solution; iterations[4] on the way. */
 static void solve_exact(const problem *p, int leave_out, double shift, int iterations[4])
 {
   exact e;
-  double x[MOST * K], expected[MOST * K];
+  double x[MOST * K], expected[MOST * K], diagonal[MOST];
   nke_ridge_info direct_info;
   nke_krylov_info info;
   nke_operator *a, *guide;
   nke_preconditioner *kinds[4] = {NULL};
   exact_make(p, leave_out, &e);
   assert_int_equal(nke_ridge_solve(e.scaled, shift, K, e.b, NULL, expected, &direct_info), NKE_OK);
-  assert_int_equal(nke_kernel_operator(e.kernel, e.scale, &a), NKE_OK);
+  assert_int_equal(nke_bcmat_diagonal(e.kernel, diagonal), NKE_OK);
+  const nke_symmetric_matrix kernel = {.comm = MPI_COMM_WORLD, .n = p->n, .context = e.kernel, .product = product,
+                                       .diagonal = diagonal};
+  assert_int_equal(nke_kernel_operator(&kernel, e.scale, &a), NKE_OK);
   assert_int_equal(nke_jacobi_create(a, &kinds[1]), NKE_OK);
   assert_int_equal(nke_nystrom_create(a, NULL, 40, 1, &kinds[2]), NKE_OK);
   assert_int_equal(nke_outer_operator(&e.kept, e.scale + e.mine.begin, &guide), NKE_OK);

@@ -1,0 +1,40 @@
+/* What the trainers of the exact kernel share: which of the training rows are fitted, and how they are scored.
+ *
+ * K is always that of all training rows. While rows are held out, the system is that of the others in the same numbering:
+ * their rows and columns stand apart and their targets are zero, so their weights are exactly zero and the others' as if
+ * they had never been there. */
+#ifndef NKE_RUN_FIT_EXACT_H
+#define NKE_RUN_FIT_EXACT_H
+
+#include "run/fit.h"
+
+typedef struct nke_exact_rows {
+  double *targets;       /* [n, k], on every rank */
+  double *right;         /* [n, k]: of the fitted rows, else 0; times roots */
+  double *roots;         /* [n], with class weights; else NULL */
+  unsigned char *fitted; /* [n] */
+  int64_t n_fitted;
+  char path[4096];       /* of the kernel file, where there is one; else empty */
+  char *identity;        /* that it has to have */
+} nke_exact_rows;
+
+/* Read the targets of all rows, none of them fitted, and look for a kernel file. Collective. clear is local. */
+nke_status nke_exact_rows_init(nke_session *session, nke_exact_rows *rows);
+void nke_exact_rows_clear(nke_exact_rows *rows);
+
+/* The rows of a list are fitted from now on. Local. */
+void nke_exact_rows_fit(const nke_session *session, const nke_rows *list, nke_exact_rows *rows);
+
+/* The mean diagonal of the system, from the diagonal [n] of K. Local. */
+double nke_exact_rows_mean(const nke_session *session, const nke_exact_rows *rows, const double *diagonal);
+
+/* Metrics [n_sets] of the rows whose `fitted` is `which`, from scores [n, k n_sets] = K weights, the same on every rank.
+ * Collective. */
+nke_status nke_exact_rows_metrics(const nke_session *session, const nke_exact_rows *rows, int which, int n_sets,
+                                  const double *scores, nke_metrics *metrics);
+
+/* Scores of all rows of a data set; the test rows' kernel is in the file too. Collective. */
+nke_status nke_exact_rows_score(nke_fit *fit, const nke_exact_rows *rows, nke_dataset *dataset, const char *what,
+                                int n_sets, const double *weights, nke_metrics *metrics);
+
+#endif

@@ -1,0 +1,87 @@
+"""Exact regression by conjugate gradients where the kernel does not fit into memory: its tiles are made in every product.
+
+usage: test_exact_memory.py PROGRAM
+"""
+import json
+import re
+import sys
+import unittest
+
+import h5py
+import numpy as np
+
+import program
+
+CONFIG = """\
+run: {out: out, precision: double, memory_per_rank: 4GiB}
+data:
+  train: {file: data.h5, x: /train/x, y: /train/y}
+  test: {file: data.h5, x: /test/x, y: /test/y}
+  task: regression
+  validation: 0.2
+network: {preset: fc1}
+embedding: {method: none, features: 64}
+solver: {type: cg, precondition: nystrom, lambda: [1e-3, 1e-2]}
+"""
+N, N_TEST = 2001, 40  # 16 MB of tiles in double
+
+
+class ExactMemory(program.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        rng = np.random.default_rng(4)
+        x = rng.normal(size=(N + N_TEST, 8))
+        y = np.sin(x[:, 0]) + x[:, 1] * x[:, 2]
+        program.write_h5(cls.folder / "data.h5", train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:])
+        (cls.folder / "case.yaml").write_text(CONFIG)
+
+    def fit(self, out, *options, ranks=1):
+        """The report, and the scores of the test rows."""
+        self.program.must("fit", "case.yaml", "--force", "--set", f"run.out={out}", *options, "--", "-nke_nystrom_rank", "128",
+                          "-nke_ksp_rtol", "1e-9", ranks=ranks)
+        self.program.must("predict", f"{out}/model.h5", "data.h5", "--x", "/test/x", "--out", f"{out}/p.h5", "--force")
+        with h5py.File(self.folder / out / "p.h5") as file:
+            return json.loads((self.folder / out / "report.json").read_text()), file["scores"][...]
+
+    def limit(self, *options, ranks=1):
+        """A memory_per_rank that K does not fit into, but all else does. (What is kept of rows depends on it too.)"""
+        limit, matrix = 256.0, 0.0
+        while True:
+            given = "--set", f"run.memory_per_rank={int(limit)}MiB"
+            plan = self.program.must("fit", "case.yaml", *options, *given, "--dry-run", ranks=ranks)
+            if "each pass of an iteration again" in plan:
+                return given
+            matrix = matrix or float(re.search(r"#   matrix (\d+),", plan)[1])
+            self.assertGreater(matrix, 8)
+            self.assertLess(limit, 512)
+            limit = min(limit - 2, float(re.search(r"peak (\d+) of", plan)[1]) - matrix / 2)
+
+    def test_the_same_weights(self):
+        kept, expected = self.fit("kept")
+        self.assertTrue(kept["kernel_kept"])
+        for ranks in (1, 2):
+            report, scores = self.fit(f"again{ranks}", *self.limit(ranks=ranks), ranks=ranks)
+            self.assertFalse(report["kernel_kept"])
+            np.testing.assert_allclose(scores, expected, rtol=1e-7, atol=1e-8)
+            self.assertEqual(report["lambda"], kept["lambda"])
+            self.assertLess(report["residual"], 1e-8)
+
+    def test_from_the_kernel_file(self):
+        _, expected = self.fit("computed")
+        self.program.must("kernel", "case.yaml", "--set", "kernel.file=k.h5", ranks=2)
+        for name, options in (("file", ()), ("file-again", self.limit("--set", "kernel.file=k.h5"))):
+            report, scores = self.fit(name, "--set", "kernel.file=k.h5", *options)
+            self.assertEqual(report["kernel_kept"], not options)
+            np.testing.assert_allclose(scores, expected, rtol=1e-7, atol=1e-8)
+
+    def test_single_precision_tiles(self):
+        """Kernels of single precision lose nothing in tiles of single precision: Cholesky's scores."""
+        single = ("--set", "run.precision=single")
+        _, direct = self.fit("cholesky", *single, "--set", "solver.type=cholesky", "--set", "solver.precondition=none")
+        _, scores = self.fit("single", *single, ranks=2)
+        np.testing.assert_allclose(scores, direct, rtol=1e-6, atol=1e-6)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])
