@@ -53,7 +53,7 @@ class ExactMemory(program.Case):
             if "each pass of an iteration again" in plan:
                 return given
             matrix = matrix or float(re.search(r"#   matrix (\d+),", plan)[1])
-            self.assertGreater(matrix, 8)
+            self.assertGreater(matrix, 4)
             self.assertLess(limit, 512)
             limit = min(limit - 2, float(re.search(r"peak (\d+) of", plan)[1]) - matrix / 2)
 
