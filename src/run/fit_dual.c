@@ -13,7 +13,7 @@
 
 typedef struct dual {
   nke_fit_store kept, held_out;
-  const nke_fit_store *fitted; /* kept, then both joined */
+  nke_fit_store *fitted; /* kept, then both joined */
   nke_fit_store joined;
   nke_bcmat *kernel;
   double *targets; /* [all, k] of the fitted rows, on every rank: the right-hand side of a direct solver */
@@ -115,7 +115,7 @@ done:
 
 static nke_status dual_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
 {
-  const nke_fit_store *const fitted = ((const dual *)state)->fitted;
+  nke_fit_store *const fitted = ((const dual *)state)->fitted;
   return nke_fit_store_score(&fit->session, fitted, fitted->n, 1, weights, metrics);
 }
 

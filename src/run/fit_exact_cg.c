@@ -70,7 +70,7 @@ done:
   return st;
 }
 
-static nke_status make_preconditioner(nke_fit *fit, const exact_cg *e, const nke_operator *a, const double *scale,
+static nke_status make_preconditioner(nke_fit *fit, exact_cg *e, const nke_operator *a, const double *scale,
                                       nke_preconditioner **out)
 {
   nke_status st = NKE_OK;
@@ -90,7 +90,7 @@ static nke_status exact_cg_solve(nke_fit *fit, void *state, int n_points, nke_pa
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
-  const exact_cg *const e = state;
+  exact_cg *const e = state;
   const nke_symmetric_matrix kernel = nke_kernel_store_matrix(e->kernel);
   const double mean = nke_exact_rows_mean(s, &e->rows, kernel.diagonal);
   double *scale = NULL;

@@ -1,4 +1,5 @@
-/* Weights by a Krylov method on the features, which are kept, spread over the ranks: no matrix of m x m or n x n. */
+/* Weights by a Krylov method on the features, no matrix of m x m or n x n. The features are kept, spread over the ranks,
+ * or, where memory does not allow that (fit->recompute), made anew in every pass. */
 #include "run/fit_cg.h"
 
 #include "base/memory.h"
@@ -12,6 +13,7 @@ static const double tolerance = 1e-10;
 
 typedef struct krylov {
   nke_fit_store kept, held_out;
+  nke_rows all; /* once all rows are fitted */
 } krylov;
 
 static void krylov_destroy(void *state)
@@ -31,49 +33,47 @@ static nke_status krylov_create(nke_fit *fit, void **state)
   return st;
 }
 
-static nke_status krylov_add(nke_fit *fit, void *state, const nke_rows *rows)
+static nke_status take_rows(nke_fit *fit, const nke_rows *rows, nke_fit_store *store)
 {
-  return nke_fit_store_rows(&fit->session, rows, &((krylov *)state)->kept);
+  nke_session *const s = &fit->session;
+  return fit->recompute ? nke_fit_store_list(s, rows, store) : nke_fit_store_rows(s, rows, store);
 }
 
-/* trace(Z Z') / n: the sum of squares, block by block in double. Collective. */
-static nke_status mean_diagonal(const nke_session *s, const nke_fit_store *f, double *mean)
+static nke_status krylov_add(nke_fit *fit, void *state, const nke_rows *rows)
+{
+  return take_rows(fit, rows, &((krylov *)state)->kept);
+}
+
+/* trace(Z Z') / n. Collective. */
+static nke_status mean_diagonal(const nke_kept *kept, int64_t n, double *mean)
 {
   nke_status st = NKE_OK;
-  double *row = NULL, squares = 0;
-  NKE_TRY(nke_alloc(s->m, sizeof *row, "features of a row", &row));
-  for (int64_t i = 0; i < f->n; i++) {
-    nke_score_to_double(s->embedder.precision, s->m,
-                        (const char *)f->z + i * s->m * nke_precision_bytes(s->embedder.precision), row);
-    for (int64_t j = 0; j < s->m; j++) squares += row[j] * row[j];
-  }
+  nke_kept_work work = {0};
+  double *squares = NULL;
+  *mean = 0;
+  NKE_TRY(nke_kept_work_init(kept, &work));
+  NKE_TRY(nke_agree(kept->comm, nke_alloc(kept->m, sizeof *squares, "squares of the features", &squares)));
+  NKE_TRY(nke_kept_squares(kept, &work, squares));
+  for (int64_t j = 0; j < kept->m; j++) *mean += squares[j] / (double)n;
 done:
-  nke_free(row);
-  st = nke_agree(s->comm, st);
-  *mean = nke_spread_over_ranks(s->comm, squares).sum / (double)f->all;
+  nke_free(squares);
+  nke_kept_work_clear(&work);
   return st;
 }
 
-/* This rank's part of the features that are kept, for the solvers. */
-static nke_kept kept_of(const nke_session *s, const krylov *d)
-{
-  return (nke_kept){.comm = s->comm, .rows_loc = d->kept.n, .m = s->m, .precision = s->embedder.precision,
-                    .z = d->kept.z};
-}
-
 /* *b_loc, new, <- this rank's rows of Z'Y. */
-static nke_status right_side(const nke_session *s, const krylov *d, const nke_parts *parts, double **b_loc)
+static nke_status right_side(const nke_session *s, const nke_kept *kept, const double *y, const nke_parts *parts,
+                             double **b_loc)
 {
   nke_status st = NKE_OK;
-  const nke_kept kept = kept_of(s, d);
   nke_kept_work work = {0};
   double *b = NULL;
   const nke_range mine = parts->mine;
-  NKE_TRY(nke_kept_work_init(&kept, &work));
+  NKE_TRY(nke_kept_work_init(kept, &work));
   st = nke_alloc(s->m * s->k, sizeof *b, "right-hand side", &b);
   if (st == NKE_OK) st = nke_alloc((mine.end - mine.begin) * s->k, sizeof **b_loc, "right-hand side", b_loc);
   NKE_TRY(nke_agree(s->comm, st));
-  NKE_TRY(nke_kept_transpose(&kept, &work, (int)s->k, d->kept.y, b));
+  NKE_TRY(nke_kept_transpose(kept, &work, (int)s->k, y, b));
   for (int64_t i = mine.begin * s->k; i < mine.end * s->k; i++) (*b_loc)[i - mine.begin * s->k] = b[i];
 done:
   nke_free(b);
@@ -81,18 +81,17 @@ done:
   return st;
 }
 
-static nke_status solve_cg(nke_fit *fit, const krylov *d, double mean, int n_points, nke_path_point *points,
-                           double *weights)
+static nke_status solve_cg(nke_fit *fit, const nke_kept *kept, const double *y, double mean, int n_points,
+                           nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
-  const nke_kept kept = kept_of(s, d);
   nke_operator *a = NULL;
   nke_preconditioner *p = NULL;
   double *b = NULL;
-  NKE_TRY(nke_normal_operator(&kept, &a));
+  NKE_TRY(nke_normal_operator(kept, &a));
   NKE_TRY(nke_fit_preconditioner(fit, a, NULL, &p));
-  NKE_TRY(right_side(s, d, &a->parts, &b));
+  NKE_TRY(right_side(s, kept, y, &a->parts, &b));
   st = nke_fit_cg_path(fit, a, p, mean, tolerance, b, n_points, points, weights);
 done:
   nke_free(b);
@@ -101,12 +100,11 @@ done:
   return st;
 }
 
-static nke_status solve_lsqr(nke_fit *fit, const krylov *d, double mean, int n_points, nke_path_point *points,
-                             double *weights)
+static nke_status solve_lsqr(nke_fit *fit, const nke_kept *kept, const double *y, double mean, int n_points,
+                             nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
-  const nke_kept kept = kept_of(s, d);
   nke_parts parts = {0};
   double *x = NULL;
   int solved = 0;
@@ -116,7 +114,7 @@ static nke_status solve_lsqr(nke_fit *fit, const krylov *d, double mean, int n_p
   for (int i = 0; i < n_points; i++) {
     nke_krylov_info info = {0};
     points[i].shift = points[i].lambda * mean;
-    st = nke_lsqr_solve(&kept, points[i].shift, (int)s->k, d->kept.y, tolerance, NKE_KRYLOV_ITERATIONS, &s->stats, x,
+    st = nke_lsqr_solve(kept, points[i].shift, (int)s->k, y, tolerance, NKE_KRYLOV_ITERATIONS, &s->stats, x,
                         &info);
     solved += st == NKE_OK;
     NKE_TRY(nke_fit_take(fit, &parts, st, &info, x, i, n_points, points, weights));
@@ -128,18 +126,19 @@ done:
   return st;
 }
 
-typedef nke_status path_solver(nke_fit *fit, const krylov *d, double mean, int n_points, nke_path_point *points,
-                               double *weights);
+typedef nke_status path_solver(nke_fit *fit, const nke_kept *kept, const double *y, double mean, int n_points,
+                               nke_path_point *points, double *weights);
 
-static nke_status solve_by(path_solver *solver, nke_fit *fit, const krylov *d, int n_points, nke_path_point *points,
+static nke_status solve_by(path_solver *solver, nke_fit *fit, krylov *d, int n_points, nke_path_point *points,
                            double *weights)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
+  const nke_kept kept = nke_fit_store_kept(s, &d->kept);
   double mean;
-  NKE_TRY(mean_diagonal(s, &d->kept, &mean));
+  NKE_TRY(mean_diagonal(&kept, d->kept.all, &mean));
   nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
-  st = solver(fit, d, mean, n_points, points, weights);
+  st = solver(fit, &kept, d->kept.y, mean, n_points, points, weights);
   nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
 done:
   return st;
@@ -161,8 +160,13 @@ static nke_status krylov_validate(nke_fit *fit, void *state, int n_sets, const d
   nke_session *const s = &fit->session;
   krylov *const d = state;
   nke_fit_store joined = {0};
-  NKE_TRY(nke_fit_store_rows(s, &fit->held_out, &d->held_out));
+  NKE_TRY(take_rows(fit, &fit->held_out, &d->held_out));
   NKE_TRY(nke_fit_store_score(s, &d->held_out, d->held_out.originals, n_sets, weights, metrics));
+  if (fit->recompute) {
+    nke_fit_store_clear(&d->kept);
+    d->all = nke_rows_all(nke_dataset_rows(s->train));
+    return take_rows(fit, &d->all, &d->kept);
+  }
   st = nke_fit_store_join(s, &d->kept, &d->held_out, &joined);
   d->kept = joined;
 done:
@@ -171,7 +175,7 @@ done:
 
 static nke_status krylov_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
 {
-  const nke_fit_store *const kept = &((const krylov *)state)->kept;
+  nke_fit_store *const kept = &((krylov *)state)->kept;
   return nke_fit_store_score(&fit->session, kept, kept->n, 1, weights, metrics);
 }
 

@@ -120,6 +120,8 @@ static void fill_report(const nke_fit *fit, json_t *json)
   json_object_set_new(json, "precondition", json_string(nke_precondition_name[s->config->solver.precondition]));
   if (fit->trainer == &nke_trainer_exact_cg)
     json_object_set_new(json, "kernel_kept", json_boolean(!fit->recompute));
+  if (fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr)
+    json_object_set_new(json, "features_kept", json_boolean(!fit->recompute));
   json_object_set_new(json, "lambda", json_real(fit->final.lambda));
   json_object_set_new(json, "lambda_absolute", json_real(fit->final.shift));
   json_object_set_new(json, "residual", nke_report_number(fit->final.residual));

@@ -11,7 +11,13 @@ void nke_fit_store_clear(nke_fit_store *s)
 {
   nke_free(s->z);
   nke_free(s->y);
+  nke_slab_clear(&s->slab);
   *s = (nke_fit_store){0};
+}
+
+static int64_t row_bytes(const nke_session *s)
+{
+  return s->m * nke_precision_bytes(s->embedder.precision);
 }
 
 static nke_status store_alloc(const nke_session *s, int64_t n, nke_fit_store *out)
@@ -24,32 +30,83 @@ done:
   return st;
 }
 
-/* Embed this rank's part of the list, a slab's worth of rows at a time. */
-static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range mine, nke_fit_store *out)
+/* What a slab brings, which begins at row `at` of this rank. */
+static void take_slab(const nke_session *s, const nke_slab *slab, int64_t at, nke_fit_store *out)
+{
+  out->originals += slab->originals;
+  memcpy(out->y + at * s->k, slab->y, (size_t)(slab->n * s->k) * sizeof *out->y);
+  if (out->z) memcpy((char *)out->z + at * row_bytes(s), slab->z, (size_t)(slab->n * row_bytes(s)));
+}
+
+typedef nke_status slab_step(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
+                             nke_slab *slab);
+
+/* This rank's part of the list, a slab's worth of rows at a time. */
+static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range mine, slab_step *step, nke_fit_store *out)
 {
   nke_status st = NKE_OK;
   nke_slab slab = {0};
-  const size_t row_bytes = (size_t)(s->m * nke_precision_bytes(s->embedder.precision));
-  NKE_TRY(store_alloc(s, mine.end - mine.begin, out));
   for (int64_t begin = mine.begin; begin < mine.end; begin += s->embedder.slab.own) {
     const nke_range range = {begin, nke_min(mine.end, begin + s->embedder.slab.own)};
-    NKE_TRY(nke_slab_embed(&s->embedder, s->train, rows, range, &slab));
-    memcpy((char *)out->z + (size_t)(begin - mine.begin) * row_bytes, slab.z, (size_t)slab.n * row_bytes);
-    out->originals += slab.originals;
-    memcpy(out->y + (begin - mine.begin) * s->k, slab.y, (size_t)(slab.n * s->k) * sizeof *out->y);
+    NKE_TRY(step(&s->embedder, s->train, rows, range, &slab));
+    take_slab(s, &slab, begin - mine.begin, out);
   }
 done:
   nke_slab_clear(&slab);
   return st;
 }
 
-nke_status nke_fit_store_rows(nke_session *s, const nke_rows *rows, nke_fit_store *out)
+static nke_range share(const nke_session *s, const nke_rows *rows)
 {
   int rank, size;
   MPI_Comm_rank(s->comm, &rank);
   MPI_Comm_size(s->comm, &size);
+  return nke_split_blocks(rows->n, size, rank);
+}
+
+nke_status nke_fit_store_rows(nke_session *s, const nke_rows *rows, nke_fit_store *out)
+{
+  const nke_range mine = share(s, rows);
   out->all = rows->n;
-  return nke_agree(s->comm, store_fill(s, rows, nke_split_blocks(rows->n, size, rank), out));
+  nke_status st = store_alloc(s, mine.end - mine.begin, out);
+  if (st == NKE_OK) st = store_fill(s, rows, mine, nke_slab_embed, out);
+  return nke_agree(s->comm, st);
+}
+
+nke_status nke_fit_store_list(nke_session *s, const nke_rows *rows, nke_fit_store *out)
+{
+  const nke_range mine = share(s, rows);
+  *out = (nke_fit_store){.n = mine.end - mine.begin, .all = rows->n, .session = s, .list = rows, .begin = mine.begin};
+  nke_status st = nke_alloc(out->n * s->k, sizeof *out->y, "targets of the rows", &out->y);
+  if (st == NKE_OK) st = store_fill(s, rows, mine, nke_slab_read, out);
+  return nke_agree(s->comm, st);
+}
+
+/* *z [count, m] <- features of rows [first, first + count), which are kept or made now. Local. */
+static nke_status fetch(const nke_session *s, nke_fit_store *f, int64_t first, int64_t count, const void **z)
+{
+  nke_status st = NKE_OK;
+  const int64_t begin = f->begin + first;
+  if (!f->list) {
+    *z = (const char *)f->z + first * row_bytes(s);
+    return st;
+  }
+  NKE_TRY(nke_slab_embed(&s->embedder, s->train, f->list, (nke_range){begin, begin + count}, &f->slab));
+  *z = f->slab.z;
+done:
+  return st;
+}
+
+static nke_status make(void *context, int64_t first, int64_t count, const void **z)
+{
+  nke_fit_store *const f = context;
+  return fetch(f->session, f, first, count, z);
+}
+
+nke_kept nke_fit_store_kept(const nke_session *s, nke_fit_store *f)
+{
+  return (nke_kept){.comm = s->comm, .rows_loc = f->n, .m = s->m, .precision = s->embedder.precision, .z = f->z,
+                    .chunk = s->embedder.slab.own, .make = f->list ? make : NULL, .context = f};
 }
 
 static nke_status join(const nke_session *s, const nke_fit_store *a, const nke_fit_store *b, nke_fit_store *j)
@@ -74,21 +131,34 @@ nke_status nke_fit_store_join(const nke_session *s, nke_fit_store *a, nke_fit_st
   return st;
 }
 
-nke_status nke_fit_store_score(const nke_session *s, const nke_fit_store *from, int64_t n, int n_sets,
-                               const double *weights, nke_metrics *metrics)
+static nke_status add_scores(const nke_session *s, nke_fit_store *f, int64_t n, int n_sets, const double *weights,
+                             nke_metrics_sum **sums)
 {
   nke_status st = NKE_OK;
-  nke_slab slab = {.n = n, .originals = n, .z = from->z, .y = from->y};
-  nke_metrics_sum **sums = NULL;
+  const int64_t chunk = s->embedder.slab.own;
   double *scores = NULL;
-  NKE_TRY(nke_score_sums_create(&s->embedder, n_sets, &sums));
-  NKE_TRY(nke_alloc(n * s->k * n_sets, sizeof *scores, "scores of the rows", &scores));
-  st = nke_score_slab(&s->embedder, &slab, s->m, s->k, n_sets, weights, scores, sums);
+  NKE_TRY(nke_alloc(nke_min(n, chunk) * s->k * n_sets, sizeof *scores, "scores of the rows", &scores));
+  for (int64_t first = 0; first < n; first += chunk) {
+    const int64_t count = nke_min(chunk, n - first);
+    const void *z;
+    NKE_TRY(fetch(s, f, first, count, &z));
+    const nke_slab slab = {.n = count, .originals = count, .z = (void *)z, .y = f->y + first * s->k};
+    NKE_TRY(nke_score_slab(&s->embedder, &slab, s->m, s->k, n_sets, weights, scores, sums));
+  }
 done:
+  nke_free(scores);
+  return st;
+}
+
+nke_status nke_fit_store_score(const nke_session *s, nke_fit_store *f, int64_t n, int n_sets, const double *weights,
+                               nke_metrics *metrics)
+{
+  nke_metrics_sum **sums = NULL;
+  nke_status st = nke_score_sums_create(&s->embedder, n_sets, &sums);
+  if (st == NKE_OK) st = add_scores(s, f, n, n_sets, weights, sums);
   st = nke_agree(s->comm, st);
   if (st == NKE_OK) st = nke_score_sums_reduce(&s->embedder, n_sets, sums, metrics);
   nke_score_sums_destroy(n_sets, &sums);
-  nke_free(scores);
   return st;
 }
 

@@ -24,7 +24,8 @@ struct nke_kernel_store {
   nke_h5file *file;      /* what has them */
   double flops_per_pair; /* 0 from a file */
   nke_stats *stats;
-  void *kept;       /* [tiles of this rank, tile, tile]; NULL: made in every product */
+  int keep;
+  void *kept;       /* [tiles of this rank, tile, tile]; without keep made in every product */
   double *tile;     /* [tile, tile], column-major without gaps */
   double *strip;    /* [tile, STRIP] at most, with a file: rows of a row of tiles, columns from a multiple of STRIP on */
   int64_t strip_row, strip_begin;
@@ -94,7 +95,7 @@ static void keep_tile(const nke_kernel_store *s, int64_t number, int64_t entries
 static nke_status get_tile(nke_kernel_store *s, int64_t number, const nke_tile *t, const double **out)
 {
   *out = s->tile;
-  if (!s->kept) return make_tile(s, NKE_STAGE_SOLVE, t);
+  if (!s->keep) return make_tile(s, NKE_STAGE_SOLVE, t);
   const void *const from = place_of(s, number);
   if (s->precision == NKE_DOUBLE)
     *out = from;
@@ -103,8 +104,8 @@ static nke_status get_tile(nke_kernel_store *s, int64_t number, const nke_tile *
   return NKE_OK;
 }
 
-/* The diagonal, and with `keep` all tiles of this rank. Local. */
-static nke_status fill(nke_kernel_store *s, int keep)
+/* The diagonal, and with keep all tiles of this rank. Local. */
+static nke_status fill(nke_kernel_store *s)
 {
   nke_status st = NKE_OK;
   const int64_t tiles = s->mine.end - s->mine.begin;
@@ -112,15 +113,15 @@ static nke_status fill(nke_kernel_store *s, int keep)
   nke_progress_begin(&progress, s->comm, "exact kernel", "tiles", tiles);
   NKE_TRY(nke_alloc(s->tiling.tile * s->tiling.tile, sizeof *s->tile, "a tile of the kernel", &s->tile));
   NKE_TRY(nke_calloc(s->tiling.n, sizeof *s->diagonal, "the diagonal of the kernel", &s->diagonal));
-  if (keep)
+  if (s->keep)
     NKE_TRY(nke_alloc(tiles * s->tiling.tile * s->tiling.tile, (size_t)nke_precision_bytes(s->precision),
                       "tiles of the kernel", &s->kept));
   for (int64_t number = s->mine.begin; number < s->mine.end; number++) {
     const nke_tile t = nke_tile_at(&s->tiling, number);
     const int64_t n = t.rows.end - t.rows.begin;
-    if (!keep && !nke_tile_is_diagonal(&t)) continue;
+    if (!s->keep && !nke_tile_is_diagonal(&t)) continue;
     NKE_TRY(make_tile(s, NKE_STAGE_GRAM, &t));
-    if (keep) keep_tile(s, number, entries_of(&t));
+    if (s->keep) keep_tile(s, number, entries_of(&t));
     for (int64_t i = 0; i < n && nke_tile_is_diagonal(&t); i++) s->diagonal[t.rows.begin + i] = s->tile[i + i * n];
     nke_progress_update(&progress, number + 1 - s->mine.begin);
   }
@@ -141,10 +142,11 @@ nke_status nke_kernel_store_create(nke_session *session, const char *path, const
   *s = (nke_kernel_store){.comm = session->comm, .tiling = nke_tiling_of(session->m, 0, tile_of(session->m)),
                           .precision = session->config->run.precision, .kind = session->config->embedding.kernel,
                           .rows = session->kernel, .stats = &session->stats,
-                          .strip_row = -1, .flops_per_pair = path ? 0 : nke_exact_flops_per_pair(session->exact)};
+                          .strip_row = -1, .keep = keep,
+                          .flops_per_pair = path ? 0 : nke_exact_flops_per_pair(session->exact)};
   s->mine = nke_split(s->tiling.lower, size, rank);
   if (path) NKE_TRY(nke_kernel_file_whole(s->comm, path, identity, s->kind, s->tiling.n, &s->file));
-  NKE_TRY(nke_agree(s->comm, fill(s, keep)));
+  NKE_TRY(nke_agree(s->comm, fill(s)));
   nke_sum_over_ranks(s->comm, s->tiling.n, s->diagonal);
   if (keep) nke_h5file_close(&s->file);
 done:
@@ -199,5 +201,5 @@ nke_symmetric_matrix nke_kernel_store_matrix(nke_kernel_store *s)
 {
   const double entries = (double)(s->mine.end - s->mine.begin) * (double)(s->tiling.tile * s->tiling.tile);
   return (nke_symmetric_matrix){.comm = s->comm, .n = s->tiling.n, .flops = 4 * entries, .context = s,
-                                .product = product, .diagonal = s->diagonal};
+                                .product = product, .diagonal = s->diagonal, .dear = !s->keep};
 }

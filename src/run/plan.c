@@ -65,12 +65,17 @@ static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   plan->flops_solve = solves * n * n * n / 3;
 }
 
-/* The features, twice while the held-out rows join them; vectors of n and m. */
+/* The features, twice while the held-out rows join them, or targets alone; vectors of n and m. */
 static void plan_krylov(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 {
   const nke_session *const s = &fit->session;
   const double m = (double)s->m, rows = (double)nke_ceil_div(nke_dataset_rows(s->train), grid->size);
   plan->matrix = rows * m * (double)nke_precision_bytes(s->config->run.precision) * (fit->held_out.n > 0 ? 2 : 1);
+  if (fit->recompute) {
+    plan->matrix = 0;
+    plan->slab *= 2; /* what scores the rows has one of its own */
+    plan->flops_pass = (double)nke_dataset_rows(s->train) * nke_features_flops_per_row(s->features);
+  }
   plan->solve = 8.0 * (32 * m + 8 * (m + rows) + (m + rows) * (double)s->k);
 }
 
@@ -165,7 +170,7 @@ nke_status nke_plan_check(nke_fit *fit)
   const double limit = (double)s->config->run.memory_per_rank;
   nke_plan plan;
   if (fits(fit, &plan)) return NKE_OK;
-  if (fit->trainer == &nke_trainer_exact_cg) {
+  if (fit->trainer == &nke_trainer_exact_cg || fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr) {
     fit->recompute = 1;
     if (fits(fit, &plan)) return NKE_OK;
   }

@@ -47,9 +47,8 @@ done:
   return st;
 }
 
-/* Read, preprocess and encode, without embedding. */
-static nke_status read_rows(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
-                            nke_slab *slab)
+nke_status nke_slab_read(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
+                         nke_slab *slab)
 {
   nke_status st = NKE_OK;
   const int64_t n = range.end - range.begin;
@@ -82,7 +81,7 @@ nke_status nke_slab_embed(const nke_embedder *e, nke_dataset *dataset, const nke
                           nke_slab *slab)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(read_rows(e, dataset, rows, range, slab));
+  NKE_TRY(nke_slab_read(e, dataset, rows, range, slab));
   nke_stage_begin(e->stats, NKE_STAGE_EMBED);
   st = nke_embedder_apply(e, slab->n, slab->x, slab->z);
   nke_stage_end(e->stats, NKE_STAGE_EMBED);

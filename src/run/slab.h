@@ -60,6 +60,10 @@ nke_status nke_slab_make(const nke_embedder *embedder, nke_dataset *dataset, con
 /* z [n, m], in the embedder's precision, of preprocessed rows x [n, d]. Local. */
 nke_status nke_embedder_apply(const nke_embedder *embedder, int64_t n, const double *x, void *z);
 
+/* Read, preprocess and encode the list positions [range.begin, range.end) on this rank alone; z is not set. Local. */
+nke_status nke_slab_read(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
+                         nke_slab *slab);
+
 /* Read, preprocess, encode and embed the list positions [range.begin, range.end) on this rank alone. Local. */
 nke_status nke_slab_embed(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
                           nke_slab *slab);

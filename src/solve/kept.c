@@ -6,15 +6,12 @@
 
 #include <string.h>
 
-/* Rows widened at a time: they stay in the cache between being widened and being used. */
-enum { ROWS = 32 };
-
 nke_status nke_kept_work_init(const nke_kept *kept, nke_kept_work *work)
 {
   int narrow;
   *work = (nke_kept_work){0};
   nke_status st = nke_to_int(kept->m, "number of features", &narrow);
-  if (st == NKE_OK) st = nke_alloc(ROWS * kept->m, sizeof *work->wide, "features in double", &work->wide);
+  if (st == NKE_OK) st = nke_alloc(NKE_KEPT_ROWS * kept->m, sizeof *work->wide, "features in double", &work->wide);
   return nke_agree(kept->comm, st);
 }
 
@@ -24,49 +21,119 @@ void nke_kept_work_clear(nke_kept_work *work)
   work->wide = NULL;
 }
 
-static double entry(const nke_kept *kept, int64_t at)
+/* z [count, m] as double: where it is, or widened, to stay in the cache between being widened and being used. */
+static const double *as_double(const nke_kept *kept, const nke_kept_work *work, int64_t count, const void *z)
 {
-  return kept->precision == NKE_SINGLE ? (double)((const float *)kept->z)[at] : ((const double *)kept->z)[at];
-}
-
-/* Rows [first, first + ROWS) as double: where they are, or widened. */
-static const double *rows_from(const nke_kept *kept, const nke_kept_work *work, int64_t first, int64_t count)
-{
-  if (kept->precision == NKE_DOUBLE) return (const double *)kept->z + first * kept->m;
-  const float *from = (const float *)kept->z + first * kept->m;
+  if (kept->precision == NKE_DOUBLE) return z;
+  const float *const from = z;
   for (int64_t i = 0; i < count * kept->m; i++) work->wide[i] = (double)from[i];
   return work->wide;
 }
 
-nke_status nke_kept_multiply(const nke_kept *kept, const nke_kept_work *work, int k, const double *x, double *t_loc)
+/* What a product does with rows [first, first + count), at most NKE_KEPT_ROWS of them. */
+typedef nke_status rows_visit(void *product, int64_t first, int64_t count, const double *rows);
+
+/* count rows at z, that begin with row `first`. */
+static nke_status visit_chunk(const nke_kept *kept, const nke_kept_work *work, int64_t first, int64_t count,
+                              const void *z, rows_visit *visit, void *product)
 {
   nke_status st = NKE_OK;
-  for (int64_t first = 0; first < kept->rows_loc; first += ROWS) {
-    const int64_t count = nke_min(ROWS, kept->rows_loc - first);
-    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, count, k, kept->m, rows_from(kept, work, first, count), kept->m,
-                     x, k, 0.0, t_loc + first * k, k));
+  const int64_t row_bytes = kept->m * nke_precision_bytes(kept->precision);
+  for (int64_t i = 0; i < count; i += NKE_KEPT_ROWS) {
+    const int64_t rows = nke_min(NKE_KEPT_ROWS, count - i);
+    NKE_TRY(visit(product, first + i, rows, as_double(kept, work, rows, (const char *)z + i * row_bytes)));
   }
 done:
   return st;
 }
 
-nke_status nke_kept_transpose(const nke_kept *kept, const nke_kept_work *work, int k, const double *t_loc, double *y)
+static nke_status make_and_visit(const nke_kept *kept, const nke_kept_work *work, rows_visit *visit, void *product)
 {
   nke_status st = NKE_OK;
-  memset(y, 0, (size_t)(kept->m * k) * sizeof *y);
-  for (int64_t first = 0; st == NKE_OK && first < kept->rows_loc; first += ROWS) {
-    const int64_t count = nke_min(ROWS, kept->rows_loc - first);
-    st = nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, kept->m, k, count, rows_from(kept, work, first, count),
-                  kept->m, t_loc + first * k, k, 1.0, y, k);
+  for (int64_t first = 0; first < kept->rows_loc; first += kept->chunk) {
+    const int64_t count = nke_min(kept->chunk, kept->rows_loc - first);
+    const void *z;
+    NKE_TRY(kept->make(kept->context, first, count, &z));
+    NKE_TRY(visit_chunk(kept, work, first, count, z, visit, product));
   }
-  if (st == NKE_OK) nke_sum_over_ranks(kept->comm, kept->m * k, y);
+done:
   return st;
 }
 
-void nke_kept_squares(const nke_kept *kept, double *squares)
+static nke_status for_rows(const nke_kept *kept, const nke_kept_work *work, rows_visit *visit, void *product)
 {
-  memset(squares, 0, (size_t)kept->m * sizeof *squares);
-  for (int64_t i = 0; i < kept->rows_loc; i++)
-    for (int64_t j = 0; j < kept->m; j++) squares[j] += entry(kept, i * kept->m + j) * entry(kept, i * kept->m + j);
-  nke_sum_over_ranks(kept->comm, kept->m, squares);
+  if (!kept->make) return visit_chunk(kept, work, 0, kept->rows_loc, kept->z, visit, product);
+  return nke_agree(kept->comm, make_and_visit(kept, work, visit, product));
+}
+
+/* k columns: of m rows x and y, of this rank's rows t. */
+typedef struct product {
+  int64_t m;
+  int k;
+  const double *x, *t_in;
+  double *t, *y;
+} product;
+
+static nke_status multiply_rows(void *context, int64_t first, int64_t count, const double *rows)
+{
+  const product *const p = context;
+  return nke_gemm(NKE_DOUBLE, NKE_PLAIN, NKE_PLAIN, count, p->k, p->m, rows, p->m, p->x, p->k, 0.0, p->t + first * p->k,
+                  p->k);
+}
+
+static nke_status transpose_rows(void *context, int64_t first, int64_t count, const double *rows)
+{
+  const product *const p = context;
+  return nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, p->m, p->k, count, rows, p->m, p->t_in + first * p->k, p->k,
+                  1.0, p->y, p->k);
+}
+
+static nke_status normal_rows(void *context, int64_t first, int64_t count, const double *rows)
+{
+  nke_status st = NKE_OK;
+  product p = *(const product *)context;
+  (void)first;
+  NKE_TRY(multiply_rows(&p, 0, count, rows));
+  p.t_in = p.t;
+  st = transpose_rows(&p, 0, count, rows);
+done:
+  return st;
+}
+
+static nke_status add_squares(void *context, int64_t first, int64_t count, const double *rows)
+{
+  const product *const p = context;
+  (void)first;
+  for (int64_t i = 0; i < count; i++)
+    for (int64_t j = 0; j < p->m; j++) p->y[j] += rows[i * p->m + j] * rows[i * p->m + j];
+  return NKE_OK;
+}
+
+/* p->y [m, k] <- the sum over all rows of what is added to it. */
+static nke_status sum_rows(const nke_kept *kept, const nke_kept_work *work, rows_visit *visit, product *p)
+{
+  memset(p->y, 0, (size_t)(kept->m * p->k) * sizeof *p->y);
+  const nke_status st = for_rows(kept, work, visit, p);
+  if (st == NKE_OK) nke_sum_over_ranks(kept->comm, kept->m * p->k, p->y);
+  return st;
+}
+
+nke_status nke_kept_multiply(const nke_kept *kept, const nke_kept_work *work, int k, const double *x, double *t_loc)
+{
+  return for_rows(kept, work, multiply_rows, &(product){.m = kept->m, .k = k, .x = x, .t = t_loc});
+}
+
+nke_status nke_kept_transpose(const nke_kept *kept, const nke_kept_work *work, int k, const double *t_loc, double *y)
+{
+  return sum_rows(kept, work, transpose_rows, &(product){.m = kept->m, .k = k, .t_in = t_loc, .y = y});
+}
+
+nke_status nke_kept_normal(const nke_kept *kept, const nke_kept_work *work, int k, const double *x, double *t, double *y)
+{
+  return sum_rows(kept, work, normal_rows, &(product){.m = kept->m, .k = k, .x = x, .t = t, .y = y});
+}
+
+nke_status nke_kept_squares(const nke_kept *kept, const nke_kept_work *work, double *squares)
+{
+  return sum_rows(kept, work, add_squares, &(product){.m = kept->m, .k = 1, .y = squares});
 }

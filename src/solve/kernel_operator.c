@@ -48,7 +48,8 @@ static nke_status diagonal(void *context, double *diagonal_loc)
 
 nke_status nke_kernel_operator(const nke_symmetric_matrix *matrix, const double *scale, nke_operator **out)
 {
-  const nke_operator methods = {.multiply = multiply, .diagonal = diagonal, .destroy = destroy, .flops = matrix->flops};
+  const nke_operator methods = {.multiply = multiply, .diagonal = diagonal, .destroy = destroy, .flops = matrix->flops,
+                                .dear = matrix->dear};
   const nke_status st =
     nke_operator_create(&methods, matrix->comm, matrix->n, nke_split_blocks, sizeof(kernel), out);
   if (st == NKE_OK) *(kernel *)(*out)->context = (kernel){.matrix = *matrix, .scale = scale, .parts = &(*out)->parts};

@@ -6,7 +6,7 @@ typedef struct normal {
   nke_kept kept;
   nke_kept_work work;
   const nke_parts *parts;
-  nke_scratch all; /* x, y [m, k], the same on every rank; t [rows_loc, k] */
+  nke_scratch all; /* x, y [m, k], the same on every rank; t [NKE_KEPT_ROWS, k] */
 } normal;
 
 static void destroy(void *context)
@@ -18,7 +18,7 @@ static void destroy(void *context)
 
 static nke_status reserve(normal *a, int k)
 {
-  return nke_scratch_reserve(a->kept.comm, 2 * a->kept.m + a->kept.rows_loc, k, &a->all);
+  return nke_scratch_reserve(a->kept.comm, 2 * a->kept.m + NKE_KEPT_ROWS, k, &a->all);
 }
 
 static nke_status multiply(void *context, int k, const double *x_loc, double *y_loc)
@@ -29,8 +29,7 @@ static nke_status multiply(void *context, int k, const double *x_loc, double *y_
   NKE_TRY(reserve(a, k));
   double *const x = a->all.at, *const y = x + a->kept.m * k, *const t = y + a->kept.m * k;
   NKE_TRY(nke_parts_gather(a->parts, k, x_loc, x));
-  NKE_TRY(nke_kept_multiply(&a->kept, &a->work, k, x, t));
-  NKE_TRY(nke_kept_transpose(&a->kept, &a->work, k, t, y));
+  NKE_TRY(nke_kept_normal(&a->kept, &a->work, k, x, t, y));
   for (int64_t i = mine.begin * k; i < mine.end * k; i++) y_loc[i - mine.begin * k] = y[i];
 done:
   return st;
@@ -41,7 +40,7 @@ static nke_status diagonal(void *context, double *diagonal_loc)
   nke_status st = NKE_OK;
   normal *const a = context;
   NKE_TRY(reserve(a, 1));
-  nke_kept_squares(&a->kept, a->all.at);
+  NKE_TRY(nke_kept_squares(&a->kept, &a->work, a->all.at));
   const nke_range mine = a->parts->mine;
   for (int64_t i = mine.begin; i < mine.end; i++) diagonal_loc[i - mine.begin] = a->all.at[i];
 done:
@@ -52,6 +51,7 @@ nke_status nke_normal_operator(const nke_kept *kept, nke_operator **out)
 {
   nke_status st = NKE_OK;
   const nke_operator methods = {.multiply = multiply, .diagonal = diagonal, .destroy = destroy,
+                                .dear = kept->make != NULL,
                                 .flops = 4.0 * (double)kept->rows_loc * (double)kept->m};
   NKE_TRY(nke_operator_create(&methods, kept->comm, kept->m, nke_split, sizeof(normal), out));
   normal *const n = (*out)->context;

@@ -13,7 +13,8 @@
 #include <petscblaslapack.h>
 #include <string.h>
 
-enum { COLUMNS = 32 }; /* of a product with A: its vectors are whole on every rank */
+/* Columns of a product with A, whose vectors are whole on every rank; where it makes A anew. */
+enum { COLUMNS = 32, COLUMNS_DEAR = 256 };
 
 typedef struct nystrom {
   MPI_Comm comm;
@@ -62,12 +63,13 @@ static nke_status multiply(const nke_operator *a, int64_t r, const double *x, do
 {
   nke_status st = NKE_OK;
   const int64_t n_loc = a->parts.mine.end - a->parts.mine.begin;
+  const int64_t most = a->dear ? COLUMNS_DEAR : COLUMNS;
   double *in = NULL, *out = NULL;
-  st = nke_alloc(n_loc * COLUMNS, sizeof *in, "random vectors", &in);
-  if (st == NKE_OK) st = nke_alloc(n_loc * COLUMNS, sizeof *out, "random vectors", &out);
+  st = nke_alloc(n_loc * most, sizeof *in, "random vectors", &in);
+  if (st == NKE_OK) st = nke_alloc(n_loc * most, sizeof *out, "random vectors", &out);
   NKE_TRY(nke_agree(a->parts.comm, st));
-  for (int64_t first = 0; first < r; first += COLUMNS) {
-    const int64_t k = nke_min(COLUMNS, r - first);
+  for (int64_t first = 0; first < r; first += most) {
+    const int64_t k = nke_min(most, r - first);
     for (int64_t i = 0; i < n_loc; i++) memcpy(in + i * k, x + i * r + first, (size_t)k * sizeof *in);
     NKE_TRY(a->multiply(a->context, (int)k, in, out));
     for (int64_t i = 0; i < n_loc; i++) memcpy(y + i * r + first, out + i * k, (size_t)k * sizeof *out);

@@ -7,11 +7,13 @@
 #include "base/timer.h"
 #include "solve/parts.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct nke_operator {
   nke_parts parts; /* of vectors; parts.n is the order of A */
-  double flops;      /* of this rank, for a product with one column */
+  double flops;    /* of this rank, for a product with one column */
+  bool dear;       /* a product makes A anew: better with many columns at a time */
   void *context;
   nke_status (*multiply)(void *context, int k, const double *x_loc, double *y_loc); /* y <- A x. Collective */
   nke_status (*diagonal)(void *context, double *diagonal_loc);                      /* Collective; may be NULL */
@@ -33,6 +35,7 @@ typedef struct nke_symmetric_matrix {
   MPI_Comm comm;
   int64_t n;
   double flops; /* of this rank, for a product with one column */
+  bool dear;    /* made anew in every product */
   void *context;
   /* y <- K x, both [n, k] row-major; x the same on every rank, y afterwards. Collective, same status on all ranks. */
   nke_status (*product)(void *context, int k, const double *x, double *y);

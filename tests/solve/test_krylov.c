@@ -33,7 +33,7 @@ static nke_kept make(const problem *p, nke_range mine, float **z, double **y)
                       (double)(1 + i % p->m));
   for (int64_t i = 0; i < rows * K; i++)
     (*y)[i] = nke_random_normal(4, nke_stream(NKE_STREAM_TEST, 1), (uint64_t)(mine.begin * K + i));
-  return (nke_kept){MPI_COMM_WORLD, rows, p->m, NKE_SINGLE, *z};
+  return (nke_kept){.comm = MPI_COMM_WORLD, .rows_loc = rows, .m = p->m, .precision = NKE_SINGLE, .z = *z};
 }
 
 static nke_range part(int64_t n, nke_range (*split)(int64_t, int, int))
@@ -72,34 +72,97 @@ static void check(const nke_operator *a, const double *x_loc, const double *expe
   assert_true(info->iterations >= 1 && info->iterations <= 2 * a->parts.n + 20);
 }
 
-/* On features: no preconditioner, Jacobi, Nystrom; and LSQR. */
+/* Features that are made anew: a few rows of those at z, into a place that the next ones overwrite. */
+typedef struct maker {
+  const float *z;
+  int64_t m, made, fails_at; /* rows so far, and at which of them it fails; -1: never */
+  float few[7 * 70];
+} maker;
+
+static nke_status make_few(void *context, int64_t first, int64_t count, const void **z)
+{
+  maker *const f = context;
+  assert_in_range(count, 1, 7);
+  if (f->fails_at >= 0 && f->made >= f->fails_at) return nke_fail(NKE_ERR_DATA, "rows cannot be read again");
+  memcpy(f->few, f->z + first * f->m, (size_t)(count * f->m) * sizeof *f->few);
+  f->made += count;
+  *z = f->few;
+  return NKE_OK;
+}
+
+static nke_kept anew(const nke_kept *kept, maker *f)
+{
+  nke_kept made = *kept;
+  *f = (maker){.z = kept->z, .m = kept->m, .fails_at = -1};
+  made.z = NULL;
+  made.chunk = 7;
+  made.make = make_few;
+  made.context = f;
+  return made;
+}
+
+/* No preconditioner, Jacobi, Nystrom; and LSQR. */
+static void solve_features(const nke_kept *kept, const double *y, const double *b, const double *expected)
+{
+  double x[70 * K];
+  nke_krylov_info info;
+  nke_stats stats = {0};
+  nke_operator *a;
+  nke_preconditioner *p[3] = {NULL};
+  assert_int_equal(nke_normal_operator(kept, &a), NKE_OK);
+  assert_int_equal(nke_jacobi_create(a, &p[1]), NKE_OK);
+  assert_int_equal(nke_nystrom_create(a, NULL, 9, 1, &p[2]), NKE_OK);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(nke_cg_solve(a, p[i], 0.5, K, b, 1e-11, 500, &stats, x, &info), NKE_OK);
+    check(a, x, expected, &info);
+    nke_preconditioner_destroy(&p[i]);
+  }
+  assert_int_equal(nke_lsqr_solve(kept, 0.5, K, y, 1e-13, 500, &stats, x, &info), NKE_OK);
+  check(a, x, expected, &info);
+  assert_true(stats.flops[NKE_STAGE_SOLVE] > 0 || kept->rows_loc == 0);
+  nke_operator_destroy(&a);
+}
+
 static void test_features(void **state)
 {
   (void)state;
   for (int t = 0; t < 4; t++) {
     float *z;
-    double *y, x[70 * K], b[70 * K], expected[70 * K];
-    nke_krylov_info info;
-    nke_stats stats = {0};
-    nke_operator *a;
-    nke_preconditioner *p[3] = {NULL};
+    double *y, b[70 * K], expected[70 * K];
+    maker f;
     const nke_kept kept = make(&problems[t], part(problems[t].n, nke_split), &z, &y);
+    const nke_kept made = anew(&kept, &f);
     direct(&kept, 0.5, y, expected, b);
-    assert_int_equal(nke_normal_operator(&kept, &a), NKE_OK);
-    assert_int_equal(nke_jacobi_create(a, &p[1]), NKE_OK);
-    assert_int_equal(nke_nystrom_create(a, NULL, 9, 1, &p[2]), NKE_OK);
-    for (int i = 0; i < 3; i++) {
-      assert_int_equal(nke_cg_solve(a, p[i], 0.5, K, b, 1e-11, 500, &stats, x, &info), NKE_OK);
-      check(a, x, expected, &info);
-      nke_preconditioner_destroy(&p[i]);
-    }
-    assert_int_equal(nke_lsqr_solve(&kept, 0.5, K, y, 1e-13, 500, &stats, x, &info), NKE_OK);
-    check(a, x, expected, &info);
-    assert_true(stats.flops[NKE_STAGE_SOLVE] > 0 || kept.rows_loc == 0);
-    nke_operator_destroy(&a);
+    solve_features(&kept, y, b, expected);
+    solve_features(&made, y, b, expected);
     nke_free(z);
     nke_free(y);
   }
+}
+
+/* A product of Z'Z makes every row once; where one rank cannot, all say so. */
+static void test_features_made_anew(void **state)
+{
+  (void)state;
+  float *z;
+  double *y, x[70 * K] = {1}, b[70 * K];
+  int rank, size;
+  maker f;
+  nke_krylov_info info;
+  nke_operator *a;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  const nke_kept kept = make(&problems[0], part(problems[0].n, nke_split), &z, &y), made = anew(&kept, &f);
+  assert_int_equal(nke_normal_operator(&made, &a), NKE_OK);
+  assert_int_equal(a->multiply(a->context, K, x, b), NKE_OK);
+  assert_int_equal(f.made, made.rows_loc);
+  if (rank == size - 1) f.fails_at = 4 * made.rows_loc;
+  memcpy(b, y, (size_t)(nke_min(37, made.rows_loc) * K) * sizeof *b);
+  assert_int_equal(nke_cg_solve(a, NULL, 1e-3, K, b, 1e-11, 500, NULL, x, &info), NKE_ERR_DATA);
+  assert_int_equal(nke_lsqr_solve(&made, 1e-3, K, y, 1e-11, 500, NULL, x, &info), NKE_ERR_DATA);
+  nke_operator_destroy(&a);
+  nke_free(z);
+  nke_free(y);
 }
 
 typedef struct exact {
@@ -251,7 +314,8 @@ static int stop(void **state)
   return 0;
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_features, start), cmocka_unit_test(test_exact),
+static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_features, start),
+                                          cmocka_unit_test(test_features_made_anew), cmocka_unit_test(test_exact),
                                           cmocka_unit_test(test_preconditioned_needs_fewer),
                                           cmocka_unit_test_teardown(test_failures, stop)};
 
