@@ -262,6 +262,13 @@ nke_status nke_dataset_read_range(nke_dataset *d, nke_range range, double *x, do
   return st;
 }
 
+void nke_dataset_ahead(nke_dataset *d, nke_range range)
+{
+  const int64_t originals = nke_dataset_originals(d), n = range.end - range.begin, first = range.begin % originals;
+  if (!d->source.class->ahead || d->source.entries > 0 || n <= 0 || first + n > originals) return;
+  d->source.class->ahead(&d->source, d->rows.begin + first, n);
+}
+
 nke_status nke_dataset_read_columns(nke_dataset *d, int64_t row, nke_range columns, double *x)
 {
   nke_status st = NKE_OK;

@@ -92,6 +92,10 @@ nke_status nke_dataset_read(nke_dataset *dataset, int64_t n, const int64_t *rows
 /* The same for the contiguous rows [range.begin, range.end). */
 nke_status nke_dataset_read_range(nke_dataset *dataset, nke_range range, double *x, double *y);
 
+/* Most of the rows [range.begin, range.end) will be read soon: a hint to the system to fetch them while others are worked
+ * on. Local. */
+void nke_dataset_ahead(nke_dataset *dataset, nke_range range);
+
 /* x [columns.end - columns.begin]: part of one row, of a data set whose rows are too wide for a rank. Local. NKE_ERR_USAGE
  * where the file is no HDF5 array [n, d]; else as nke_dataset_read(). */
 nke_status nke_dataset_read_columns(nke_dataset *dataset, int64_t row, nke_range columns, double *x);

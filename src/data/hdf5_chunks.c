@@ -221,3 +221,22 @@ nke_status nke_hdf5_chunks_check(nke_hdf5_chunks *c, hid_t dataset, const int64_
   }
   return NKE_OK;
 }
+
+bool nke_hdf5_chunks_span(const nke_hdf5_chunks *c, hid_t dataset, int64_t first, int64_t n, int64_t *begin, int64_t *end)
+{
+  hsize_t low[MOST_RANK] = {(hsize_t)(first / c->side[0] * c->side[0])}, high[MOST_RANK], size;
+  haddr_t from, to;
+  unsigned skipped;
+  int64_t chunks = (first + n - 1) / c->side[0] - first / c->side[0] + 1;
+  if (c->count > MOST_WALKED) return false;
+  high[0] = (hsize_t)((first + n - 1) / c->side[0] * c->side[0]);
+  for (int i = 1; i < c->rank; i++) {
+    high[i] = (hsize_t)((c->across[i] - 1) * c->side[i]);
+    chunks *= c->across[i];
+  }
+  if (H5Dget_chunk_info_by_coord(dataset, low, &skipped, &from, &size) < 0 || from == HADDR_UNDEF) return false;
+  if (H5Dget_chunk_info_by_coord(dataset, high, &skipped, &to, &size) < 0 || to == HADDR_UNDEF || to < from) return false;
+  *begin = (int64_t)from;
+  *end = (int64_t)(to + size);
+  return (*end - *begin) / chunks <= c->most_stored; /* nothing much between them */
+}

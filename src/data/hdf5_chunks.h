@@ -17,4 +17,9 @@ void nke_hdf5_chunks_close(nke_hdf5_chunks **chunks);
  * first row of a chunk that is too long, too short or cannot be unpacked. Local. Cost: every chunk is unpacked once. */
 nke_status nke_hdf5_chunks_check(nke_hdf5_chunks *chunks, hid_t dataset, const int64_t *start, const int64_t *count);
 
+/* Where the chunks with rows [first, first + n), n > 0, lie in the file, if they lie together there as they were written in
+ * order; false if not, or not to be told soon. Local. */
+bool nke_hdf5_chunks_span(const nke_hdf5_chunks *chunks, hid_t dataset, int64_t first, int64_t n, int64_t *begin,
+                          int64_t *end);
+
 #endif

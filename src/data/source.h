@@ -43,6 +43,10 @@ struct nke_source_class {
   /* Columns [columns.begin, columns.end) of one row of the file; NULL for formats that cannot. Local. */
   nke_status (*read_columns)(nke_source *source, int64_t row, nke_range columns, double *x);
 
+  /* Have the system fetch rows [first, first + n), n > 0, of the file while others are worked on: a hint. NULL for formats
+   * that cannot tell where they are. Local. */
+  void (*ahead)(nke_source *source, int64_t first, int64_t n);
+
   /* state may be NULL. Local. */
   void (*close)(nke_source *source);
 };

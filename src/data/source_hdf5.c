@@ -5,6 +5,7 @@
 #include "data/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -199,6 +200,32 @@ done:
   return st;
 }
 
+/* The bytes of rows [first, first + n). */
+static bool span_of(const array *a, int64_t first, int64_t n, int64_t *begin, int64_t *end)
+{
+  if (a->chunks) return nke_hdf5_chunks_span(a->chunks, a->dataset, first, n, begin, end);
+  const haddr_t offset = H5Dget_offset(a->dataset);
+  const hid_t type = H5Dget_type(a->dataset);
+  int64_t row_bytes = (int64_t)H5Tget_size(type);
+  nke_hdf5_close(type);
+  for (int i = 1; i < a->rank; i++) row_bytes *= a->dims[i];
+  *begin = (int64_t)offset + first * row_bytes;
+  *end = *begin + n * row_bytes;
+  return offset != HADDR_UNDEF;
+}
+
+static void ahead_hdf5(nke_source *source, int64_t first, int64_t n)
+{
+  const hdf5_state *s = source->state;
+  void *handle = NULL;
+  int64_t begin, end;
+  if (H5Fget_vfd_handle(s->file, H5P_DEFAULT, &handle) < 0 || !handle) return;
+  const int fd = *(const int *)handle; /* of HDF5's default driver, by which the file was opened */
+  for (int i = 0; i < 2; i++)
+    if (s->part[i].dataset >= 0 && span_of(&s->part[i], first, n, &begin, &end))
+      posix_fadvise(fd, begin, end - begin, POSIX_FADV_WILLNEED);
+}
+
 static void close_hdf5(nke_source *source)
 {
   hdf5_state *s = source->state;
@@ -217,4 +244,5 @@ static void close_hdf5(nke_source *source)
 
 static const char *const extensions[] = {".h5", ".hdf5", NULL};
 
-const nke_source_class nke_source_hdf5 = {extensions, open_hdf5, read_hdf5, read_sparse_hdf5, read_columns_hdf5, close_hdf5};
+const nke_source_class nke_source_hdf5 = {extensions, open_hdf5, read_hdf5, read_sparse_hdf5, read_columns_hdf5,
+                                          ahead_hdf5, close_hdf5};

@@ -76,4 +76,4 @@ static void close_memory(nke_source *source)
 
 static const char *const extensions[] = {NULL};
 
-const nke_source_class nke_source_memory = {extensions, open_memory, read_memory, NULL, NULL, close_memory};
+const nke_source_class nke_source_memory = {extensions, open_memory, read_memory, NULL, NULL, NULL, close_memory};

@@ -137,6 +137,16 @@ done:
   return st;
 }
 
+static void ahead_npy(nke_source *source, int64_t first, int64_t n)
+{
+  const npy_state *s = source->state;
+  for (int i = 0; i < 2; i++) {
+    const npy_file *const f = &s->part[i];
+    if (f->fd > 0)
+      posix_fadvise(f->fd, f->header.data + first * f->row_bytes, n * f->row_bytes, POSIX_FADV_WILLNEED);
+  }
+}
+
 static void close_npy(nke_source *source)
 {
   npy_state *s = source->state;
@@ -151,4 +161,4 @@ static void close_npy(nke_source *source)
 
 static const char *const extensions[] = {".npy", NULL};
 
-const nke_source_class nke_source_npy = {extensions, open_npy, read_npy, NULL, NULL, close_npy};
+const nke_source_class nke_source_npy = {extensions, open_npy, read_npy, NULL, NULL, ahead_npy, close_npy};

@@ -191,5 +191,5 @@ static const char *const csv_extensions[] = {".csv", ".csv.gz", NULL};
 static const char *const libsvm_extensions[] = {".libsvm", ".svm",        ".txt", ".libsvm.gz",
                                                 ".svm.gz", ".txt.gz", NULL};
 
-const nke_source_class nke_source_csv = {csv_extensions, open_csv, read_csv, NULL, NULL, close_text};
-const nke_source_class nke_source_libsvm = {libsvm_extensions, open_libsvm, NULL, read_sparse_libsvm, NULL, close_text};
+const nke_source_class nke_source_csv = {csv_extensions, open_csv, read_csv, NULL, NULL, NULL, close_text};
+const nke_source_class nke_source_libsvm = {libsvm_extensions, open_libsvm, NULL, read_sparse_libsvm, NULL, NULL, close_text};

@@ -164,6 +164,7 @@ static nke_status krylov_validate(nke_fit *fit, void *state, int n_sets, const d
   NKE_TRY(nke_fit_store_score(s, &d->held_out, d->held_out.originals, n_sets, weights, metrics));
   if (fit->recompute) {
     nke_fit_store_clear(&d->kept);
+    nke_fit_store_clear(&d->held_out);
     d->all = nke_rows_all(nke_dataset_rows(s->train));
     return take_rows(fit, &d->all, &d->kept);
   }

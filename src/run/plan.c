@@ -65,18 +65,28 @@ static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   plan->flops_solve = solves * n * n * n / 3;
 }
 
-/* The features, twice while the held-out rows join them, or targets alone; vectors of n and m. */
+/* Of a Nystrom preconditioner for n unknowns, of which a rank has `mine`: its vectors, twice more while it is made, and
+ * products with some of them at a time. */
+static double nystrom_bytes(const nke_fit *fit, double n, double mine)
+{
+  const double rank = nke_fit_nystrom_rank((int64_t)n), columns = nke_nystrom_columns(fit->recompute);
+  return 8.0 * rank * (3 * mine + rank) + 16.0 * (n + mine) * columns;
+}
+
+/* The features, twice while the held-out rows join them, or targets alone; vectors of n and m with k columns, in part on
+ * every rank; rows of features in double. */
 static void plan_krylov(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 {
   const nke_session *const s = &fit->session;
-  const double m = (double)s->m, rows = (double)nke_ceil_div(nke_dataset_rows(s->train), grid->size);
+  const double m = (double)s->m, rows = (double)nke_ceil_div(nke_dataset_rows(s->train), grid->size), k = (double)s->k;
+  const double mine = (double)nke_ceil_div(s->m, grid->size);
   plan->matrix = rows * m * (double)nke_precision_bytes(s->config->run.precision) * (fit->held_out.n > 0 ? 2 : 1);
-  if (fit->recompute) {
-    plan->matrix = 0;
-    plan->slab *= 2; /* what scores the rows has one of its own */
-    plan->flops_pass = (double)nke_dataset_rows(s->train) * nke_features_flops_per_row(s->features);
-  }
-  plan->solve = 8.0 * (32 * m + 8 * (m + rows) + (m + rows) * (double)s->k);
+  plan->solve = 8.0 * (NKE_KEPT_ROWS * m + k * (6 * (mine + rows) + 4 * m));
+  if (s->config->solver.precondition == NKE_PRECONDITION_NYSTROM) plan->solve += nystrom_bytes(fit, m, mine);
+  if (!fit->recompute) return;
+  plan->matrix = 0;
+  plan->slab *= 2; /* what scores the rows has one of its own */
+  plan->flops_pass = (double)nke_dataset_rows(s->train) * nke_features_flops_per_row(s->features);
 }
 
 /* K, K without the held-out rows, the factor; the kernel of a slab counts as its features. */
@@ -104,14 +114,13 @@ static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *pl
   if (fit->recompute) plan->flops_pass = plan->flops_gram;
   if (fit->recompute) plan->flops_gram = 0;
   if (s->config->solver.precondition < NKE_PRECONDITION_NYSTROM) return;
-  const double rank = nke_fit_nystrom_rank(s->m);
-  plan->solve += 8.0 * rank * (3 * rows + rank) + 16.0 * n * 32;
-  plan->flops_solve = 2 * n * n * rank;
+  plan->solve += nystrom_bytes(fit, n, rows);
+  plan->flops_solve = 2 * n * n * nke_fit_nystrom_rank(s->m);
   if (!s->sketch) return;
   const double m = (double)nke_features_length(s->sketch);
   plan->matrix += rows * m * (double)nke_precision_bytes(s->config->run.precision);
-  plan->solve += 8.0 * 32 * (m + rows);
-  plan->flops_solve += 4 * n * m * rank;
+  plan->solve += 8.0 * NKE_KEPT_ROWS * (m + rows);
+  plan->flops_solve += 4 * n * m * nke_fit_nystrom_rank(s->m);
 }
 
 nke_plan nke_plan_of(const nke_fit *fit)
@@ -173,6 +182,7 @@ nke_status nke_plan_check(nke_fit *fit)
   if (fit->trainer == &nke_trainer_exact_cg || fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr) {
     fit->recompute = 1;
     if (fits(fit, &plan)) return NKE_OK;
+    fit->recompute = 0; /* it would not help */
   }
   if (s->invocation->dry_run) return NKE_OK;
   return nke_fail(NKE_ERR_USAGE,

@@ -77,30 +77,58 @@ nke_status nke_embedder_apply(const nke_embedder *e, int64_t n, const double *x,
   return e->kernel ? nke_kernel_rows_apply(e->kernel, n, x, z) : nke_features_apply(e->features, n, x, z);
 }
 
+/* z of the rows that were read. */
+static nke_status embed(const nke_embedder *e, nke_slab *slab)
+{
+  nke_stage_begin(e->stats, NKE_STAGE_EMBED);
+  const nke_status st = nke_embedder_apply(e, slab->n, slab->x, slab->z);
+  nke_stage_end(e->stats, NKE_STAGE_EMBED);
+  if (st == NKE_OK && e->stats) e->stats->flops[NKE_STAGE_EMBED] += e->flops_per_row * (double)slab->n;
+  return st;
+}
+
 nke_status nke_slab_embed(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, nke_range range,
                           nke_slab *slab)
 {
   nke_status st = NKE_OK;
   NKE_TRY(nke_slab_read(e, dataset, rows, range, slab));
-  nke_stage_begin(e->stats, NKE_STAGE_EMBED);
-  st = nke_embedder_apply(e, slab->n, slab->x, slab->z);
-  nke_stage_end(e->stats, NKE_STAGE_EMBED);
-  if (e->stats) e->stats->flops[NKE_STAGE_EMBED] += e->flops_per_row * (double)slab->n;
+  st = embed(e, slab);
 done:
   return st;
+}
+
+/* Where the slab that begins at `begin` ends, and this rank's positions in it. */
+static nke_range share(const nke_embedder *e, const nke_rows *rows, int64_t begin, int64_t *end)
+{
+  int rank, size;
+  MPI_Comm_rank(e->comm, &rank);
+  MPI_Comm_size(e->comm, &size);
+  *end = nke_min(rows->n, begin + e->slab.all);
+  const nke_range mine = nke_split_blocks(*end - begin, size, rank);
+  return (nke_range){begin + mine.begin, begin + mine.end};
+}
+
+/* Positions of the list that are dense enough in the file. */
+static void read_ahead(nke_dataset *dataset, const nke_rows *rows, nke_range range)
+{
+  const int64_t n = range.end - range.begin;
+  if (n == 0) return;
+  if (rows->index) range = (nke_range){rows->index[range.begin], rows->index[range.end - 1] + 1};
+  if (range.end - range.begin <= 2 * n) nke_dataset_ahead(dataset, range);
 }
 
 nke_status nke_slab_make(const nke_embedder *e, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
                           nke_slab *slab)
 {
-  int rank, size;
-  MPI_Comm_rank(e->comm, &rank);
-  MPI_Comm_size(e->comm, &size);
+  nke_status st = NKE_OK;
+  int64_t next_end;
   slab->begin = begin;
-  slab->end = nke_min(rows->n, begin + e->slab.all);
-  const nke_range mine = nke_split_blocks(slab->end - begin, size, rank);
-  const nke_range range = {begin + mine.begin, begin + mine.end};
-  return nke_agree(e->comm, nke_slab_embed(e, dataset, rows, range, slab));
+  const nke_range mine = share(e, rows, begin, &slab->end);
+  NKE_TRY(nke_slab_read(e, dataset, rows, mine, slab));
+  read_ahead(dataset, rows, share(e, rows, slab->end, &next_end));
+  st = embed(e, slab);
+done:
+  return nke_agree(e->comm, st);
 }
 
 void nke_slab_clear(nke_slab *slab)

@@ -52,8 +52,8 @@ typedef struct nke_slab {
  * the ranks' shares differ by an eighth at most. Depends on the arguments alone. Local. */
 nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks);
 
-/* Make the slab that begins at position `begin` of the list. Collective; same status on all ranks.
- * Each rank takes whole blocks of NKE_BLOCK_ROWS rows. Statuses of reading, encoding and embedding. */
+/* Make the slab that begins at position `begin` of the list; while it is embedded the system may fetch the rows of the next.
+ * Collective; same status on all ranks. Each rank takes whole blocks of NKE_BLOCK_ROWS rows. Statuses of reading, encoding and embedding. */
 nke_status nke_slab_make(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
                           nke_slab *slab);
 

@@ -58,12 +58,17 @@ static void destroy(void *context)
   nke_free(p);
 }
 
+int nke_nystrom_columns(bool dear)
+{
+  return dear ? COLUMNS_DEAR : COLUMNS;
+}
+
 /* y [mine, r] = A x, a few columns at a time. */
 static nke_status multiply(const nke_operator *a, int64_t r, const double *x, double *y)
 {
   nke_status st = NKE_OK;
   const int64_t n_loc = a->parts.mine.end - a->parts.mine.begin;
-  const int64_t most = a->dear ? COLUMNS_DEAR : COLUMNS;
+  const int64_t most = nke_nystrom_columns(a->dear);
   double *in = NULL, *out = NULL;
   st = nke_alloc(n_loc * most, sizeof *in, "random vectors", &in);
   if (st == NKE_OK) st = nke_alloc(n_loc * most, sizeof *out, "random vectors", &out);

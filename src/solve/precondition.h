@@ -17,6 +17,9 @@ void nke_preconditioner_destroy(nke_preconditioner **p);
 /* z = r / (diag(A) + s). Collective. */
 nke_status nke_jacobi_create(const nke_operator *a, nke_preconditioner **out);
 
+/* Columns of a product while nke_nystrom_create() is at work, with an operator that is dear or not. Local. */
+int nke_nystrom_columns(bool dear);
+
 /* Randomised Nystrom approximation U diag(w) U' of A from products with `rank` vectors (at most n; -nke_nystrom_rank
  * overrides it), w ascending:
  *   z = r + U ((w_1 + s) / (w + s) - 1) U'r      [Frangella, Tropp, Udell, SIAM J. Matrix Anal. Appl. 44 (2023) 718].

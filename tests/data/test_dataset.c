@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* Small whole numbers, so that every type holds them. */
@@ -302,6 +303,62 @@ static void test_relative_paths(void **state)
   nke_free(v);
 }
 
+/* Bytes [begin, end) of the file that are in memory. */
+static int64_t resident(const char *path, int64_t begin, int64_t end)
+{
+  const int64_t page = sysconf(_SC_PAGESIZE), first = begin / page, pages = (end - 1) / page + 1 - first;
+  const int fd = open(path, O_RDONLY);
+  void *const map = mmap(NULL, (size_t)(pages * page), PROT_READ, MAP_SHARED, fd, first * page);
+  unsigned char *in = calloc((size_t)pages, 1);
+  int64_t count = 0;
+  assert_true(map != MAP_FAILED);
+  assert_int_equal(mincore(map, (size_t)(pages * page), in), 0);
+  for (int64_t i = 0; i < pages; i++) count += in[i] & 1;
+  munmap(map, (size_t)(pages * page));
+  free(in);
+  close(fd);
+  return count * page;
+}
+
+static void forget(const char *path)
+{
+  const int fd = open(path, O_RDONLY);
+  fdatasync(fd);
+  posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  close(fd);
+}
+
+/* The rows that will be read, and few others, come into memory by themselves. */
+static void test_reading_ahead(void **state)
+{
+  (void)state;
+  enum { ROWS = 4096, LENGTH = 256, BYTES = ROWS * LENGTH * 8 };
+  char path[512];
+  int rank, size;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  if (size > 1) skip(); /* one rank's reads would be the other's */
+  double *v = values(ROWS * LENGTH);
+  sample_path("ahead.h5", path);
+  sample_write("ahead.h5", "/piece", H5T_IEEE_F64LE, 2, (hsize_t[]){ROWS, LENGTH}, NULL, 0, v);
+  sample_write("ahead.h5", "/chunks", H5T_IEEE_F64LE, 2, (hsize_t[]){ROWS, LENGTH}, (hsize_t[]){64, 128}, 0, v);
+  const char *names[] = {"/piece", "/chunks"};
+  for (int i = 0; i < 2; i++) {
+    nke_dataset *d = open_good("ahead.h5", names[i], NULL);
+    forget(path);
+    if (resident(path, 0, 2 * BYTES) > BYTES / 4) {
+      print_message("the file system keeps what it is told to forget: not tested here\n");
+      skip();
+    }
+    nke_dataset_ahead(d, (nke_range){1024, 3072});
+    for (int tenth = 0; tenth < 50 && resident(path, 0, 2 * BYTES) < BYTES / 2; tenth++) usleep(100000);
+    assert_in_range(resident(path, 0, 2 * BYTES), BYTES / 2, BYTES);
+    nke_dataset_ahead(d, (nke_range){0, ROWS + 1}); /* not its rows: nothing happens */
+    nke_dataset_close(&d);
+  }
+  nke_free(v);
+}
+
 /* A failed allocation on one rank: the same status everywhere, no hang. */
 static void test_failed_allocation(void **state)
 {
@@ -341,6 +398,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(test_bad_numbers_are_named),
   cmocka_unit_test(test_damaged_files),
   cmocka_unit_test(test_relative_paths),
+  cmocka_unit_test(test_reading_ahead),
   cmocka_unit_test_teardown(test_failed_allocation, remove_samples),
 };
 
