@@ -22,7 +22,7 @@ data:
   validation: 0.2
 network: {preset: fc1}
 embedding: {method: none, features: 64}
-solver: {type: cg, lambda: [1e-2, 1e-1]}
+solver: {type: cg, lambda: [1e-1, 1]}
 """
 N, N_TEST = 2001, 40  # 16 MB of tiles in double
 
