@@ -269,10 +269,15 @@ void nke_dataset_ahead(nke_dataset *d, nke_range range)
   d->source.class->ahead(&d->source, d->rows.begin + first, n);
 }
 
+bool nke_dataset_has_columns(const nke_dataset *d)
+{
+  return d->source.class->read_columns && d->source.entries == 0 && d->source.shape.axes == 0;
+}
+
 nke_status nke_dataset_read_columns(nke_dataset *d, int64_t row, nke_range columns, double *x)
 {
   nke_status st = NKE_OK;
-  if (!d->source.class->read_columns || d->source.entries > 0 || d->source.shape.axes > 0)
+  if (!nke_dataset_has_columns(d))
     return nke_fail(NKE_ERR_USAGE, "%s: rows spread by columns: expected an HDF5 array [n, d]", d->path);
   if (columns.begin == columns.end) return NKE_OK;
   NKE_TRY(d->source.class->read_columns(&d->source, d->rows.begin + row, columns, x));

@@ -96,6 +96,9 @@ nke_status nke_dataset_read_range(nke_dataset *dataset, nke_range range, double 
  * on. Local. */
 void nke_dataset_ahead(nke_dataset *dataset, nke_range range);
 
+/* Whether nke_dataset_read_columns() can read its rows: an HDF5 array [n, d]. Local. */
+bool nke_dataset_has_columns(const nke_dataset *dataset);
+
 /* x [columns.end - columns.begin]: part of one row, of a data set whose rows are too wide for a rank. Local. NKE_ERR_USAGE
  * where the file is no HDF5 array [n, d]; else as nke_dataset_read(). */
 nke_status nke_dataset_read_columns(nke_dataset *dataset, int64_t row, nke_range columns, double *x);

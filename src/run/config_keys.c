@@ -68,7 +68,8 @@ const nke_key nke_config_keys[] = {
    .doc = "steps in order: standardize, layernorm, {zca: r} with r relative to the mean variance"},
   {"data.layout", &nke_type_choice, AT(data.layout), "rows", .choices = layouts,
    .doc = "how the data is spread over the ranks; columns: each row by its columns, for rows too wide for one rank (an HDF5 "
-          "array [n, d]), sketched across the ranks by countsketch (auto) or srft"},
+          "array [n, d]), sketched across the ranks by countsketch (auto) or srft; taken also where 64 rows are more than half of "
+          "run.memory_per_rank"},
   {"data.sketch.kind", &nke_type_choice, AT(data.sketch.kind), "auto", .choices = input_sketches,
    .doc = "rows are sketched as they are read, in time proportional to their non-zeros; auto: osnap for rows stored "
           "sparse (libsvm, HDF5 group of data, indices, indptr) and wider than columns, else none"},

@@ -59,12 +59,23 @@ done:
   return st;
 }
 
+/* Whether a block of rows is more than a rank's memory can hold beside what is made of it. */
+static int too_wide(const nke_config *config, const nke_dataset *dataset)
+{
+  const nke_input_sketch kind = config->data.sketch.kind;
+  const double block = 8.0 * NKE_BLOCK_ROWS * (double)nke_dataset_length(dataset);
+  return nke_dataset_has_columns(dataset) && config->data.n_preprocess == 0 &&
+         (kind == NKE_INPUT_AUTO || kind == NKE_INPUT_COUNTSKETCH || kind == NKE_INPUT_SRFT) &&
+         block > 0.5 * (double)config->run.memory_per_rank;
+}
+
 nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec *spec, nke_dataset **out)
 {
   nke_status st = NKE_OK;
   nke_dataset *dataset = NULL;
   *out = NULL;
   NKE_TRY(nke_dataset_open(comm, spec, &dataset));
+  if (too_wide(config, dataset)) config->data.layout = NKE_LAYOUT_COLUMNS;
   if (config->data.layout == NKE_LAYOUT_COLUMNS) {
     NKE_TRY(nke_agree(comm, check(config, spec, dataset)));
     NKE_TRY(nke_input_gather(comm, config, spec, dataset, out));

@@ -121,6 +121,20 @@ class Sparse(unittest.TestCase):
         program.write_h5(self.folder / "bad.h5", x=self.dense, y=self.y)
         self.refused(3, r"row 150, column 2999: expected a finite number, got inf", kind="auto", ranks=3, more=more)
 
+    def test_too_wide(self):
+        """Rows of which a rank cannot hold a block are spread by columns without being told; predict follows."""
+        rng = np.random.default_rng(5)
+        wide = rng.normal(size=(12, 1 << 21)).astype(np.float32)
+        program.write_h5(self.folder / "broad.h5", x=wide, y=np.arange(12) % 2)
+        scores = []
+        for more in (("--set", "run.memory_per_rank=1GiB"), ("--set", "data.layout=columns")):
+            self.assertEqual(self.run_on("fit", "file: broad.h5, x: /x, y: /y", kind="auto", ranks=2,
+                                         more=("--force", *more)).returncode, 0)
+            self.nke.must("predict", "out/model.h5", "broad.h5", "--out", "p.h5", ranks=2)
+            with h5py.File(self.folder / "p.h5") as file:
+                scores.append(file["scores"][()])
+        np.testing.assert_allclose(*scores, rtol=0, atol=1e-6)
+
     def test_fit_and_predict(self):
         done = self.run_on("fit", "file: csr.h5, x: /x, y: /y", kind="auto", ranks=3)
         self.assertEqual(done.returncode, 0, done.stderr)
