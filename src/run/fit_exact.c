@@ -116,19 +116,21 @@ static const nke_bcmat *exact_matrix(const void *state)
   return ((const exact *)state)->kernel;
 }
 
+static nke_status product(void *kernel, int k, const double *x, double *y)
+{
+  return nke_symmetric_product(kernel, 0, k, x, y);
+}
+
+static nke_symmetric_matrix matrix_of(const exact *e)
+{
+  return (nke_symmetric_matrix){.comm = e->kernel->grid.comm, .n = e->kernel->rows, .context = e->kernel, .product = product};
+}
+
 static nke_status score_rows(nke_session *s, const exact *e, int which, int n_sets, const double *weights,
                              nke_metrics *metrics)
 {
-  nke_status st = NKE_OK;
-  double *scores = NULL;
-  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k * n_sets, sizeof *scores, "scores of the rows", &scores)));
-  nke_stage_begin(&s->stats, NKE_STAGE_PREDICT);
-  st = nke_symmetric_product(e->kernel, 0, (int)(s->k * n_sets), weights, scores);
-  nke_stage_end(&s->stats, NKE_STAGE_PREDICT);
-  if (st == NKE_OK) st = nke_exact_rows_metrics(s, &e->rows, which, n_sets, scores, metrics);
-done:
-  nke_free(scores);
-  return st;
+  const nke_symmetric_matrix kernel = matrix_of(e);
+  return nke_exact_rows_metrics(s, &e->rows, &kernel, which, n_sets, weights, metrics);
 }
 
 static nke_status exact_criterion(nke_fit *fit, void *state, int n_points, nke_path_point *points, const double *weights)

@@ -7,6 +7,7 @@
 #define NKE_RUN_FIT_EXACT_H
 
 #include "run/fit.h"
+#include "solve/operator.h"
 
 typedef struct nke_exact_rows {
   double *targets;       /* [n, k], on every rank */
@@ -28,10 +29,9 @@ void nke_exact_rows_fit(const nke_session *session, const nke_rows *list, nke_ex
 /* The mean diagonal of the system, from the diagonal [n] of K. Local. */
 double nke_exact_rows_mean(const nke_session *session, const nke_exact_rows *rows, const double *diagonal);
 
-/* Metrics [n_sets] of the rows whose `fitted` is `which`, from scores [n, k n_sets] = K weights, the same on every rank.
- * Collective. */
-nke_status nke_exact_rows_metrics(const nke_session *session, const nke_exact_rows *rows, int which, int n_sets,
-                                  const double *scores, nke_metrics *metrics);
+/* Metrics [n_sets] of the rows whose `fitted` is `which`, scored by K weights, weights [n, k n_sets]. Collective. */
+nke_status nke_exact_rows_metrics(nke_session *session, const nke_exact_rows *rows, const nke_symmetric_matrix *kernel,
+                                  int which, int n_sets, const double *weights, nke_metrics *metrics);
 
 /* Scores of all rows of a data set; the test rows' kernel is in the file too. Collective. */
 nke_status nke_exact_rows_score(nke_fit *fit, const nke_exact_rows *rows, nke_dataset *dataset, const char *what,

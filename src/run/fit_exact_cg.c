@@ -114,17 +114,8 @@ done:
 static nke_status score_rows(nke_session *s, const exact_cg *e, int which, int n_sets, const double *weights,
                              nke_metrics *metrics)
 {
-  nke_status st = NKE_OK;
   const nke_symmetric_matrix kernel = nke_kernel_store_matrix(e->kernel);
-  double *scores = NULL;
-  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k * n_sets, sizeof *scores, "scores of the rows", &scores)));
-  nke_stage_begin(&s->stats, NKE_STAGE_PREDICT);
-  st = kernel.product(kernel.context, (int)(s->k * n_sets), weights, scores);
-  nke_stage_end(&s->stats, NKE_STAGE_PREDICT);
-  if (st == NKE_OK) st = nke_exact_rows_metrics(s, &e->rows, which, n_sets, scores, metrics);
-done:
-  nke_free(scores);
-  return st;
+  return nke_exact_rows_metrics(s, &e->rows, &kernel, which, n_sets, weights, metrics);
 }
 
 static nke_status exact_cg_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)

@@ -87,15 +87,22 @@ done:
   return st;
 }
 
-nke_status nke_exact_rows_metrics(const nke_session *s, const nke_exact_rows *e, int which, int n_sets,
-                                  const double *scores, nke_metrics *metrics)
+nke_status nke_exact_rows_metrics(nke_session *s, const nke_exact_rows *e, const nke_symmetric_matrix *kernel, int which,
+                                  int n_sets, const double *weights, nke_metrics *metrics)
 {
   nke_status st = NKE_OK;
+  double *scores = NULL;
   nke_metrics_sum **sums = NULL;
+  NKE_TRY(nke_agree(s->comm, nke_alloc(s->m * s->k * n_sets, sizeof *scores, "scores of the rows", &scores)));
   NKE_TRY(nke_agree(s->comm, nke_score_sums_create(&s->embedder, n_sets, &sums)));
+  nke_stage_begin(&s->stats, NKE_STAGE_PREDICT);
+  st = kernel->product(kernel->context, (int)(s->k * n_sets), weights, scores);
+  nke_stage_end(&s->stats, NKE_STAGE_PREDICT);
+  if (st != NKE_OK) goto done;
   NKE_TRY(nke_agree(s->comm, add_metrics(s, e, which, n_sets, scores, sums)));
   st = nke_score_sums_reduce(&s->embedder, n_sets, sums, metrics);
 done:
+  nke_free(scores);
   nke_score_sums_destroy(n_sets, &sums);
   return st;
 }

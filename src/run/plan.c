@@ -111,8 +111,10 @@ static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *pl
   plan->matrix = (double)nke_kernel_store_bytes(s->m, s->config->run.precision, grid->size, !fit->recompute);
   plan->solve = 8.0 * (5 * n * k + 8 * rows * k);
   plan->flops_solve = 0; /* the number of iterations is not known */
-  if (fit->recompute) plan->flops_pass = plan->flops_gram;
-  if (fit->recompute) plan->flops_gram = 0;
+  if (fit->recompute) {
+    plan->flops_pass = plan->flops_gram;
+    plan->flops_gram = 0;
+  }
   if (s->config->solver.precondition < NKE_PRECONDITION_NYSTROM) return;
   plan->solve += nystrom_bytes(fit, n, rows);
   plan->flops_solve = 2 * n * n * nke_fit_nystrom_rank(s->m);
