@@ -14,3 +14,11 @@ nke_range nke_split_blocks(int64_t n, int parts, int part)
   const nke_range blocks = nke_split(nke_ceil_div(n, NKE_BLOCK_ROWS), parts, part);
   return (nke_range){nke_min(n, blocks.begin * NKE_BLOCK_ROWS), nke_min(n, blocks.end * NKE_BLOCK_ROWS)};
 }
+
+nke_range nke_split_mine(MPI_Comm comm, int64_t n)
+{
+  int rank, size;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &size);
+  return nke_split_blocks(n, size, rank);
+}

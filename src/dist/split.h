@@ -2,6 +2,7 @@
 #ifndef NKE_DIST_SPLIT_H
 #define NKE_DIST_SPLIT_H
 
+#include <mpi.h>
 #include <stdint.h>
 
 /* Rows [begin, end). */
@@ -19,5 +20,8 @@ nke_range nke_split(int64_t n, int parts, int part);
 
 /* The same, cut only at multiples of NKE_BLOCK_ROWS. Local. */
 nke_range nke_split_blocks(int64_t n, int parts, int part);
+
+/* This rank's part of it. Local. */
+nke_range nke_split_mine(MPI_Comm comm, int64_t n);
 
 #endif

@@ -17,12 +17,9 @@ static int64_t class_of(int64_t k, const double *y)
 static nke_status count_mine(nke_session *s, int64_t k, double *counts)
 {
   nke_status st = NKE_OK;
-  int rank, size;
   int64_t rows[NKE_BLOCK_ROWS];
   double raw[NKE_BLOCK_ROWS], *y = NULL;
-  MPI_Comm_rank(s->comm, &rank);
-  MPI_Comm_size(s->comm, &size);
-  const nke_range mine = nke_split_blocks(nke_dataset_originals(s->train), size, rank);
+  const nke_range mine = nke_split_mine(s->comm, nke_dataset_originals(s->train));
   NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * k, sizeof *y, "targets", &y));
   for (int64_t begin = mine.begin; begin < mine.end; begin += NKE_BLOCK_ROWS) {
     const int64_t n = nke_min(NKE_BLOCK_ROWS, mine.end - begin);

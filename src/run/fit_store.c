@@ -33,22 +33,18 @@ done:
 /* What a slab brings, which begins at row `at` of this rank. */
 static void take_slab(const nke_session *s, const nke_slab *slab, int64_t at, nke_fit_store *out)
 {
-  out->originals += slab->originals;
   memcpy(out->y + at * s->k, slab->y, (size_t)(slab->n * s->k) * sizeof *out->y);
-  if (out->z) memcpy((char *)out->z + at * row_bytes(s), slab->z, (size_t)(slab->n * row_bytes(s)));
+  memcpy((char *)out->z + at * row_bytes(s), slab->z, (size_t)(slab->n * row_bytes(s)));
 }
 
-typedef nke_status slab_step(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, nke_range range,
-                             nke_slab *slab);
-
 /* This rank's part of the list, a slab's worth of rows at a time. */
-static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range mine, slab_step *step, nke_fit_store *out)
+static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range mine, nke_fit_store *out)
 {
   nke_status st = NKE_OK;
   nke_slab slab = {0};
   for (int64_t begin = mine.begin; begin < mine.end; begin += s->embedder.slab.own) {
     const nke_range range = {begin, nke_min(mine.end, begin + s->embedder.slab.own)};
-    NKE_TRY(step(&s->embedder, s->train, rows, range, &slab));
+    NKE_TRY(nke_slab_embed(&s->embedder, s->train, rows, range, &slab));
     take_slab(s, &slab, begin - mine.begin, out);
   }
 done:
@@ -56,29 +52,30 @@ done:
   return st;
 }
 
-static nke_range share(const nke_session *s, const nke_rows *rows)
+/* How many positions at the start of `range` are not copies: those come last. */
+static int64_t originals(const nke_session *s, const nke_rows *rows, nke_range range)
 {
-  int rank, size;
-  MPI_Comm_rank(s->comm, &rank);
-  MPI_Comm_size(s->comm, &size);
-  return nke_split_blocks(rows->n, size, rank);
+  int64_t n = 0;
+  while (range.begin + n < range.end && nke_rows_at(rows, range.begin + n) < nke_dataset_originals(s->train)) n++;
+  return n;
 }
 
 nke_status nke_fit_store_rows(nke_session *s, const nke_rows *rows, nke_fit_store *out)
 {
-  const nke_range mine = share(s, rows);
-  out->all = rows->n;
+  const nke_range mine = nke_split_mine(s->comm, rows->n);
+  *out = (nke_fit_store){.all = rows->n, .originals = originals(s, rows, mine)};
   nke_status st = store_alloc(s, mine.end - mine.begin, out);
-  if (st == NKE_OK) st = store_fill(s, rows, mine, nke_slab_embed, out);
+  if (st == NKE_OK) st = store_fill(s, rows, mine, out);
   return nke_agree(s->comm, st);
 }
 
 nke_status nke_fit_store_list(nke_session *s, const nke_rows *rows, nke_fit_store *out)
 {
-  const nke_range mine = share(s, rows);
-  *out = (nke_fit_store){.n = mine.end - mine.begin, .all = rows->n, .session = s, .list = rows, .begin = mine.begin};
+  const nke_range mine = nke_split_mine(s->comm, rows->n);
+  *out = (nke_fit_store){.n = mine.end - mine.begin, .originals = originals(s, rows, mine), .all = rows->n,
+                         .session = s, .list = rows, .begin = mine.begin};
   nke_status st = nke_alloc(out->n * s->k, sizeof *out->y, "targets of the rows", &out->y);
-  if (st == NKE_OK) st = store_fill(s, rows, mine, nke_slab_read, out);
+  if (st == NKE_OK) st = nke_session_read_targets(s, rows, mine, out->y);
   return nke_agree(s->comm, st);
 }
 

@@ -15,10 +15,7 @@ static const int64_t max_weight_bytes = (int64_t)1 << 34;
 static nke_status write_my_rows(nke_h5file *file, const nke_model *model, int rank, const int64_t *dims)
 {
   nke_status st = NKE_OK;
-  int me, size;
-  MPI_Comm_rank(nke_h5file_comm(file), &me);
-  MPI_Comm_size(nke_h5file_comm(file), &size);
-  const nke_range mine = nke_split_blocks(model->m, size, me);
+  const nke_range mine = nke_split_mine(nke_h5file_comm(file), model->m);
   int64_t start[NKE_H5_MAX_RANK] = {0}, count[NKE_H5_MAX_RANK];
   double *x = NULL;
   NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * nke_dataset_length(model->rows), sizeof *x, "rows to save", &x));

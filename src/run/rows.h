@@ -15,6 +15,12 @@ typedef struct nke_rows {
 
 nke_rows nke_rows_all(int64_t n);
 
+/* The row at a position of the list. */
+static inline int64_t nke_rows_at(const nke_rows *rows, int64_t position)
+{
+  return rows->index ? rows->index[position] : position;
+}
+
 /* Split rows 0 .. n-1 of which row r is a copy of row r mod originals (dataset.h): it is held out, with all its copies,
  * where the uniform number (seed, NKE_STREAM_VALIDATION, r mod originals) is below `fraction`. Depends on nothing else.
  * NKE_ERR_USAGE where one of the two parts would be empty. Local. */

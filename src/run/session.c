@@ -90,28 +90,34 @@ nke_status nke_session_fit(nke_session *s)
   return st;
 }
 
-nke_status nke_session_targets(nke_session *s, double *targets)
+nke_status nke_session_read_targets(nke_session *s, const nke_rows *list, nke_range range, double *y)
 {
   nke_status st = NKE_OK;
-  int rank, size;
-  MPI_Comm_rank(s->comm, &rank);
-  MPI_Comm_size(s->comm, &size);
-  const nke_range mine = nke_split_blocks(nke_dataset_rows(s->train), size, rank);
-  const int64_t n = mine.end - mine.begin;
+  const int64_t n = range.end - range.begin;
   int64_t *rows = NULL;
-  double *raw = NULL, *encoded = NULL;
+  double *raw = NULL;
   NKE_TRY(nke_alloc(n, sizeof *rows, "row numbers", &rows));
   NKE_TRY(nke_alloc(n * nke_targets_columns(s->targets), sizeof *raw, "targets", &raw));
-  NKE_TRY(nke_alloc(n * s->k, sizeof *encoded, "targets", &encoded));
-  for (int64_t i = 0; i < n; i++) rows[i] = mine.begin + i;
+  for (int64_t i = 0; i < n; i++) rows[i] = nke_rows_at(list, range.begin + i);
   NKE_TRY(nke_dataset_read(s->train, n, rows, NULL, raw));
-  NKE_TRY(nke_targets_encode(s->targets, s->train, n, rows, raw, encoded));
+  st = nke_targets_encode(s->targets, s->train, n, rows, raw, y);
 done:
-  st = nke_agree(s->comm, st);
-  if (st == NKE_OK) st = nke_gather_rows(s->comm, n, s->k, encoded, targets);
   nke_free(rows);
   nke_free(raw);
-  nke_free(encoded);
+  return st;
+}
+
+nke_status nke_session_targets(nke_session *s, double *targets)
+{
+  const nke_rows all = nke_rows_all(nke_dataset_rows(s->train));
+  const nke_range mine = nke_split_mine(s->comm, all.n);
+  const int64_t n = mine.end - mine.begin;
+  double *y = NULL;
+  nke_status st = nke_alloc(n * s->k, sizeof *y, "targets", &y);
+  if (st == NKE_OK) st = nke_session_read_targets(s, &all, mine, y);
+  st = nke_agree(s->comm, st);
+  if (st == NKE_OK) st = nke_gather_rows(s->comm, n, s->k, y, targets);
+  nke_free(y);
   return st;
 }
 

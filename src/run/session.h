@@ -39,6 +39,9 @@ nke_status nke_session_embedding(nke_session *session, int64_t n_train);
 /* Fit preprocessing and targets on the training rows. Collective. */
 nke_status nke_session_fit(nke_session *session);
 
+/* y [count, k] <- the encoded targets of positions `range` of a list of training rows. Local. */
+nke_status nke_session_read_targets(nke_session *session, const nke_rows *list, nke_range range, double *y);
+
 /* targets [n_train, k] of all training rows, encoded, on every rank. Collective. */
 nke_status nke_session_targets(nke_session *session, double *targets);
 

@@ -54,7 +54,7 @@ nke_status nke_slab_read(const nke_embedder *e, nke_dataset *dataset, const nke_
   const int64_t n = range.end - range.begin;
   NKE_TRY(reserve(e, dataset, n, slab));
   for (int64_t i = 0; i < n; i++)
-    slab->row_buffer[i] = rows->index ? rows->index[range.begin + i] : range.begin + i;
+    slab->row_buffer[i] = nke_rows_at(rows, range.begin + i);
   slab->rows = slab->row_buffer;
   slab->originals = 0;
   while (slab->originals < n && slab->rows[slab->originals] < nke_dataset_originals(dataset)) slab->originals++;
@@ -100,11 +100,8 @@ done:
 /* Where the slab that begins at `begin` ends, and this rank's positions in it. */
 static nke_range share(const nke_embedder *e, const nke_rows *rows, int64_t begin, int64_t *end)
 {
-  int rank, size;
-  MPI_Comm_rank(e->comm, &rank);
-  MPI_Comm_size(e->comm, &size);
   *end = nke_min(rows->n, begin + e->slab.all);
-  const nke_range mine = nke_split_blocks(*end - begin, size, rank);
+  const nke_range mine = nke_split_mine(e->comm, *end - begin);
   return (nke_range){begin + mine.begin, begin + mine.end};
 }
 

@@ -38,12 +38,9 @@ static nke_status write_mine(MPI_Comm comm, nke_h5file *file, nke_teacher *teach
 {
   nke_status st = NKE_OK;
   double *x = NULL, *y = NULL;
-  int rank, size;
   nke_progress progress;
-  MPI_Comm_rank(comm, &rank);
-  MPI_Comm_size(comm, &size);
   const int64_t slab = slab_rows(teacher->d);
-  const nke_range mine = nke_split_blocks(p->n, size, rank);
+  const nke_range mine = nke_split_mine(comm, p->n);
   nke_progress_begin(&progress, comm, "synth", "rows", mine.end - mine.begin);
   NKE_TRY(nke_alloc(slab * teacher->d, sizeof *x, "rows", &x));
   NKE_TRY(nke_alloc(slab, sizeof *y, "targets", &y));

@@ -142,12 +142,9 @@ done:
 static nke_status standardise(MPI_Comm comm, nke_teacher *t, int64_t n)
 {
   nke_status st = NKE_OK;
-  int rank, size;
   nke_dd sums[2] = {{0, 0}, {0, 0}};
-  MPI_Comm_rank(comm, &rank);
-  MPI_Comm_size(comm, &size);
   if (n > STANDARDISE_ROWS) n = STANDARDISE_ROWS;
-  NKE_TRY(nke_agree(comm, sum_outputs(t, n, nke_split_blocks(n, size, rank), sums)));
+  NKE_TRY(nke_agree(comm, sum_outputs(t, n, nke_split_mine(comm, n), sums)));
   NKE_TRY(nke_dd_allreduce(comm, 2, sums));
   t->mean = nke_dd_round(sums[0]) / (double)n;
   const double variance = nke_dd_round(sums[1]) / (double)n - t->mean * t->mean;
