@@ -67,16 +67,30 @@ INLINE vec v_poly(vec y, const real *c, int terms)
  * With c' = |c|, y = 1 - c':  k = max(s, 0) + w (sqrt(1 - c'^2) - c' acos c') / pi, without cancellation.
  * a min(x, 0) + b max(x, 0), up to (a - b)^2 / 2, adds beta s and beta to them, beta = 2 a b / (a - b)^2.
  * Table entries: sqrt q, 1 / sqrt q. */
+typedef struct relu_angle {
+  vec gap, y, root; /* w y, y, sqrt y */
+} relu_angle;
+
+INLINE relu_angle angle_of(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative)
+{
+  relu_angle a;
+  a.gap = r1 * r2 - (nonnegative ? s : v_abs(s));
+  a.y = v_max(a.gap * u2 * u1, v_zero());
+  a.root = v_sqrt(a.y);
+  return a;
+}
+
+INLINE void abrelu_at(relu_angle a, vec s, int nonnegative, vec *k, vec *kdot)
+{
+  const vec bend = a.root * v_poly(a.y, bend_poly, BEND_TERMS);
+  const vec acos = v_poly(a.y, acos_poly, ACOS_TERMS);
+  *k = bend * a.gap + (nonnegative ? s : v_max(s, v_zero()));
+  *kdot = nonnegative ? 1 - a.root * acos : (real)0.5 + v_signed((real)0.5 - a.root * acos, s);
+}
+
 INLINE void abrelu(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative, vec *k, vec *kdot)
 {
-  const vec size = nonnegative ? s : v_abs(s);
-  const vec gap = r1 * r2 - size; /* w y */
-  const vec y = v_max(gap * u2 * u1, v_zero());
-  const vec root = v_sqrt(y);
-  const vec bend = root * v_poly(y, bend_poly, BEND_TERMS);
-  const vec acos = v_poly(y, acos_poly, ACOS_TERMS);
-  *k = bend * gap + (nonnegative ? s : v_max(s, v_zero()));
-  *kdot = nonnegative ? 1 - root * acos : (real)0.5 + v_signed((real)0.5 - root * acos, s);
+  abrelu_at(angle_of(s, r1, u1, r2, u2, nonnegative), s, nonnegative, k, kdot);
 }
 
 INLINE void abrelu_loop(ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, real beta, int nonnegative,

@@ -15,42 +15,57 @@ typedef struct fused_row {
   vec *out_s, *out_u;  /* S, T; or, summed horizontally, S, S + T (one vector before out_* is overwritten) */
 } fused_row;
 
-/* Compile-time choices: own: T is not S; nonnegative: S >= 0; adjusted: factor, offset and beta matter; summed: the
- * result is summed horizontally. */
-INLINE void fused(const fused_row *f, int own, int nonnegative, int adjusted, int summed)
+/* An entry on its way: what the activation takes, and its angle, whose root is the longest wait. */
+typedef struct fused_entry {
+  vec s, t;
+  relu_angle angle;
+} fused_entry;
+
+INLINE fused_entry enter(const fused_row *f, ptrdiff_t p, int own, int nonnegative, int adjusted)
 {
-  const vec *const s0 = f->s[0], *const s1 = f->s[1], *const s2 = f->s[2];
-  const vec *const u0 = f->u[0], *const u1 = f->u[1], *const u2 = f->u[2];
-  const vec *const second = f->tables.second;
-  const real *const first = f->tables.first;
-  vec *const out_s = f->out_s, *const out_u = f->out_u;
-  const ptrdiff_t n = f->n;
+  const vec *const second = f->tables.second + 2 * p;
+  const real *const first = f->tables.first + 2 * p;
+  fused_entry e;
+  e.s = f->s[0][p] + f->s[1][p] + f->s[2][p];
+  if (adjusted) e.s = e.s * f->factor + f->offset;
+  e.t = e.s;
+  if (own) e.t = f->u[0][p] + f->u[1][p] + f->u[2][p];
+  if (own && adjusted) e.t = e.t * f->factor + f->offset;
+  e.angle = angle_of(e.s, v_set(first[0]), v_set(first[1]), second[0], second[1], nonnegative);
+  return e;
+}
+
+/* Compile-time choices: own: T is not S; nonnegative: S >= 0; adjusted: factor, offset and beta matter; summed: the
+ * result is summed horizontally. The next entry enters before the polynomials of this one, which hide its root. */
+INLINE void fused(const fused_row *row, int own, int nonnegative, int adjusted, int summed)
+{
+  const fused_row f = *row;
+  const ptrdiff_t n = f.n;
   vec k0 = v_zero(), k1 = v_zero(), v0 = v_zero(), v1 = v_zero();
+  fused_entry next = enter(&f, 0, own, nonnegative, adjusted);
   for (ptrdiff_t p = 0; p < n; p++) {
-    vec s = s0[p] + s1[p] + s2[p], k, kdot;
-    if (adjusted) s = s * f->factor + f->offset;
-    vec t = s;
-    if (own) t = u0[p] + u1[p] + u2[p];
-    if (own && adjusted) t = t * f->factor + f->offset;
-    abrelu(s, v_set(first[2 * p]), v_set(first[2 * p + 1]), second[2 * p], second[2 * p + 1], nonnegative, &k, &kdot);
-    if (adjusted) k += f->beta * s;
-    if (adjusted) kdot += f->beta;
+    const fused_entry e = next;
+    vec k, kdot;
+    if (p + 1 < n) next = enter(&f, p + 1, own, nonnegative, adjusted);
+    abrelu_at(e.angle, e.s, nonnegative, &k, &kdot);
+    if (adjusted) k += f.beta * e.s;
+    if (adjusted) kdot += f.beta;
     if (!summed) {
-      out_s[p] = k;
-      out_u[p] = t * kdot;
+      f.out_s[p] = k;
+      f.out_u[p] = e.t * kdot;
       continue;
     }
-    const vec v = t * kdot + k;
-    out_s[p - 1] = k0 + k1 + k;
-    out_u[p - 1] = v0 + v1 + v;
+    const vec v = e.t * kdot + k;
+    f.out_s[p - 1] = k0 + k1 + k;
+    f.out_u[p - 1] = v0 + v1 + v;
     k0 = k1;
     k1 = k;
     v0 = v1;
     v1 = v;
   }
   if (summed) {
-    out_s[n - 1] = k0 + k1;
-    out_u[n - 1] = v0 + v1;
+    f.out_s[n - 1] = k0 + k1;
+    f.out_u[n - 1] = v0 + v1;
   }
 }
 
