@@ -14,8 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Seconds of work that ranks take on before they agree on failures and stops, and between marks of finished tiles. */
-static const double round_seconds = 10, mark_seconds = 1;
+/* Seconds of work that ranks take on before they agree on failures and stops, many tiles so that few wait for the last;
+ * and between marks of finished tiles. */
+static const double round_seconds = 60, mark_seconds = 1;
 
 typedef struct kernel_job {
   MPI_Comm comm;
@@ -230,13 +231,13 @@ static nke_status mark(kernel_job *job)
   return st;
 }
 
-/* This rank's tiles of a round, in the order of their numbers: neighbours share blocks of rows. */
+/* This rank's tiles of a round, in the order of their numbers: neighbours share blocks of rows. A signal ends it early. */
 static nke_status compute_round(kernel_job *job, int64_t n)
 {
   nke_status st = NKE_OK;
   const double begun = nke_seconds();
   double marked = begun;
-  for (int64_t k = 0; k < n; k++) {
+  for (int64_t k = 0; k < n && !nke_signals_here(); k++) {
     NKE_TRY(compute_tile(job, job->mine[k]));
     if (nke_seconds() - marked < mark_seconds) continue;
     NKE_TRY(mark(job));

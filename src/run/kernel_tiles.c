@@ -86,7 +86,7 @@ int64_t nke_tiles_deal(const nke_tiling *tiling, int64_t n_open, const int64_t *
     budget += speed[r] * seconds;
     load[r] = 0;
   }
-  while (count < n_open && (count < ranks || budget > 0)) {
+  while (count < n_open && (count < ranks || count % ranks > 0 || budget > 0)) {
     const nke_tile tile = nke_tile_at(tiling, open[count++]);
     budget -= nke_tile_work(&tile);
   }

@@ -39,7 +39,8 @@ double nke_tile_pairs(const nke_tile *tile);
 double nke_tile_work(const nke_tile *tile);
 
 /* Deal the first tiles of open[n_open] out to the ranks, largest first, each to the rank that would be done with it
- * soonest, until all ranks have about `seconds` of work; speed[ranks] in work a second. owner[k] is set for the tiles
+ * soonest, until all ranks have at least about `seconds` of work and, where there are enough, as many tiles; speed[ranks] in work a
+ * second. owner[k] is set for the tiles
  * [0, count) of the list, and count >= 1 returned. Depends on its arguments alone. */
 int64_t nke_tiles_deal(const nke_tiling *tiling, int64_t n_open, const int64_t *open, int ranks, const double *speed,
                        double seconds, double *load, int *owner);

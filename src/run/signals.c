@@ -29,9 +29,14 @@ void nke_signals_catch(void)
   catching = true;
 }
 
+bool nke_signals_here(void)
+{
+  return signalled != 0;
+}
+
 bool nke_signals_agree(MPI_Comm comm)
 {
-  int any = signalled != 0;
+  int any = nke_signals_here();
   MPI_Allreduce(MPI_IN_PLACE, &any, 1, MPI_INT, MPI_MAX, comm);
   return any != 0;
 }

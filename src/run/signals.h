@@ -13,6 +13,9 @@ void nke_signals_catch(void);
  * an int, once a block. */
 bool nke_signals_agree(MPI_Comm comm);
 
+/* Whether this rank was. Local. */
+bool nke_signals_here(void);
+
 /* Forget the flag and give the signals back to whoever had them. Local. */
 void nke_signals_release(void);
 

@@ -74,6 +74,9 @@ static void work_is_balanced_by_speed(void **state)
   assert_int_equal(nke_tiles_deal(&t, 2, open, 3, (const double[]){1, 1, 1}, 0, load, owner), 2);
   const int64_t some = nke_tiles_deal(&t, TILES, open, 2, (const double[]){100, 100}, 12.8, load, owner);
   assert_true(some > 8 && some < 20);
+  /* Ranks of one speed get one number of tiles, not two of them three and one four. */
+  for (int seconds = 1; seconds < 50; seconds++)
+    assert_int_equal(nke_tiles_deal(&t, TILES, open, 3, (const double[]){100, 100, 100}, seconds, load, owner) % 3, 0);
 }
 
 static const struct CMUnitTest tests[] = {
