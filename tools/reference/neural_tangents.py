@@ -2,15 +2,21 @@
 """NNGP and NTK by neural-tangents, in double precision, for tests/kernel/test_exact_reference.c.
 
     tools/reference/neural_tangents.py > tests/kernel/data/neural_tangents.txt
+    tools/reference/neural_tangents.py --time build/release/tools/bench/bench_exact
+
+The second form times its compiled float kernel of Myrtle-5 with relu, NNGP and NTK, and our own in the same run: processor
+time a pair, the best of some trials, and their ratio.
 
 Installs neural-tangents and jax from PyPI into a virtual environment under a temporary folder (removed afterwards) and
 runs itself there. Inputs come from a formula (see `rows`), so only results are written: for every network and
 activation nngp and ntk of rows 0..2 with rows 3..6, then of rows 0..2 with themselves.
 """
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import time
 
 PACKAGES = ["neural-tangents==0.6.5", "jax==0.4.23", "jaxlib==0.4.23", "numpy<2", "scipy<1.12", "tf2jax==0.3.5"]
 FIRST, SECOND = 3, 4
@@ -113,9 +119,43 @@ def compute():
             sys.stdout.flush()
 
 
+def myrtle5(stax):
+    conv = lambda: stax.serial(stax.Conv(1, (3, 3), padding="SAME", W_std=2 ** 0.5), stax.Relu())
+    pool = lambda: stax.AvgPool((2, 2), (2, 2))
+    return stax.serial(conv(), conv(), pool(), conv(), pool(), conv(), pool(), pool(), pool(), stax.Flatten(),
+                       stax.Dense(1, W_std=2 ** 0.5))
+
+
+def seconds_a_pair():
+    import jax
+    import numpy as np
+    from neural_tangents import stax
+
+    kernel = jax.jit(lambda x, y: myrtle5(stax)[2](x, y, ("nngp", "ntk")))
+    x = np.random.default_rng(1).normal(size=(3, 32, 32, 3)).astype(np.float32)
+    best = float("inf")
+    for trial in range(4):  # the first compiles
+        begun = time.process_time()
+        jax.block_until_ready(kernel(x[:1], x[1:]).ntk)
+        if trial:
+            best = min(best, time.process_time() - begun)
+    return best / 2
+
+
+def compare_times(bench):
+    theirs = 1e3 * seconds_a_pair()
+    text = subprocess.run([bench, "myrtle5", "relu", "256", "1"], check=True, capture_output=True, text=True).stdout
+    ours = float(re.search(r"([0-9.]+) ms a pair", text).group(1))
+    print("neural-tangents %.1f ms a pair, nke %.3f ms a pair, ratio %.0f" % (theirs, ours, theirs / ours))
+
+
 def main():
     if os.environ.get("NKE_REFERENCE_VENV"):
-        return compute()
+        return compare_times(sys.argv[2]) if sys.argv[1:2] == ["--time"] else compute()
+    arguments = sys.argv[1:]
+    if arguments and (arguments[0] != "--time" or len(arguments) != 2):
+        sys.exit("usage: tools/reference/neural_tangents.py [--time BENCH]")
+    arguments = arguments[:1] + [os.path.abspath(name) for name in arguments[1:]]
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
         python = os.path.join(folder, "bin", "python")
@@ -123,7 +163,7 @@ def main():
         script = os.path.abspath(__file__)
         # Not run as a file: its folder, first on the path, holds a module of the library's own name.
         code = "import runpy; runpy.run_path(%r, run_name='__main__')" % script
-        subprocess.run([python, "-c", code], check=True, cwd=folder, env=dict(os.environ, NKE_REFERENCE_VENV="1"))
+        subprocess.run([python, "-c", code] + arguments, check=True, cwd=folder, env=dict(os.environ, NKE_REFERENCE_VENV="1"))
 
 
 if __name__ == "__main__":
