@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import h5py
@@ -55,14 +56,30 @@ class Case(unittest.TestCase):
         cls.program = Program(sys.argv[1], cls.folder)
 
 
+def ranks_of(process):
+    return subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+
+
 def kill_rank(process, rank):
     """SIGKILL for one rank of this mpirun; whether it was there: not yet started and ended ones are not."""
-    ranks = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
     try:
-        os.kill(int(ranks[rank]), signal.SIGKILL)
+        os.kill(int(ranks_of(process)[rank]), signal.SIGKILL)
     except (IndexError, ProcessLookupError):
         return False
     return True
+
+
+def wait_for_ranks(process, seconds=30):
+    """Until a run that lost a rank has ended. Seldom mpirun itself hangs once all its ranks have gone, in a lock of the
+    PMIx library that it closes: then it is ended."""
+    end, gone = time.monotonic() + seconds, 0
+    while process.poll() is None:
+        assert time.monotonic() < end, f"ranks {ranks_of(process)} left after {seconds} s"
+        time.sleep(0.2)
+        gone = 0 if ranks_of(process) else gone + 1
+        if gone > 25:
+            process.kill()
+            process.wait()
 
 
 def write_h5(path, **arrays):
