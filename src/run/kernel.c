@@ -11,12 +11,13 @@
 #include "run/session.h"
 #include "run/signals.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Seconds of work that ranks take on before they agree on failures and stops, many tiles so that few wait for the last;
- * and between marks of finished tiles. */
-static const double round_seconds = 60, mark_seconds = 1;
+/* Least and most seconds of work that ranks take on before they agree on failures and stops; seconds of work that tell
+ * a rank's speed; and between marks of finished tiles. */
+static const double least_seconds = 0.5, most_seconds = 60, telling_seconds = 0.1, mark_seconds = 1;
 
 typedef struct kernel_job {
   MPI_Comm comm;
@@ -249,19 +250,21 @@ done:
   return st;
 }
 
-/* Work a second of every rank so far; those that had nothing to do yet count as the mean. */
+/* Work a second of every rank so far; the mean for those that had nothing to do yet, and for all while that is too
+ * short to tell. */
 static nke_status share_speeds(kernel_job *job)
 {
   const double own = job->seconds > 0 ? job->work / job->seconds : 0;
   const nke_status st = nke_gather_rows(job->comm, 1, 1, &own, job->speed);
-  double sum = 0;
+  double sum = 0, least = job->seconds;
   int known = 0;
+  MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_DOUBLE, MPI_MIN, job->comm);
   for (int r = 0; r < job->ranks; r++) {
     sum += job->speed[r];
     known += job->speed[r] > 0;
   }
   for (int r = 0; r < job->ranks; r++)
-    if (job->speed[r] <= 0) job->speed[r] = known > 0 ? sum / known : 1;
+    if (job->speed[r] <= 0 || least < telling_seconds) job->speed[r] = known > 0 ? sum / known : 1;
   return st;
 }
 
@@ -281,6 +284,19 @@ static nke_status run_round(kernel_job *job, int64_t *next, double seconds, bool
   *next += count;
 done:
   return st;
+}
+
+/* Seconds of the round to come: as long as all before it, whose speeds it is dealt by, and half of what is left, so that
+ * later rounds make good what speeds got wrong. */
+static double next_round(const kernel_job *job, int64_t next, double elapsed)
+{
+  double left = 0, speed = 0;
+  for (int64_t k = next; k < job->n_open; k++) {
+    const nke_tile tile = nke_tile_at(&job->tiling, job->open[k]);
+    left += nke_tile_work(&tile);
+  }
+  for (int r = 0; r < job->ranks; r++) speed += job->speed[r];
+  return fmin(most_seconds, fmax(least_seconds, fmin(elapsed, left / speed / 2)));
 }
 
 static nke_status list_open(kernel_job *job)
@@ -319,9 +335,12 @@ static nke_status compute_all(kernel_job *job)
   NKE_TRY(nke_agree(job->comm, list_open(job)));
   for (int r = 0; r < job->ranks; r++) job->speed[r] = 1;
   nke_progress_begin(&progress, job->comm, "kernel", "tiles", job->n_open);
-  /* The first round is a tile for each rank, to learn their speeds. */
-  for (double seconds = 0; next < job->n_open && !stop && st == NKE_OK; seconds = round_seconds) {
-    st = run_round(job, &next, seconds, &stop);
+  const double begun = nke_seconds();
+  while (next < job->n_open && !stop && st == NKE_OK) {
+    double elapsed = nke_seconds() - begun;
+    MPI_Bcast(&elapsed, 1, MPI_DOUBLE, 0, job->comm); /* all deal alike */
+    /* The first round is a tile for each rank, to learn their speeds. */
+    st = run_round(job, &next, next > 0 ? next_round(job, next, elapsed) : 0, &stop);
     nke_progress_update(&progress, next);
   }
   nke_progress_end(&progress);
