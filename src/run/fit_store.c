@@ -52,18 +52,11 @@ done:
   return st;
 }
 
-/* How many positions at the start of `range` are not copies: those come last. */
-static int64_t originals(const nke_session *s, const nke_rows *rows, nke_range range)
-{
-  int64_t n = 0;
-  while (range.begin + n < range.end && nke_rows_at(rows, range.begin + n) < nke_dataset_originals(s->train)) n++;
-  return n;
-}
-
 nke_status nke_fit_store_rows(nke_session *s, const nke_rows *rows, nke_fit_store *out)
 {
   const nke_range mine = nke_split_mine(s->comm, rows->n);
-  *out = (nke_fit_store){.all = rows->n, .originals = originals(s, rows, mine)};
+  *out = (nke_fit_store){.all = rows->n,
+                         .originals = nke_rows_originals(rows, mine.begin, mine.end, nke_dataset_originals(s->train))};
   nke_status st = store_alloc(s, mine.end - mine.begin, out);
   if (st == NKE_OK) st = store_fill(s, rows, mine, out);
   return nke_agree(s->comm, st);
@@ -72,8 +65,9 @@ nke_status nke_fit_store_rows(nke_session *s, const nke_rows *rows, nke_fit_stor
 nke_status nke_fit_store_list(nke_session *s, const nke_rows *rows, nke_fit_store *out)
 {
   const nke_range mine = nke_split_mine(s->comm, rows->n);
-  *out = (nke_fit_store){.n = mine.end - mine.begin, .originals = originals(s, rows, mine), .all = rows->n,
-                         .session = s, .list = rows, .begin = mine.begin};
+  *out = (nke_fit_store){.n = mine.end - mine.begin,
+                         .originals = nke_rows_originals(rows, mine.begin, mine.end, nke_dataset_originals(s->train)),
+                         .all = rows->n, .session = s, .list = rows, .begin = mine.begin};
   nke_status st = nke_alloc(out->n * s->k, sizeof *out->y, "targets of the rows", &out->y);
   if (st == NKE_OK) st = nke_session_read_targets(s, rows, mine, out->y);
   return nke_agree(s->comm, st);

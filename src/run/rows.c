@@ -66,6 +66,13 @@ nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fo
   return split(n, &d, what, kept, held_out);
 }
 
+int64_t nke_rows_originals(const nke_rows *rows, int64_t begin, int64_t end, int64_t originals)
+{
+  int64_t n = 0;
+  while (begin + n < end && nke_rows_at(rows, begin + n) < originals) n++;
+  return n;
+}
+
 void nke_rows_clear(nke_rows *rows)
 {
   nke_free(rows->index);

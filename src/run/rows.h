@@ -32,6 +32,9 @@ nke_status nke_rows_split(int64_t n, int64_t originals, double fraction, uint64_
 nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept,
                          nke_rows *held_out);
 
+/* How many of the positions [begin, end), from the first on, hold rows below `originals`: copies come last. Local. */
+int64_t nke_rows_originals(const nke_rows *rows, int64_t begin, int64_t end, int64_t originals);
+
 void nke_rows_clear(nke_rows *rows);
 
 #endif

@@ -56,8 +56,7 @@ nke_status nke_slab_read(const nke_embedder *e, nke_dataset *dataset, const nke_
   for (int64_t i = 0; i < n; i++)
     slab->row_buffer[i] = nke_rows_at(rows, range.begin + i);
   slab->rows = slab->row_buffer;
-  slab->originals = 0;
-  while (slab->originals < n && slab->rows[slab->originals] < nke_dataset_originals(dataset)) slab->originals++;
+  slab->originals = nke_rows_originals(rows, range.begin, range.end, nke_dataset_originals(dataset));
   slab->first = range.begin;
   slab->n = n;
   nke_stage_begin(e->stats, NKE_STAGE_READ);
