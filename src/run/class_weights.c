@@ -17,15 +17,13 @@ static int64_t class_of(int64_t k, const double *y)
 static nke_status count_mine(nke_session *s, int64_t k, double *counts)
 {
   nke_status st = NKE_OK;
-  int64_t rows[NKE_BLOCK_ROWS];
-  double raw[NKE_BLOCK_ROWS], *y = NULL;
-  const nke_range mine = nke_split_mine(s->comm, nke_dataset_originals(s->train));
+  double *y = NULL;
+  const nke_rows all = nke_rows_all(nke_dataset_originals(s->train));
+  const nke_range mine = nke_split_mine(s->comm, all.n);
   NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * k, sizeof *y, "targets", &y));
   for (int64_t begin = mine.begin; begin < mine.end; begin += NKE_BLOCK_ROWS) {
     const int64_t n = nke_min(NKE_BLOCK_ROWS, mine.end - begin);
-    for (int64_t i = 0; i < n; i++) rows[i] = begin + i;
-    NKE_TRY(nke_dataset_read(s->train, n, rows, NULL, raw));
-    NKE_TRY(nke_targets_encode(s->targets, s->train, n, rows, raw, y));
+    NKE_TRY(nke_session_read_targets(s, &all, (nke_range){begin, begin + n}, y));
     for (int64_t i = 0; i < n; i++) counts[class_of(k, y + i * k)] += 1;
   }
 done:

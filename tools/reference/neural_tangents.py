@@ -163,7 +163,8 @@ def main():
         script = os.path.abspath(__file__)
         # Not run as a file: its folder, first on the path, holds a module of the library's own name.
         code = "import runpy; runpy.run_path(%r, run_name='__main__')" % script
-        subprocess.run([python, "-c", code] + arguments, check=True, cwd=folder, env=dict(os.environ, NKE_REFERENCE_VENV="1"))
+        subprocess.run([python, "-c", code] + arguments, check=True, cwd=folder,
+                       env=dict(os.environ, NKE_REFERENCE_VENV="1"))
 
 
 if __name__ == "__main__":
