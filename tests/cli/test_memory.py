@@ -58,11 +58,20 @@ class Memory(program.Case):
             self.assertGreater(limit, 32)
             limit = min(limit - 2, float(re.search(r"peak (\d+) of", plan)[1]) - matrix / 2)
 
+    def fit_anew(self, out, kept, *options, ranks=1):
+        """The fit under that limit. The program's own resident memory, which the limit was measured with, differs by some
+        MiB from run to run: measured again where that let K or Z in."""
+        for _ in range(3):
+            report, scores = self.fit(out, *options, *self.limit(*options, ranks=ranks), ranks=ranks)
+            if not report[kept]:
+                break
+        return report, scores
+
     def test_exact_kernel(self):
         kept, expected = self.fit("kept")
         self.assertTrue(kept["kernel_kept"])
         for ranks in (1, 2):
-            report, scores = self.fit(f"again{ranks}", *self.limit(ranks=ranks), ranks=ranks)
+            report, scores = self.fit_anew(f"again{ranks}", "kernel_kept", ranks=ranks)
             self.assertFalse(report["kernel_kept"])
             np.testing.assert_allclose(scores, expected, rtol=1e-7, atol=1e-8)
             self.assertEqual(report["lambda"], kept["lambda"])
@@ -71,9 +80,10 @@ class Memory(program.Case):
     def test_kernel_file(self):
         _, expected = self.fit("computed")
         self.program.must("kernel", "case.yaml", "--set", "kernel.file=k.h5", ranks=2)
-        for name, options in (("file", ()), ("file-again", self.limit("--set", "kernel.file=k.h5"))):
-            report, scores = self.fit(name, "--set", "kernel.file=k.h5", *options)
-            self.assertEqual(report["kernel_kept"], not options)
+        file = "--set", "kernel.file=k.h5"
+        for kept, (report, scores) in ((True, self.fit("file", *file)),
+                                       (False, self.fit_anew("file-again", "kernel_kept", *file))):
+            self.assertEqual(report["kernel_kept"], kept)
             np.testing.assert_allclose(scores, expected, rtol=1e-7, atol=1e-8)
 
     def test_features(self):
@@ -83,7 +93,7 @@ class Memory(program.Case):
                                      ("lsqr", 2, ("--set", "solver.type=lsqr"))):
             options = (*features, "--set", f"solver.precondition={'none' if name == 'lsqr' else name}", *options)
             kept, expected = self.fit(f"{name}-kept", *options)
-            report, scores = self.fit(f"{name}-again", *options, *self.limit(*options, ranks=ranks), ranks=ranks)
+            report, scores = self.fit_anew(f"{name}-again", "features_kept", *options, ranks=ranks)
             self.assertEqual((kept["features_kept"], report["features_kept"]), (True, False))
             np.testing.assert_allclose(scores, expected, rtol=1e-6, atol=1e-6, err_msg=name)
             self.assertEqual(report["lambda"], kept["lambda"])
