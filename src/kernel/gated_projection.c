@@ -25,9 +25,9 @@ void nke_hadamard_apply(const nke_gated_plan *plan, const nke_hadamard *h, int64
     const void *const signs = nke_at(plan, h->signs, (block * h->stages + k) * h->length);
     const void *const from = k == 0 ? in : out;
     if (plan->precision == NKE_SINGLE)
-      nke_fwht_diagonal_f32(signs, from, out, h->length);
+      nke_fwht_diagonal_f32(signs, from, h->length, out, h->length);
     else
-      nke_fwht_diagonal_f64(signs, from, out, h->length);
+      nke_fwht_diagonal_f64(signs, from, h->length, out, h->length);
   }
 }
 

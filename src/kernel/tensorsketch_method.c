@@ -40,9 +40,9 @@ static void transform(const nke_gated_plan *plan, const tables *t, int64_t block
 {
   const void *const signs = nke_at(plan, t->signs, (block * t->n_signs + which) * t->length);
   if (plan->precision == NKE_SINGLE)
-    nke_fwht_diagonal_f32(signs, in, out, t->length);
+    nke_fwht_diagonal_f32(signs, in, t->length, out, t->length);
   else
-    nke_fwht_diagonal_f64(signs, in, out, t->length);
+    nke_fwht_diagonal_f64(signs, in, t->length, out, t->length);
 }
 
 /* f and fdot without their c_0, from the innermost factor out. */

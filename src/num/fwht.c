@@ -6,19 +6,20 @@
 #include <assert.h>
 #include <stddef.h>
 
-void nke_fwht_diagonal_f32(const float *diagonal, const float *in, float *out, int64_t n)
+void nke_fwht_diagonal_f32(const float *diagonal, const float *in, int64_t filled, float *out, int64_t n)
 {
+  assert(filled >= 1 && filled <= n);
   assert(n >= 1 && n <= NKE_FWHT_MAX && (n & (n - 1)) == 0);
   switch (nke_simd_best()) {
-    case NKE_SIMD_AVX512: nke_fwht_f32_avx512(diagonal, in, out, n); break;
-    case NKE_SIMD_AVX2: nke_fwht_f32_avx2(diagonal, in, out, n); break;
-    default: nke_fwht_f32_plain(diagonal, in, out, n); break;
+    case NKE_SIMD_AVX512: nke_fwht_f32_avx512(diagonal, in, filled, out, n); break;
+    case NKE_SIMD_AVX2: nke_fwht_f32_avx2(diagonal, in, filled, out, n); break;
+    default: nke_fwht_f32_plain(diagonal, in, filled, out, n); break;
   }
 }
 
 void nke_fwht_f32(float *x, int64_t n)
 {
-  nke_fwht_diagonal_f32(NULL, x, x, n);
+  nke_fwht_diagonal_f32(NULL, x, n, x, n);
 }
 
 void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride)
@@ -26,19 +27,20 @@ void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride)
   for (int64_t i = 0; i < count; i++) nke_fwht_f32(x + i * stride, n);
 }
 
-void nke_fwht_diagonal_f64(const double *diagonal, const double *in, double *out, int64_t n)
+void nke_fwht_diagonal_f64(const double *diagonal, const double *in, int64_t filled, double *out, int64_t n)
 {
+  assert(filled >= 1 && filled <= n);
   assert(n >= 1 && n <= NKE_FWHT_MAX && (n & (n - 1)) == 0);
   switch (nke_simd_best()) {
-    case NKE_SIMD_AVX512: nke_fwht_f64_avx512(diagonal, in, out, n); break;
-    case NKE_SIMD_AVX2: nke_fwht_f64_avx2(diagonal, in, out, n); break;
-    default: nke_fwht_f64_plain(diagonal, in, out, n); break;
+    case NKE_SIMD_AVX512: nke_fwht_f64_avx512(diagonal, in, filled, out, n); break;
+    case NKE_SIMD_AVX2: nke_fwht_f64_avx2(diagonal, in, filled, out, n); break;
+    default: nke_fwht_f64_plain(diagonal, in, filled, out, n); break;
   }
 }
 
 void nke_fwht_f64(double *x, int64_t n)
 {
-  nke_fwht_diagonal_f64(NULL, x, x, n);
+  nke_fwht_diagonal_f64(NULL, x, n, x, n);
 }
 
 void nke_fwht_batch_f64(double *x, int64_t n, int64_t count, int64_t stride)

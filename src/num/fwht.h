@@ -18,10 +18,11 @@ enum { NKE_FWHT_MAX = 1 << 24 };
 void nke_fwht_f32(float *x, int64_t n);
 void nke_fwht_f64(double *x, int64_t n);
 
-/* out = H (diagonal .* in), the random signs of a sketch in the same pass; diagonal NULL stands for ones. out may be in
- * or lie apart from it. Local. */
-void nke_fwht_diagonal_f32(const float *diagonal, const float *in, float *out, int64_t n);
-void nke_fwht_diagonal_f64(const double *diagonal, const double *in, double *out, int64_t n);
+/* out [n] = H (diagonal .* in), the random signs of a sketch in the same pass; diagonal NULL stands for ones. `in` and
+ * the diagonal have `filled` entries, 1 to n, behind which zeros are implied and left out of the work. out may be in or
+ * lie apart from it. Local. */
+void nke_fwht_diagonal_f32(const float *diagonal, const float *in, int64_t filled, float *out, int64_t n);
+void nke_fwht_diagonal_f64(const double *diagonal, const double *in, int64_t filled, double *out, int64_t n);
 
 /* Transform `count` vectors of length n; vector i starts at x + i * stride. Local. */
 void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride);

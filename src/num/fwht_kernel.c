@@ -7,6 +7,7 @@
 #include "num/fwht_variants.h"
 
 #include <stddef.h>
+#include <string.h>
 
 typedef NKE_REAL vec __attribute__((vector_size(NKE_LANES * sizeof(NKE_REAL)), aligned(sizeof(NKE_REAL)), may_alias));
 
@@ -202,9 +203,10 @@ static void transform(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x,
 }
 
 /* Shorter than one vector. */
-static void transform_short(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n)
+static void transform_short(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
 {
-  for (int64_t i = 0; i < n; i++) x[i] = diagonal ? diagonal[i] * in[i] : in[i];
+  for (int64_t i = 0; i < filled; i++) x[i] = diagonal ? diagonal[i] * in[i] : in[i];
+  for (int64_t i = filled; i < n; i++) x[i] = 0;
   for (int64_t h = 1; h < n; h *= 2)
     for (int64_t i = 0; i < n; i++)
       if (!(i & h)) {
@@ -214,10 +216,71 @@ static void transform_short(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_RE
       }
 }
 
-void JOIN(nke_fwht_, NKE_SUFFIX)(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n)
+/* The transform of `filled` entries and zeros behind them: an empty upper half makes the halves of the result equal. */
+static void transform_filled(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
 {
+  const int64_t half = n / 2;
   if (n < NKE_LANES)
-    transform_short(diagonal, in, x, n);
-  else
+    transform_short(diagonal, in, filled, x, n);
+  else if (filled == n)
     transform(diagonal, in, x, n);
+  else if (n == NKE_LANES) {
+    NKE_REAL padded[NKE_LANES] = {0};
+    for (int64_t i = 0; i < filled; i++) padded[i] = diagonal ? diagonal[i] * in[i] : in[i];
+    transform(NULL, padded, x, n);
+  } else if (filled <= half) {
+    transform_filled(diagonal, in, filled, x, half);
+    memcpy(x + half, x, (size_t)half * sizeof *x);
+  } else {
+    transform(diagonal, in, x, half);
+    transform_filled(diagonal ? diagonal + half : NULL, in + half, filled - half, x + half, half);
+    combine(x, half, 2);
+  }
+}
+
+void JOIN(nke_fwht_, NKE_SUFFIX)(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
+{
+  transform_filled(diagonal, in, filled, x, n);
+}
+
+/* The last levels at LANES positions of NKE_FWHT_BLOCKS sub-blocks, `live` of them filled; the rows of `tile` lie a
+ * tile's width apart. A single filled sub-block of the upper half needs no butterflies of its own. */
+INLINE void last_levels(const NKE_REAL *p, int64_t sub, int live, NKE_REAL *tile)
+{
+  enum { HALF = NKE_FWHT_BLOCKS / 2 };
+  vec v[NKE_FWHT_BLOCKS];
+#define LOAD(i) v[i] = *(const vec *)(p + (i) * sub)
+#define LOAD_LIVE(i) v[HALF + (i)] = HALF + (i) < live ? *(const vec *)(p + (HALF + (i)) * sub) : (vec){0}
+#define STORE(i) *(vec *)(tile + (i) * NKE_FWHT_TILE) = v[i]
+#define STORE_PAIR(i)                                          \
+  *(vec *)(tile + (i) * NKE_FWHT_TILE) = v[i] + v[HALF],       \
+  *(vec *)(tile + (HALF + (i)) * NKE_FWHT_TILE) = v[i] - v[HALF]
+  EACH(HALF, LOAD);
+  if (live == HALF + 1) {
+    v[HALF] = *(const vec *)(p + HALF * sub);
+    across(v, HALF);
+    EACH(HALF, STORE_PAIR);
+  } else {
+    EACH(HALF, LOAD_LIVE);
+    across(v, NKE_FWHT_BLOCKS);
+    EACH(NKE_FWHT_BLOCKS, STORE);
+  }
+#undef LOAD
+#undef LOAD_LIVE
+#undef STORE
+#undef STORE_PAIR
+}
+
+void JOIN(nke_fwht_sample_, NKE_SUFFIX)(const nke_fwht_sample *s, const NKE_REAL *diagonal, const NKE_REAL *in,
+                                        NKE_REAL scale, NKE_REAL *work, NKE_REAL *out)
+{
+  const int64_t sub = s->n / NKE_FWHT_BLOCKS, live = (s->filled + sub - 1) / sub;
+  NKE_REAL tile[NKE_FWHT_BLOCKS * NKE_FWHT_TILE];
+  for (int64_t base = 0; base < s->filled; base += sub)
+    transform_filled(diagonal + base, in + base, s->filled - base < sub ? s->filled - base : sub, work + base, sub);
+  for (int64_t i = 0; i < sub; i += NKE_FWHT_TILE) {
+    for (int64_t j = 0; j < NKE_FWHT_TILE; j += NKE_LANES) last_levels(work + i + j, sub, (int)live, tile + j);
+    for (int64_t e = s->first[i / NKE_FWHT_TILE]; e < s->first[i / NKE_FWHT_TILE + 1]; e++)
+      out[s->entry[e] / NKE_FWHT_ENTRIES] = scale * tile[s->entry[e] % NKE_FWHT_ENTRIES];
+  }
 }

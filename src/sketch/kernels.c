@@ -72,6 +72,7 @@ static void gather(int64_t n, const int32_t *index, double factor, const void *i
 {
   const real *const x = in, c = (real)factor;
   real *const y = out;
+#pragma GCC unroll 8
   for (int64_t i = 0; i < n; i++) y[i] = c * x[index[i]];
 }
 
@@ -79,6 +80,7 @@ static void gather_multiply(int64_t n, const int32_t *index, double factor, cons
 {
   const real *const x = in, c = (real)factor;
   real *const y = out;
+#pragma GCC unroll 8
   for (int64_t i = 0; i < n; i++) y[i] *= c * x[index[i]];
 }
 

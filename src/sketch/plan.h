@@ -4,6 +4,7 @@
 
 #include "num/fft.h"
 #include "num/fwht.h"
+#include "num/fwht_sample.h"
 #include "sketch/kernels.h"
 #include "sketch/sketch.h"
 
@@ -18,6 +19,7 @@ struct nke_sketch {
   int32_t *index;   /* codes [n][copies], or the sampled coordinates */
   void *signs;      /* [n] */
   void *row, *work; /* [length], and the spectrum [length / 2 + 1] */
+  nke_fwht_sample *sample;
   nke_fft *fft;
   int64_t bytes;
 };
@@ -25,19 +27,14 @@ struct nke_sketch {
 /* Allocation that is counted in sketch->bytes. */
 nke_status nke_sketch_alloc(nke_sketch *sketch, int64_t count, size_t size, void *out);
 
-/* out [length] = H (signs .* in), in of n entries padded by zeros; out may be in. */
-static inline void nke_signed_fwht(const nke_sketch_kernels *k, nke_precision precision, int64_t n, int64_t length,
-                                   const void *signs, const void *in, void *out)
+/* out [length] = H (signs .* in), signs and in of n entries padded by zeros; out may be in. */
+static inline void nke_signed_fwht(nke_precision precision, int64_t n, int64_t length, const void *signs,
+                                   const void *in, void *out)
 {
-  if (n < length) {
-    k->multiply_pad(n, signs, in, length, out);
-    signs = NULL;
-    in = out;
-  }
   if (precision == NKE_SINGLE)
-    nke_fwht_diagonal_f32(signs, in, out, length);
+    nke_fwht_diagonal_f32(signs, in, n, out, length);
   else
-    nke_fwht_diagonal_f64(signs, in, out, length);
+    nke_fwht_diagonal_f64(signs, in, n, out, length);
 }
 
 /* Entry i of an array of the given precision. */

@@ -43,6 +43,7 @@ void nke_sketch_destroy(nke_sketch **sketch)
   nke_free((*sketch)->signs);
   nke_free((*sketch)->row);
   nke_free((*sketch)->work);
+  nke_fwht_sample_destroy(&(*sketch)->sample);
   nke_fft_destroy(&(*sketch)->fft);
   nke_free(*sketch);
   *sketch = NULL;

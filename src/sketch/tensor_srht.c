@@ -69,7 +69,7 @@ void nke_tensor_srht_destroy(nke_tensor_srht **sketch)
 
 void nke_tensor_srht_factor(nke_tensor_srht *s, int side, const void *x, void *f)
 {
-  nke_signed_fwht(s->k, s->precision, s->n[side], s->length[side], s->signs[side], x, s->row);
+  nke_signed_fwht(s->precision, s->n[side], s->length[side], s->signs[side], x, s->row);
   s->k->gather(s->m, s->sample[side], 1, s->row, f);
 }
 
@@ -81,7 +81,7 @@ void nke_tensor_srht_multiply(const nke_tensor_srht *s, const void *f0, const vo
 void nke_tensor_srht_apply(nke_tensor_srht *s, const void *x, const void *u, void *y)
 {
   nke_tensor_srht_factor(s, 0, x, y);
-  nke_signed_fwht(s->k, s->precision, s->n[1], s->length[1], s->signs[1], u, s->row);
+  nke_signed_fwht(s->precision, s->n[1], s->length[1], s->signs[1], u, s->row);
   s->k->gather_multiply(s->m, s->sample[1], 1 / sqrt((double)s->m), s->row, y);
 }
 

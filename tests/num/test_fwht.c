@@ -106,8 +106,8 @@ static void batch_equals_single(void **state)
   }
 }
 
-typedef void transform_f32(const float *, const float *, float *, int64_t);
-typedef void transform_f64(const double *, const double *, double *, int64_t);
+typedef void transform_f32(const float *, const float *, int64_t, float *, int64_t);
+typedef void transform_f64(const double *, const double *, int64_t, double *, int64_t);
 
 static void same_bits(transform_f32 *f32, transform_f64 *f64)
 {
@@ -123,10 +123,10 @@ static void same_bits(transform_f32 *f32, transform_f64 *f64)
       c[i] = d[i] = entry(3, i);
       a[i] = b[i] = (float)c[i];
     }
-    nke_fwht_f32_plain(NULL, a, a, n);
-    f32(NULL, b, b, n);
-    nke_fwht_f64_plain(NULL, c, c, n);
-    f64(NULL, d, d, n);
+    nke_fwht_f32_plain(NULL, a, n, a, n);
+    f32(NULL, b, n, b, n);
+    nke_fwht_f64_plain(NULL, c, n, c, n);
+    f64(NULL, d, n, d, n);
     assert_memory_equal(a, b, (size_t)n * sizeof *a);
     assert_memory_equal(c, d, (size_t)n * sizeof *c);
     nke_free(a);
@@ -147,9 +147,71 @@ static void a_diagonal_multiplies_first(void **state)
       diagonal[i] = i % 3 ? 1 : -1;
       product[i] = diagonal[i] * in[i];
     }
-    nke_fwht_diagonal_f64(diagonal, in, out, n);
+    nke_fwht_diagonal_f64(diagonal, in, n, out, n);
     nke_fwht_f64(product, n);
     assert_memory_equal(out, product, (size_t)n * sizeof *out);
+  }
+}
+
+static void zeros_behind_the_filled_part_are_implied(void **state)
+{
+  (void)state;
+  enum { N = 8192 };
+  static float diagonal[N], in[N], out[N], padded[N];
+  for (int64_t n = 1; n <= N; n *= 2)
+    for (int64_t filled = 1; filled <= n; filled += 1 + filled / 3) {
+      for (int64_t i = 0; i < n; i++) {
+        diagonal[i] = i % 3 ? 1 : -1;
+        in[i] = i < filled ? (float)entry(6, i) : NAN;
+        padded[i] = i < filled ? diagonal[i] * in[i] : 0;
+      }
+      nke_fwht_diagonal_f32(diagonal, in, filled, out, n);
+      nke_fwht_f32(padded, n);
+      for (int64_t i = 0; i < n; i++) assert_true(out[i] == padded[i]);
+      nke_fwht_diagonal_f32(diagonal, in, filled, in, n);
+      assert_memory_equal(in, out, (size_t)n * sizeof *in);
+    }
+}
+
+typedef void sample_f32(const nke_fwht_sample *, const float *, const float *, float, float *, float *);
+typedef void sample_f64(const nke_fwht_sample *, const double *, const double *, double, double *, double *);
+
+/* Chosen entries, some of them twice, against the whole transform. */
+static void check_sample(int64_t n, int64_t filled, int64_t m, sample_f32 *f32, sample_f64 *f64)
+{
+  static float diagonal[8192], in[8192], whole[8192], work[8192], out[8192];
+  static double diagonal2[8192], in2[8192], whole2[8192], out2[8192];
+  static int32_t index[8192];
+  nke_fwht_sample *sample;
+  for (int64_t i = 0; i < n; i++) {
+    diagonal2[i] = diagonal[i] = i % 5 ? 1 : -1;
+    in2[i] = in[i] = i < filled ? (float)entry(7, i) : NAN;
+  }
+  for (int64_t j = 0; j < m; j++) index[j] = (int32_t)(j * j * 31 % n);
+  nke_fwht_diagonal_f32(diagonal, in, filled, whole, n);
+  nke_fwht_diagonal_f64(diagonal2, in2, filled, whole2, n);
+  assert_int_equal(nke_fwht_sample_create(n, filled, m, index, &sample), NKE_OK);
+  f32(sample, diagonal, in, 0.5f, work, out);
+  f64(sample, diagonal2, in2, 0.5, in2, out2); /* its work space is its input */
+  for (int64_t j = 0; j < m; j++) {
+    assert_true(out[j] == 0.5f * whole[index[j]]);
+    assert_true(out2[j] == 0.5 * whole2[index[j]]);
+  }
+  nke_fwht_sample_destroy(&sample);
+}
+
+static void chosen_entries_equal_the_whole_transform(void **state)
+{
+  (void)state;
+  static const int64_t sizes[][3] = {{256, 256, 256}, {256, 129, 3},       {512, 289, 512},  {1024, 600, 77},
+                                     {2048, 1153, 1000}, {4096, 2049, 2048}, {8192, 4600, 512}, {8192, 8192, 8191}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    const int64_t *const s = sizes[i];
+    check_sample(s[0], s[1], s[2], nke_fwht_sample_f32_plain, nke_fwht_sample_f64_plain);
+    if (nke_simd_best() >= NKE_SIMD_AVX2)
+      check_sample(s[0], s[1], s[2], nke_fwht_sample_f32_avx2, nke_fwht_sample_f64_avx2);
+    if (nke_simd_best() >= NKE_SIMD_AVX512)
+      check_sample(s[0], s[1], s[2], nke_fwht_sample_f32_avx512, nke_fwht_sample_f64_avx512);
   }
 }
 
@@ -174,8 +236,9 @@ static void powers_of_two(void **state)
 static const struct CMUnitTest tests[] = {
   cmocka_unit_test(matches_the_direct_product), cmocka_unit_test(is_its_own_inverse_up_to_n),
   cmocka_unit_test(largest_length), cmocka_unit_test(batch_equals_single),
-  cmocka_unit_test(a_diagonal_multiplies_first),
-    cmocka_unit_test(every_instruction_set_gives_the_same_bits), cmocka_unit_test(powers_of_two),
+  cmocka_unit_test(a_diagonal_multiplies_first), cmocka_unit_test(zeros_behind_the_filled_part_are_implied),
+  cmocka_unit_test(chosen_entries_equal_the_whole_transform),
+  cmocka_unit_test(every_instruction_set_gives_the_same_bits), cmocka_unit_test(powers_of_two),
 };
 
 NKE_TEST_MAIN(tests)
