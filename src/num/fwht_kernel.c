@@ -202,11 +202,16 @@ static void transform(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x,
   combine_by(x, sub, log_radix);
 }
 
-/* Shorter than one vector. */
-static void transform_short(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
+/* x [n] = diagonal .* in, then zeros. */
+static void pad(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
 {
   for (int64_t i = 0; i < filled; i++) x[i] = diagonal ? diagonal[i] * in[i] : in[i];
   for (int64_t i = filled; i < n; i++) x[i] = 0;
+}
+
+/* Shorter than one vector, in place. */
+static void transform_short(NKE_REAL *x, int64_t n)
+{
   for (int64_t h = 1; h < n; h *= 2)
     for (int64_t i = 0; i < n; i++)
       if (!(i & h)) {
@@ -220,14 +225,14 @@ static void transform_short(const NKE_REAL *diagonal, const NKE_REAL *in, int64_
 static void transform_filled(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
 {
   const int64_t half = n / 2;
-  if (n < NKE_LANES)
-    transform_short(diagonal, in, filled, x, n);
-  else if (filled == n)
+  if (n < NKE_LANES) {
+    pad(diagonal, in, filled, x, n);
+    transform_short(x, n);
+  } else if (filled == n) {
     transform(diagonal, in, x, n);
-  else if (n == NKE_LANES) {
-    NKE_REAL padded[NKE_LANES] = {0};
-    for (int64_t i = 0; i < filled; i++) padded[i] = diagonal ? diagonal[i] * in[i] : in[i];
-    transform(NULL, padded, x, n);
+  } else if (n == NKE_LANES) {
+    pad(diagonal, in, filled, x, n);
+    transform(NULL, x, x, n);
   } else if (filled <= half) {
     transform_filled(diagonal, in, filled, x, half);
     memcpy(x + half, x, (size_t)half * sizeof *x);
