@@ -57,7 +57,10 @@ class Case(unittest.TestCase):
 
 
 def ranks_of(process):
-    return subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    """Process ids of the ranks of this mpirun that run: those that ended and that it has not reaped yet are left out."""
+    found = subprocess.run(["ps", "-o", "pid=,state=", "--ppid", str(process.pid)], capture_output=True, text=True)
+    children = (line.split() for line in found.stdout.splitlines())
+    return [pid for pid, state in children if state != "Z"]
 
 
 def kill_rank(process, rank):
@@ -70,8 +73,8 @@ def kill_rank(process, rank):
 
 
 def wait_for_ranks(process, seconds=30):
-    """Until a run that lost a rank has ended. Seldom mpirun itself hangs once all its ranks have gone, in a lock of the
-    PMIx library that it closes: then it is ended."""
+    """Until a run that lost a rank has ended. Seldom mpirun itself hangs once all its ranks have ended, whether it has
+    reaped them or not, in a lock of the PMIx library that it closes: then it is ended."""
     end, gone = time.monotonic() + seconds, 0
     while process.poll() is None:
         assert time.monotonic() < end, f"ranks {ranks_of(process)} left after {seconds} s"
