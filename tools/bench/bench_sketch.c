@@ -9,50 +9,10 @@
 #include "sketch/polysketch.h"
 #include "sketch/tensor_srht.h"
 #include "sketch/tensorsketch.h"
+#include "limit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-static double cpu_seconds(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Additions a second from registers: 12 independent chains of the widest vectors hide the latency. */
-#define ADDITIONS(NAME, TARGET, VECTOR, INSTRUCTION)                                                                 \
-  typedef float VECTOR __attribute__((vector_size(TARGET)));                                                        \
-  static double NAME(void)                                                                                          \
-  {                                                                                                                 \
-    double best = 0;                                                                                                \
-    for (int trial = 0; trial < 10; trial++) {                                                                      \
-      const int rounds = 400000;                                                                                    \
-      const double start = cpu_seconds();                                                                           \
-      for (int i = 0; i < rounds; i++)                                                                              \
-        __asm__ volatile(INSTRUCTION("0") INSTRUCTION("1") INSTRUCTION("2") INSTRUCTION("3") INSTRUCTION("4")       \
-                           INSTRUCTION("5") INSTRUCTION("6") INSTRUCTION("7") INSTRUCTION("8") INSTRUCTION("9")     \
-                             INSTRUCTION("10") INSTRUCTION("11")::                                                  \
-                               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",    \
-                                 "xmm10", "xmm11", "xmm15");                                                        \
-      const double rate = 12.0 * rounds * (TARGET / 4) / (cpu_seconds() - start);                                   \
-      best = rate > best ? rate : best;                                                                             \
-    }                                                                                                               \
-    return best;                                                                                                    \
-  }
-#define ADD_ZMM(i) "vaddps %%zmm15, %%zmm" i ", %%zmm" i "\n\t"
-#define ADD_YMM(i) "vaddps %%ymm15, %%ymm" i ", %%ymm" i "\n\t"
-#define ADD_XMM(i) "addps %%xmm15, %%xmm" i "\n\t"
-ADDITIONS(additions_avx512, 64, vector64, ADD_ZMM)
-ADDITIONS(additions_avx2, 32, vector32, ADD_YMM)
-ADDITIONS(additions_plain, 16, vector16, ADD_XMM)
-
-static double additions_per_second(void)
-{
-  if (__builtin_cpu_supports("avx512f")) return additions_avx512();
-  return __builtin_cpu_supports("avx2") ? additions_avx2() : additions_plain();
-}
 
 static double seconds_of_fwht(float *x, int64_t n)
 {
@@ -72,7 +32,7 @@ static nke_status bench_fwht(void)
 {
   nke_status st = NKE_OK;
   float *x = NULL;
-  const double limit = additions_per_second();
+  const double limit = additions_per_second(3, 10);
   printf("additions from registers: %.1f GFlop/s\n", 1e-9 * limit);
   NKE_TRY(nke_alloc((int64_t)1 << 22, sizeof *x, "vector", &x));
   for (int bits = 5; bits <= 22; bits++) {
