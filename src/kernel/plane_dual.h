@@ -22,12 +22,15 @@ INLINE vec first_entry(const row_tables *t, ptrdiff_t p, int e, int paired)
   return v_set(t->first[p * t->first_step + e]);
 }
 
-/* acos(1 - y) / (pi sqrt y) and (sqrt(1 - c^2) - c acos c) / (pi y^1.5), c = 1 - y, for y in [0, 1]: minimax
- * polynomials of relative error 8e-7 and 1.1e-6 (float), 7e-16 and 4e-17 (double). */
+/* acos(1 - y) / (pi v_root(y)) and (sqrt(1 - c^2) - c acos c) / (pi y v_root(y)), c = 1 - y, for y in [0, 1]: minimax
+ * polynomials of relative error 2e-6 at y = 0 to 6e-7 at y = 1 (weight y^(1/4)) and 1.1e-6 (float), 7e-16 and 4e-17
+ * (double). */
 #ifdef NKE_REAL_f32
-static const real acos_poly[] = {0.4501578211f,   0.03753587903f,    0.008195152867f,
-                                 0.003459777721f, -0.0007199798387f, 0.001370974822f};
-static const real bend_poly[] = {0.3001057605f, 0.01499029578f, 0.002521740427f, 0.0002842703045f, 0.0004074779239f};
+static const real acos_poly[] = {0.4501573295f / ROOT_SCALE,    0.03754893326f / ROOT_SCALE,
+                                 0.008113646981f / ROOT_SCALE,  0.003657139536f / ROOT_SCALE,
+                                 -0.000924488872f / ROOT_SCALE, 0.001447149282f / ROOT_SCALE};
+static const real bend_poly[] = {0.3001057605f / ROOT_SCALE, 0.01499029578f / ROOT_SCALE, 0.002521740427f / ROOT_SCALE,
+                                 0.0002842703045f / ROOT_SCALE, 0.0004074779239f / ROOT_SCALE};
 #else
 static const real acos_poly[] = {0.45015815807855331,    0.0375131798397219,      0.0084404654786828038,
                                  0.0025120427497889964,  0.0008548030425332574,   0.00031459541228875993,
@@ -67,30 +70,54 @@ INLINE vec v_poly(vec y, const real *c, int terms)
  * With c' = |c|, y = 1 - c':  k = max(s, 0) + w (sqrt(1 - c'^2) - c' acos c') / pi, without cancellation.
  * a min(x, 0) + b max(x, 0), up to (a - b)^2 / 2, adds beta s and beta to them, beta = 2 a b / (a - b)^2.
  * Table entries: sqrt q, 1 / sqrt q. */
+typedef struct relu_gap {
+  vec gap, y; /* w y, y */
+} relu_gap;
+
 typedef struct relu_angle {
-  vec gap, y, root; /* w y, y, sqrt y */
+  vec gap, bend, acos; /* w y, its factor in k, acos(c') / pi */
 } relu_angle;
 
-INLINE relu_angle angle_of(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative)
+INLINE relu_gap gap_of(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative)
+{
+  relu_gap g;
+  g.gap = r1 * r2 - (nonnegative ? s : v_abs(s));
+  g.y = v_max(g.gap * u2 * u1, v_set(ROOT_LEAST));
+  return g;
+}
+
+/* root: v_root(y). */
+INLINE relu_angle angle_of(relu_gap g, vec root)
 {
   relu_angle a;
-  a.gap = r1 * r2 - (nonnegative ? s : v_abs(s));
-  a.y = v_max(a.gap * u2 * u1, v_zero());
-  a.root = v_sqrt(a.y);
+  a.gap = g.gap;
+  a.bend = root * v_poly(g.y, bend_poly, BEND_TERMS);
+  a.acos = root * v_poly(g.y, acos_poly, ACOS_TERMS);
   return a;
 }
 
-INLINE void abrelu_at(relu_angle a, vec s, int nonnegative, vec *k, vec *kdot)
+INLINE vec relu_k(relu_angle a, vec s, int nonnegative)
 {
-  const vec bend = a.root * v_poly(a.y, bend_poly, BEND_TERMS);
-  const vec acos = v_poly(a.y, acos_poly, ACOS_TERMS);
-  *k = bend * a.gap + (nonnegative ? s : v_max(s, v_zero()));
-  *kdot = nonnegative ? 1 - a.root * acos : (real)0.5 + v_signed((real)0.5 - a.root * acos, s);
+  return a.bend * a.gap + (nonnegative ? s : v_max(s, v_zero()));
+}
+
+INLINE vec relu_kdot(relu_angle a, vec s, int nonnegative)
+{
+  return nonnegative ? 1 - a.acos : (real)0.5 + v_signed((real)0.5 - a.acos, s);
+}
+
+/* s kdot. */
+INLINE vec relu_s_kdot(relu_angle a, vec s)
+{
+  return v_max(s, v_zero()) - v_abs(s) * a.acos;
 }
 
 INLINE void abrelu(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative, vec *k, vec *kdot)
 {
-  abrelu_at(angle_of(s, r1, u1, r2, u2, nonnegative), s, nonnegative, k, kdot);
+  const relu_gap g = gap_of(s, r1, u1, r2, u2, nonnegative);
+  const relu_angle a = angle_of(g, v_root(g.y));
+  *k = relu_k(a, s, nonnegative);
+  *kdot = relu_kdot(a, s, nonnegative);
 }
 
 INLINE void abrelu_loop(ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables, real beta, int nonnegative,
@@ -173,10 +200,12 @@ INLINE void gelu_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const v
  * e^z by its Taylor series (the error below rounding for |z| <= 1/2) and squarings. op->dual_param: gamma, z / rho and
  * how many squarings. Table entries: sqrt q, 1 / sqrt q. */
 #ifdef NKE_REAL_f32
-static const real exp_poly[] = {1, 1, 0.5f, 0.1666666667f, 0.04166666667f, 0.008333333333f, 0.001388888889f, 0.0001984126984f};
+static const real exp_poly[] = {
+    1, 1, 0.5f, 0.1666666667f, 0.04166666667f, 0.008333333333f, 0.001388888889f, 0.0001984126984f};
 #else
-static const real exp_poly[] = {1, 1, 0.5, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320, 1.0 / 362880,
-                                1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+static const real exp_poly[] = {
+    1,          1,           0.5,          1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
+    1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
 #endif
 enum { EXP_TERMS = sizeof exp_poly / sizeof *exp_poly };
 

@@ -1,5 +1,8 @@
-/* The inner loop of convolutional relu networks: the vertical sum of a 3 x 3 filter, the activation, and either the
- * plain row or the horizontal sum of the next 3 x 3 filter, in registers. Included by plane_run.c only. */
+/* The inner loop of convolutional relu networks: the vertical sum of a 3 x 3 filter, the activation, and the plain row,
+ * the horizontal sum of the next 3 x 3 filter, or 2 x 2 pooling, in registers. Included by plane_run.c only.
+ *
+ * An entry takes four steps: its sums, its gap, its root, its result. A turn of the loop does each of them for another
+ * column, so that none waits for the one before it: the processor looks no more than a few entries ahead. */
 #ifndef NKE_KERNEL_PLANE_FUSED_H
 #define NKE_KERNEL_PLANE_FUSED_H
 
@@ -9,80 +12,175 @@
 typedef struct fused_row {
   ptrdiff_t n;
   const vec *s[3], *u[3];
+  const real *first; /* source: the third row is made from these pixels of three channels and goes to `third` */
+  const vec *second;
+  vec *third;
   row_tables tables;
   real factor, offset; /* of the filter */
   real beta;           /* of the activation */
   vec *out_s, *out_u;  /* S, T; or, summed horizontally, S, S + T (one vector before out_* is overwritten) */
+  vec *pool[2];        /* pooled: where S of column 0 and of column 1 is added to; their T stands pool_t behind */
+  ptrdiff_t pool_t;
 } fused_row;
 
-/* An entry on its way: what the activation takes, and its angle, whose root is the longest wait. */
-typedef struct fused_entry {
-  vec s, t;
-  relu_angle angle;
-} fused_entry;
+typedef enum fused_out { FUSED_ROW, FUSED_SUM, FUSED_POOL, FUSED_OUTS } fused_out;
 
-INLINE fused_entry enter(const fused_row *f, ptrdiff_t p, int own, int nonnegative, int adjusted)
+/* Compile-time choices. source: the third row is made here; own: T is not S; nonnegative: S >= 0; adjusted: factor,
+ * offset and beta matter. */
+typedef struct fused_kind {
+  fused_out out;
+  int source, own, nonnegative, adjusted;
+} fused_kind;
+
+/* The columns before, of the source and of the results; where the next two results are pooled. */
+typedef struct fused_before {
+  vec k0, k1, s0, s1, u0, u1;
+  vec *pool[2];
+} fused_before;
+
+typedef struct fused_sums {
+  vec s, t;
+} fused_sums;
+
+typedef struct fused_gap {
+  fused_sums at;
+  relu_gap gap;
+} fused_gap;
+
+typedef struct fused_root {
+  fused_gap of;
+  vec root;
+} fused_root;
+
+INLINE vec source_at(const fused_row *f, ptrdiff_t p)
 {
-  const vec *const second = f->tables.second + 2 * p;
-  const real *const first = f->tables.first + 2 * p;
-  fused_entry e;
-  e.s = f->s[0][p] + f->s[1][p] + f->s[2][p];
-  if (adjusted) e.s = e.s * f->factor + f->offset;
+  const real *const a = f->first + 3 * p;
+  const vec *const b = f->second + 3 * p;
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+INLINE fused_sums sums_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, int last)
+{
+  fused_sums e;
+  vec third;
+  if (kind.source) {
+    const vec k = last ? v_zero() : source_at(f, p + 1);
+    third = b->k0 + b->k1 + k;
+    f->third[p] = third;
+    b->k0 = b->k1;
+    b->k1 = k;
+  } else {
+    third = f->s[2][p];
+  }
+  e.s = f->s[0][p] + f->s[1][p] + third;
+  if (kind.adjusted) e.s = e.s * f->factor + f->offset;
   e.t = e.s;
-  if (own) e.t = f->u[0][p] + f->u[1][p] + f->u[2][p];
-  if (own && adjusted) e.t = e.t * f->factor + f->offset;
-  e.angle = angle_of(e.s, v_set(first[0]), v_set(first[1]), second[0], second[1], nonnegative);
+  if (kind.own) e.t = f->u[0][p] + f->u[1][p] + f->u[2][p];
+  if (kind.own && kind.adjusted) e.t = e.t * f->factor + f->offset;
   return e;
 }
 
-/* Compile-time choices: own: T is not S; nonnegative: S >= 0; adjusted: factor, offset and beta matter; summed: the
- * result is summed horizontally. The next entry enters before the polynomials of this one, which hide its root. */
-INLINE void fused(const fused_row *row, int own, int nonnegative, int adjusted, int summed)
+INLINE fused_gap gap_at(const fused_row *f, fused_kind kind, ptrdiff_t p, fused_sums at)
 {
+  const vec *const second = f->tables.second + 2 * p;
+  const real *const first = f->tables.first + 2 * p;
+  return (fused_gap){at, gap_of(at.s, v_set(first[0]), v_set(first[1]), second[0], second[1], kind.nonnegative)};
+}
+
+INLINE fused_root root_at(fused_gap of)
+{
+  return (fused_root){of, v_root(of.gap.y)};
+}
+
+INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, fused_root e)
+{
+  const relu_angle a = angle_of(e.of.gap, e.root);
+  const fused_sums at = e.of.at;
+  vec k = relu_k(a, at.s, kind.nonnegative), t;
+  if (!kind.own)
+    t = relu_s_kdot(a, at.s);
+  else if (!kind.adjusted)
+    t = at.t * relu_kdot(a, at.s, kind.nonnegative);
+  else
+    t = at.t * (relu_kdot(a, at.s, kind.nonnegative) + f->beta);
+  if (kind.adjusted) k += f->beta * at.s;
+  if (kind.out == FUSED_ROW) {
+    f->out_s[p] = k;
+    f->out_u[p] = t;
+    return;
+  }
+  if (kind.out == FUSED_POOL) {
+    vec *const at_pool = b->pool[0];
+    at_pool[0] += k;
+    at_pool[f->pool_t] += t;
+    b->pool[0] = b->pool[1];
+    b->pool[1] = at_pool + 1;
+    return;
+  }
+  const vec u = k + t;
+  f->out_s[p - 1] = b->s0 + b->s1 + k;
+  f->out_u[p - 1] = b->u0 + b->u1 + u;
+  b->s0 = b->s1;
+  b->s1 = k;
+  b->u0 = b->u1;
+  b->u1 = u;
+}
+
+INLINE void fused(const fused_row *row, fused_kind kind)
+{
+  enum { STEPS = 4 };
   const fused_row f = *row;
   const ptrdiff_t n = f.n;
-  vec k0 = v_zero(), k1 = v_zero(), v0 = v_zero(), v1 = v_zero();
-  fused_entry next = enter(&f, 0, own, nonnegative, adjusted);
-  for (ptrdiff_t p = 0; p < n; p++) {
-    const fused_entry e = next;
-    vec k, kdot;
-    if (p + 1 < n) next = enter(&f, p + 1, own, nonnegative, adjusted);
-    abrelu_at(e.angle, e.s, nonnegative, &k, &kdot);
-    if (adjusted) k += f.beta * e.s;
-    if (adjusted) kdot += f.beta;
-    if (!summed) {
-      f.out_s[p] = k;
-      f.out_u[p] = e.t * kdot;
-      continue;
+  fused_before b = {.pool = {f.pool[0], f.pool[1]}};
+  if (kind.source) b.k1 = source_at(&f, 0);
+  ptrdiff_t p = 0;
+  if (n < STEPS) {
+    for (; p < n; p++) result_at(&f, kind, &b, p, root_at(gap_at(&f, kind, p, sums_at(&f, kind, &b, p, p + 1 == n))));
+  } else {
+    fused_root root = root_at(gap_at(&f, kind, 0, sums_at(&f, kind, &b, 0, 0)));
+    fused_gap gap = gap_at(&f, kind, 1, sums_at(&f, kind, &b, 1, 0));
+    fused_sums sums = sums_at(&f, kind, &b, 2, 0);
+    for (; p < n - STEPS; p++) {
+      result_at(&f, kind, &b, p, root);
+      root = root_at(gap);
+      gap = gap_at(&f, kind, p + 2, sums);
+      sums = sums_at(&f, kind, &b, p + 3, 0);
     }
-    const vec v = e.t * kdot + k;
-    f.out_s[p - 1] = k0 + k1 + k;
-    f.out_u[p - 1] = v0 + v1 + v;
-    k0 = k1;
-    k1 = k;
-    v0 = v1;
-    v1 = v;
+    result_at(&f, kind, &b, p, root);
+    root = root_at(gap);
+    gap = gap_at(&f, kind, p + 2, sums);
+    sums = sums_at(&f, kind, &b, p + 3, 1);
+    result_at(&f, kind, &b, p + 1, root);
+    result_at(&f, kind, &b, p + 2, root_at(gap));
+    result_at(&f, kind, &b, p + 3, root_at(gap_at(&f, kind, p + 3, sums)));
   }
-  if (summed) {
-    f.out_s[n - 1] = k0 + k1;
-    f.out_u[n - 1] = v0 + v1;
+  if (kind.out == FUSED_SUM) {
+    f.out_s[n - 1] = b.s0 + b.s1;
+    f.out_u[n - 1] = b.u0 + b.u1;
   }
 }
 
-#define NKE_FUSED(name, own, nonnegative, adjusted, summed) \
-  static void name(const fused_row *f)                      \
-  {                                                         \
-    fused(f, own, nonnegative, adjusted, summed);           \
+#define NKE_FUSED(set, out_, ...)                             \
+  static void fused_##set##_##out_(const fused_row *f)        \
+  {                                                           \
+    fused(f, (fused_kind){.out = FUSED_##out_, __VA_ARGS__}); \
   }
-NKE_FUSED(fused_first_row, 0, 0, 0, 0)
-NKE_FUSED(fused_first_sum, 0, 0, 0, 1)
-NKE_FUSED(fused_later_row, 1, 1, 0, 0)
-NKE_FUSED(fused_later_sum, 1, 1, 0, 1)
-NKE_FUSED(fused_any_row, 1, 0, 1, 0)
-NKE_FUSED(fused_any_sum, 1, 0, 1, 1)
+#define NKE_FUSED_SET(set, ...)    \
+  NKE_FUSED(set, ROW, __VA_ARGS__) \
+  NKE_FUSED(set, SUM, __VA_ARGS__) \
+  NKE_FUSED(set, POOL, __VA_ARGS__)
+NKE_FUSED_SET(first, .own = 0)
+NKE_FUSED_SET(later, .own = 1, .nonnegative = 1)
+NKE_FUSED_SET(any, .own = 1, .adjusted = 1)
+NKE_FUSED_SET(source, .source = 1)
 
-/* The loops of [first, later, any] x [row, summed]; `any` covers all (with u = s where T is S). */
-static void (*const fused_loops[3][2])(const fused_row *) = {
-    {fused_first_row, fused_first_sum}, {fused_later_row, fused_later_sum}, {fused_any_row, fused_any_sum}};
+/* The loops of each set for each output; `any` covers all (with u = s where T is S), `source` is `first` with its third
+ * row. */
+enum { FUSED_FIRST, FUSED_LATER, FUSED_ANY, FUSED_SOURCE, FUSED_SETS };
+static void (*const fused_loops[FUSED_SETS][FUSED_OUTS])(const fused_row *) = {
+    {fused_first_ROW, fused_first_SUM, fused_first_POOL},
+    {fused_later_ROW, fused_later_SUM, fused_later_POOL},
+    {fused_any_ROW, fused_any_SUM, fused_any_POOL},
+    {fused_source_ROW, fused_source_SUM, fused_source_POOL}};
 
 #endif

@@ -118,35 +118,54 @@ static void linear_row(ptrdiff_t n, real factor, real offset, const vec *s, cons
   }
 }
 
-/* out[i] += factor * sum of in[stride i + a], a in [a0, a1), for i in [0, n). */
-static void pool_row_any(ptrdiff_t n, int stride, int a0, int a1, real factor, const vec *in, vec *out)
+/* Pooling along a row: out[i] += factor * sum of in[stride i + b], b in [b0, b1), for i in [0, n), of S and (t not
+ * NULL) T. */
+typedef struct pool_columns {
+  void (*add)(const struct pool_columns *p, ptrdiff_t n, const vec *s, const vec *t, vec *out_s, vec *out_t);
+  int stride, b0, b1;
+  real factor;
+} pool_columns;
+
+INLINE void pool_row(const pool_columns *p, ptrdiff_t n, const vec *in, vec *out)
 {
   for (ptrdiff_t i = 0; i < n; i++) {
-    vec sum = in[i * stride + a0];
-    for (int a = a0 + 1; a < a1; a++) sum += in[i * stride + a];
-    out[i] += factor * sum;
+    vec sum = in[i * p->stride + p->b0];
+    for (int b = p->b0 + 1; b < p->b1; b++) sum += in[i * p->stride + b];
+    out[i] += p->factor * sum;
   }
 }
 
+static void pool_any(const pool_columns *p, ptrdiff_t n, const vec *s, const vec *t, vec *out_s, vec *out_t)
+{
+  pool_row(p, n, s, out_s);
+  if (t) pool_row(p, n, t, out_t);
+}
+
 /* The same for stride 2, factor 1, and one or two entries. */
-static void pool_row_single(ptrdiff_t n, const vec *in, vec *out)
+static void pool_single(const pool_columns *p, ptrdiff_t n, const vec *s, const vec *t, vec *out_s, vec *out_t)
 {
-  for (ptrdiff_t i = 0; i < n; i++) out[i] += in[2 * i];
+  s += p->b0;
+  for (ptrdiff_t i = 0; i < n; i++) out_s[i] += s[2 * i];
+  if (!t) return;
+  t += p->b0;
+  for (ptrdiff_t i = 0; i < n; i++) out_t[i] += t[2 * i];
 }
 
-static void pool_row_pairs(ptrdiff_t n, const vec *in, vec *out)
+static void pool_pairs(const pool_columns *p, ptrdiff_t n, const vec *s, const vec *t, vec *out_s, vec *out_t)
 {
-  for (ptrdiff_t i = 0; i < n; i++) out[i] += in[2 * i] + in[2 * i + 1];
+  s += p->b0;
+  for (ptrdiff_t i = 0; i < n; i++) out_s[i] += s[2 * i] + s[2 * i + 1];
+  if (!t) return;
+  t += p->b0;
+  for (ptrdiff_t i = 0; i < n; i++) out_t[i] += t[2 * i] + t[2 * i + 1];
 }
 
-static void pool_row(ptrdiff_t n, int stride, int a0, int a1, real factor, const vec *in, vec *out)
+static pool_columns pool_columns_of(int stride, int b0, int b1, real factor)
 {
-  if (stride == 2 && factor == 1 && a1 - a0 == 1)
-    pool_row_single(n, in + a0, out);
-  else if (stride == 2 && factor == 1 && a1 - a0 == 2)
-    pool_row_pairs(n, in + a0, out);
-  else
-    pool_row_any(n, stride, a0, a1, factor, in, out);
+  pool_columns p = {.add = pool_any, .stride = stride, .b0 = b0, .b1 = b1, .factor = factor};
+  if (stride == 2 && factor == 1 && b1 - b0 == 1) p.add = pool_single;
+  if (stride == 2 && factor == 1 && b1 - b0 == 2) p.add = pool_pairs;
+  return p;
 }
 
 static vec sum_row(ptrdiff_t n, const vec *in)

@@ -3,6 +3,7 @@
  * passes on the vertical sums, so that the work of a plane stays in the first-level cache. */
 #include "kernel/plane_run.h"
 
+#include "kernel/plane_chain.h"
 #include "kernel/plane_edges.h"
 #include "kernel/plane_stages.h"
 
@@ -14,14 +15,15 @@
 static nke_status feed(run *r, int k, int y, const vec *s, const vec *t)
 {
   if (k < r->node->op_end - r->node->op_begin) switch (r->stages[k].op->kind) {
-      case NKE_OP_CONV: return conv_feed(r, k, y, s, t);
-      case NKE_OP_LINEAR: return linear_feed(r, k, y, s, t);
+      case NKE_OP_CONV:
+        return r->stages[k].links ? chain_feed(r, k, y, s, t) : conv_feed(r, k, y, s, t);
+      case NKE_OP_LINEAR:
+        return linear_feed(r, k, y, s, t);
       case NKE_OP_NORMALIZE:
-      case NKE_OP_DUAL: return pointwise_feed(r, k, y, s, t);
+      case NKE_OP_DUAL:
+        return pointwise_feed(r, k, y, s, t);
     }
-  const int pushes = r->step->push_end - r->step->push_begin;
-  for (int p = 0; p < pushes; p++) push_row(&r->sinks[p], y, s, t);
-  if (r->node->n_edges == 0) output_row(r, s, t);
+  deliver(r, y, s, t);
   return NKE_OK;
 }
 
@@ -47,31 +49,14 @@ static const vec *source_row(const run *r, const rect *c, int y)
   return r->arena;
 }
 
-/* Input row y straight into the ring of a first convolution 3 x 3. */
-static nke_status source_to_ring(run *r, const rect *c, int y)
-{
-  const nke_plane_job *job = r->job;
-  stage *g = &r->stages[0];
-  const int64_t first = ((int64_t)y * r->node->in_w + c->x0) * 3;
-  const int64_t second = ((int64_t)(y + c->dy) * r->node->in_w + c->x0 + c->dx) * 3;
-  input_box_row(c->x1 - c->x0, (const real *)job->first_image + first, (const vec *)job->second_image + second,
-                g->ring_s + ring_at(g, y));
-  return conv_ready(r, 0, y);
-}
-
 /* Rows of the data's kernel through node 0. */
 static nke_status run_source(run *r, const rect *c)
 {
   nke_status st = NKE_OK;
-  const int direct = !r->job->paired && r->node->op_end > r->node->op_begin && r->stages[0].op->kind == NKE_OP_CONV &&
-                     r->stages[0].box3 && r->job->plan->input.channels == 3;
+  if (chain_takes_source(r)) return chain_source(r, c);
   for (int y = c->y0; y < c->y1 && st == NKE_OK; y++) {
-    if (direct) {
-      st = source_to_ring(r, c, y);
-    } else {
-      const vec *s = source_row(r, c, y);
-      st = feed(r, 0, y, s, ntk_row(r->node->ntk_in, s, NULL));
-    }
+    const vec *s = source_row(r, c, y);
+    st = feed(r, 0, y, s, ntk_row(r->node->ntk_in, s, NULL));
   }
   return st;
 }
@@ -92,19 +77,19 @@ static nke_status run_step(run *r, const nke_plane_step *step)
   nke_status st = NKE_OK;
   r->step = step;
   r->node = &r->job->plan->nodes[step->node];
+  const int ops = r->node->op_end - r->node->op_begin;
   set_stages(r);
-  for (int k = 0; k < r->node->op_end - r->node->op_begin; k++)
-    if (r->stages[k].op->kind == NKE_OP_CONV && r->stages[k].fused >= 0) set_fused(r, k);
-  for (int p = step->push_begin; p < step->push_end; p++) {
-    const nke_plane_push *push = &r->job->schedule->pushes[p];
-    if (push->first) clear_slot(r, push);
-    r->sinks[p - step->push_begin] = make_sink(r, push);
-  }
+  for (int p = step->push_begin; p < step->push_end; p++)
+    if (r->job->schedule->pushes[p].first) clear_slot(r, &r->job->schedule->pushes[p]);
+  int pooled = 0;
+  for (int k = 0; k < ops; k += r->stages[k].links ? 2 * r->stages[k].links : 1)
+    if (r->stages[k].links) pooled = chain_start(r, k);
+  for (int p = step->push_begin; p < step->push_end && !pooled; p++)
+    r->sinks[p - step->push_begin] = make_sink(r, &r->job->schedule->pushes[p]);
   const rect c = rect_of(r->node->wrapped, r->node->in_h, r->node->in_w, step->dy, step->dx);
   st = step->slot < 0 ? run_source(r, &c) : run_slot(r, &c);
-  for (int k = 0; k < r->node->op_end - r->node->op_begin && st == NKE_OK; k++)
-    if (r->stages[k].op->kind == NKE_OP_CONV)
-      while (st == NKE_OK && r->stages[k].next < r->stages[k].out.y1) st = emit(r, k);
+  for (int k = 0; k < ops && st == NKE_OK; k += r->stages[k].links ? 2 * r->stages[k].links : 1)
+    if (r->stages[k].op->kind == NKE_OP_CONV) st = r->stages[k].links ? chain_finish(r, k) : conv_finish(r, k);
   return st;
 }
 
@@ -113,6 +98,7 @@ static nke_status run_plan(const nke_plane_job *job)
   nke_status st = NKE_OK;
   run r;
   r.job = job;
+  r.staged = NULL;
   lay_out_work(&r);
   for (int k = 0; k < job->schedule->n_steps && st == NKE_OK; k++) st = run_step(&r, &job->schedule->steps[k]);
   return st;

@@ -13,8 +13,6 @@ static const vec *ntk_row(nke_plane_ntk ntk, const vec *s, const vec *t)
   return ntk == NKE_NTK_OWN ? t : ntk == NKE_NTK_SAME ? s : NULL;
 }
 
-static nke_status emit(run *r, int k);
-
 /* ---- convolution ---- */
 
 /* Where row y of a convolution's input is kept, relative to ring_s and ring_u. */
@@ -58,20 +56,23 @@ static nke_status conv_emit(run *r, int k)
 }
 
 /* Pass on the rows that are complete once input row y is in the ring. */
-static nke_status conv_ready(run *r, int k, int y)
+static nke_status conv_feed(run *r, int k, int y, const vec *s, const vec *t)
 {
   stage *g = &r->stages[k];
   nke_status st = NKE_OK;
+  conv_take(g, y, s, t);
   if (g->op->circular) return NKE_OK;
   while (st == NKE_OK && g->next < g->out.y1 && g->next * g->op->stride_h - g->op->pad_h + g->op->filter_h - 1 <= y)
-    st = emit(r, k);
+    st = conv_emit(r, k);
   return st;
 }
 
-static nke_status conv_feed(run *r, int k, int y, const vec *s, const vec *t)
+/* Pass on what the plane's last rows left. */
+static nke_status conv_finish(run *r, int k)
 {
-  conv_take(&r->stages[k], y, s, t);
-  return conv_ready(r, k, y);
+  nke_status st = NKE_OK;
+  while (st == NKE_OK && r->stages[k].next < r->stages[k].out.y1) st = conv_emit(r, k);
+  return st;
 }
 
 /* ---- pointwise operations ---- */
@@ -142,48 +143,6 @@ static nke_status pointwise_feed(run *r, int k, int y, const vec *s, const vec *
                    g->row_t + at);
   }
   return st == NKE_OK ? feed(r, k + 1, y, g->row_s, ntk_row(op->ntk_out, g->row_s, g->row_t)) : st;
-}
-
-/* What the rows of a fused convolution have in common. */
-static void set_fused(run *r, int k)
-{
-  stage *g = &r->stages[k], *dual = g + 1, *next = g + 2;
-  g->summed = k + 2 < r->node->op_end - r->node->op_begin && next->op->kind == NKE_OP_CONV && next->box3;
-  g->row = (fused_row){.n = g->out.x1 - g->out.x0,
-                       .factor = (real)g->op->factor,
-                       .offset = (real)g->op->offset,
-                       .beta = (real)dual->op->dual_param[0],
-                       .out_s = dual->row_s,
-                       .out_u = dual->row_t,
-                       .tables = tables_at(r, dual->op, 0, g->out.x0, g->out.dy, g->out.x0 + g->out.dx)};
-}
-
-/* The next output row of a convolution and its activation in one pass. */
-static nke_status fused_emit(run *r, int k)
-{
-  stage *g = &r->stages[k], *dual = g + 1, *next = g + 2;
-  const int y = g->next++, own = g->op->ntk_out == NKE_NTK_OWN;
-  const ptrdiff_t entries = (ptrdiff_t)y * dual->op->in_w * dual->op->entries;
-  fused_row f = g->row;
-  f.tables.first += entries;
-  f.tables.second += entries;
-  for (int a = 0; a < 3; a++) {
-    const int in = y - 1 + a, inside = in >= g->in.y0 && in < g->in.y1;
-    const int64_t at = ring_at(g, in);
-    f.s[a] = inside ? g->ring_s + at : r->zeros;
-    f.u[a] = inside && own ? g->ring_u + at : f.s[a];
-  }
-  if (g->summed) {
-    f.out_s = next->ring_s + ring_at(next, y);
-    f.out_u = next->ring_u + ring_at(next, y);
-  }
-  fused_loops[g->fused][g->summed](&f);
-  return g->summed ? conv_ready(r, k + 2, y) : feed(r, k + 2, y, dual->row_s, dual->row_t);
-}
-
-static nke_status emit(run *r, int k)
-{
-  return r->stages[k].fused >= 0 ? fused_emit(r, k) : conv_emit(r, k);
 }
 
 static nke_status linear_feed(run *r, int k, int y, const vec *s, const vec *t)

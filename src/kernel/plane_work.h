@@ -3,6 +3,7 @@
 #define NKE_KERNEL_PLANE_WORK_H
 
 #include "kernel/plane_fused.h"
+#include "kernel/plane_rows.h"
 #include "kernel/plane_run.h"
 
 #include <string.h>
@@ -12,6 +13,12 @@ typedef struct rect {
   int dy, dx, y0, y1, x0, x1;
 } rect;
 
+/* Where 2 x 2 pooling adds rows y of one parity: S of the row's first and second column for y / 2 = 0. */
+typedef struct pool_target {
+  vec *column[2];
+  int64_t pitch[2];
+} pool_target;
+
 /* One operation while its node runs a plane. */
 typedef struct stage {
   const nke_plane_op *op;
@@ -19,20 +26,21 @@ typedef struct stage {
   vec *row_s, *row_t;   /* output row */
   vec *ring_s, *ring_u; /* conv: rows of box sums of S and S + T, each after one vector of margin */
   int ring_rows, next;  /* next output row */
-  int box3;             /* conv: 3 x 3, stride 1, same */
-  int fused;            /* conv: done together with the activation after it, by this set of fused_loops, or -1 */
-  int summed;           /* fused: the result goes into the ring of the convolution that follows */
-  fused_row row;        /* fused: what all rows share, with the tables of row 0 */
+  int links;            /* conv: so many pairs of a convolution and its activation from here on go through a chain */
+  int fused;            /* of a chain: the set of fused_loops */
+  fused_row row;        /* of a chain: the next row */
+  pool_target pool[2];  /* of a chain's end that is pooled here: rows y even and odd */
+  int pooled;
+  ptrdiff_t row_entries; /* of a chain: of the tables of one row */
 } stage;
 
-/* Where one push of the step in hand adds to. */
+/* Where one push of the step in hand adds to: the next plane's row that is being gathered, of `rows` still to come,
+ * takes rows [begin, end) of the output. */
 typedef struct sink {
-  int diagonal, y0, y1;           /* rows of the output that it takes */
-  int i0, i1, stride, a0, a1;     /* pooling: rows i of the next plane, their window's first and last row */
-  int column_stride, b0, b1;      /* the same for columns */
-  ptrdiff_t n, from;              /* columns of the next plane; first column of the row that they need */
-  real factor;
-  vec *s, *t;                     /* row i0 of the next plane */
+  int diagonal, rows, begin, end, stride;
+  ptrdiff_t n, from; /* columns of the next plane; first column of the row that they need */
+  pool_columns columns;
+  vec *s, *t;
   int64_t pitch;
 } sink;
 
@@ -40,18 +48,23 @@ typedef struct run {
   const nke_plane_job *job;
   const nke_plane_node *node;
   const nke_plane_step *step;
-  stage *stages; /* one an operation of the node in hand */
-  sink *sinks;   /* one a push of the step in hand */
-  vec **slots;   /* per node: its planes */
-  vec *arena;    /* rows of the node in hand */
-  vec *zeros;    /* a row of zeros */
+  stage *stages;                /* one an operation of the node in hand */
+  const nke_plane_node *staged; /* the node that the stages were laid out for */
+  sink *sinks;                  /* one a push of the step in hand */
+  vec **slots;                  /* per node: its planes */
+  vec *arena;                   /* rows of the node in hand */
+  vec *zeros;                   /* a row of zeros */
   double *scratch;
 } run;
 
 static rect rect_of(int wrapped, int h, int w, int dy, int dx)
 {
   if (wrapped == 1) return (rect){.dy = dy, .dx = dx, .y0 = 0, .y1 = h, .x0 = 0, .x1 = w};
-  return (rect){.dy = dy, .dx = dx, .y0 = nke_plane_begin(dy), .y1 = nke_plane_end(h, dy), .x0 = nke_plane_begin(dx),
+  return (rect){.dy = dy,
+                .dx = dx,
+                .y0 = nke_plane_begin(dy),
+                .y1 = nke_plane_end(h, dy),
+                .x0 = nke_plane_begin(dx),
                 .x1 = nke_plane_end(w, dx)};
 }
 
@@ -156,45 +169,66 @@ static int is_box3(const nke_plane_op *op)
          op->pad_h == 1 && op->pad_w == 1 && op->in_h == op->out_h && op->in_w == op->out_w && !op->circular;
 }
 
-/* Which of fused_loops does convolution k of the node and the operation after it, or -1. */
+/* Which set of fused_loops does convolution k of the node and the operation after it, or -1. */
 static int fused_set(const run *r, int k)
 {
+  const int count = r->node->op_end - r->node->op_begin;
   const nke_plane_op *conv = &r->job->plan->ops[r->node->op_begin + k], *dual = conv + 1;
-  if (r->job->paired || r->node->op_begin + k + 1 >= r->node->op_end || !is_box3(conv) || dual->kind != NKE_OP_DUAL ||
+  if (r->job->paired || k + 1 >= count || !is_box3(conv) || dual->kind != NKE_OP_DUAL ||
       dual->dual_kind != NKE_DUAL_ABRELU)
     return -1;
-  if (conv->factor != 1 || conv->offset != 0 || dual->dual_param[0] != 0) return 2;
-  if (conv->ntk_out == NKE_NTK_SAME) return 0;
-  return dual->nonnegative ? 1 : 2;
+  if (conv->factor != 1 || conv->offset != 0 || dual->dual_param[0] != 0) return FUSED_ANY;
+  if (conv->ntk_out == NKE_NTK_SAME) return FUSED_FIRST;
+  return dual->nonnegative ? FUSED_LATER : FUSED_ANY;
 }
 
-/* Rectangles and row space of the node's operations for the step in hand. */
-static void set_stages(run *r)
+static int chain_links(const run *r, int k)
+{
+  int links = 0;
+  while (fused_set(r, k + 2 * links) >= 0) links++;
+  return links;
+}
+
+/* The operations of the node in hand and their row space. */
+static void set_node(run *r)
 {
   const nke_plane_plan *plan = r->job->plan;
   const int groups = r->job->groups;
-  int dy = r->step->dy, dx = r->step->dx;
   vec *at = r->arena + 2 * (int64_t)r->node->in_w * groups;
+  r->staged = r->node;
   for (int k = 0; k < r->node->op_end - r->node->op_begin; k++) {
     stage *g = &r->stages[k];
-    g->op = &plan->ops[r->node->op_begin + k];
-    g->in = rect_of(r->node->wrapped, g->op->in_h, g->op->in_w, dy, dx);
+    *g = (stage){.op = &plan->ops[r->node->op_begin + k]};
     if (g->op->kind == NKE_OP_CONV) {
-      dy /= g->op->stride_h;
-      dx /= g->op->stride_w;
       g->ring_rows = ring_rows(g->op);
       g->ring_s = at + 1;
       at += (int64_t)g->ring_rows * (g->op->out_w + 1);
       g->ring_u = at + 1;
       at += (int64_t)g->ring_rows * (g->op->out_w + 1);
-      g->box3 = is_box3(g->op);
       g->fused = fused_set(r, k);
+      g->links = chain_links(r, k);
+      if (g->links) g->row_entries = (ptrdiff_t)g->op[1].in_w * g->op[1].entries;
     }
-    g->out = rect_of(r->node->wrapped, g->op->out_h, g->op->out_w, dy, dx);
-    g->next = g->out.y0;
     g->row_s = at;
     g->row_t = at + (int64_t)g->op->out_w * groups;
     at += 2 * (int64_t)g->op->out_w * groups;
+  }
+}
+
+/* Rectangles of the node's operations for the step in hand. */
+static void set_stages(run *r)
+{
+  int dy = r->step->dy, dx = r->step->dx;
+  if (r->staged != r->node) set_node(r);
+  for (int k = 0; k < r->node->op_end - r->node->op_begin; k++) {
+    stage *g = &r->stages[k];
+    g->in = rect_of(r->node->wrapped, g->op->in_h, g->op->in_w, dy, dx);
+    if (g->op->kind == NKE_OP_CONV) {
+      dy /= g->op->stride_h;
+      dx /= g->op->stride_w;
+    }
+    g->out = rect_of(r->node->wrapped, g->op->out_h, g->op->out_w, dy, dx);
+    g->next = g->out.y0;
   }
 }
 

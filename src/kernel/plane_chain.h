@@ -1,0 +1,155 @@
+/* Chains of 3 x 3 convolutions, each with its relu: an input row completes a row of the first pair, that one of the
+ * second, and so on, each by one call of a fused loop. Included by plane_run.c only.
+ *
+ *     row y --> ring 0: y-1 | y --> relu row y-1 --> ring 1: y-2 | y-1 --> relu row y-2 --> ... --> row y-L
+ */
+#ifndef NKE_KERNEL_PLANE_CHAIN_H
+#define NKE_KERNEL_PLANE_CHAIN_H
+
+#include "kernel/plane_edges.h"
+#include "kernel/plane_stages.h"
+
+/* Where 2 x 2 pooling takes the entries of rows of parity a, columns of parity b of the plane: the only push that has
+ * them in its window, or NULL. */
+static const nke_plane_push *pool_push(const run *r, int a, int b)
+{
+  for (int p = r->step->push_begin; p < r->step->push_end; p++) {
+    const nke_plane_push *push = &r->job->schedule->pushes[p];
+    const int ey = push->dy - 2 * push->to_dy, ex = push->dx - 2 * push->to_dx;
+    if (a >= nke_plane_begin(ey) && a < nke_plane_end(2, ey) && b >= nke_plane_begin(ex) && b < nke_plane_end(2, ex))
+      return push;
+  }
+  return NULL;
+}
+
+/* Whether all that the chain's last pair computes is pooled 2 x 2, so that its loop can do it; if so, its targets. */
+static int chain_pool(const run *r, int k, stage *end)
+{
+  const nke_plane_node *node = r->node;
+  const nke_plane_edge *edge = &node->edge[0];
+  const int ends = k + 2 * r->stages[k].links == node->op_end - node->op_begin;
+  if (!ends || node->n_edges != 1 || edge->kind != NKE_EDGE_POOL || edge->window_h != 2 || edge->window_w != 2 ||
+      edge->stride_h != 2 || edge->stride_w != 2 || edge->factor != 1 || node->wrapped == 1)
+    return 0;
+  const int x0 = end->out.x0;
+  for (int a = 0; a < 2; a++)
+    for (int c = 0; c < 2; c++) {
+      const int used = x0 + c < end->out.x1 && (end->out.y1 - end->out.y0 > 1 || (end->out.y0 & 1) == a);
+      const nke_plane_push *push = pool_push(r, a, (x0 + c) & 1);
+      if (used && !push) return 0;
+      if (!push) continue;
+      const view v = view_slot(r, edge->to, push->slot, push->to_dy, push->to_dx);
+      end->pool[a].column[c] = v.s - v.y0 * v.stride + ((x0 + c) / 2 - v.x0);
+      end->pool[a].pitch[c] = v.stride;
+      end->row.pool_t = v.t - v.s;
+    }
+  return 1;
+}
+
+/* Before the plane's first row: the rows above it are zero. Whether the chain pools its results itself. */
+static int chain_start(run *r, int k)
+{
+  stage *g = &r->stages[k];
+  int pooled = 0;
+  for (const stage *end = g + 2 * g->links; g < end; g += 2) {
+    const stage *dual = g + 1;
+    const int y = g->in.y0, x = g->in.x0;
+    g->row = (fused_row){.n = g->out.x1 - x,
+                         .s = {NULL, r->zeros, g->ring_s + ring_at(g, y)},
+                         .u = {NULL, r->zeros, g->ring_u + ring_at(g, y)},
+                         .factor = (real)g->op->factor,
+                         .offset = (real)g->op->offset,
+                         .beta = (real)dual->op->dual_param[0],
+                         .out_s = dual->row_s,
+                         .out_u = dual->row_t,
+                         .tables = tables_at(r, dual->op, y, x, y + g->in.dy, x + g->in.dx)};
+    pooled = g->pooled = g + 2 == end && chain_pool(r, k, g);
+  }
+  return pooled;
+}
+
+/* Row y of one pair. source: its input row y + 1 is made here, else it is in the ring. */
+static void link_row(const run *r, stage *g, int y, int last, int source)
+{
+  const stage *next = g + 2;
+  const int own = g->op->ntk_out == NKE_NTK_OWN, more = y + 1 < g->in.y1;
+  const int64_t below = ring_at(g, y + 1);
+  fused_out out = FUSED_SUM;
+  fused_row *f = &g->row;
+  f->s[0] = f->s[1];
+  f->s[1] = f->s[2];
+  f->s[2] = more ? g->ring_s + below : r->zeros;
+  f->u[0] = own ? f->u[1] : f->s[0];
+  f->u[1] = own ? f->u[2] : f->s[1];
+  f->u[2] = own && more ? g->ring_u + below : f->s[2];
+  if (!last) {
+    f->out_s = next->ring_s + ring_at(next, y);
+    f->out_u = next->ring_u + ring_at(next, y);
+  } else if (g->pooled) {
+    const pool_target *to = &g->pool[y & 1];
+    out = FUSED_POOL;
+    f->pool[0] = to->column[0] + (y >> 1) * to->pitch[0];
+    f->pool[1] = to->column[1] + (y >> 1) * to->pitch[1];
+  } else {
+    out = FUSED_ROW;
+  }
+  fused_loops[source ? FUSED_SOURCE : g->fused][out](f);
+  f->tables.first += g->row_entries;
+  f->tables.second += g->row_entries;
+}
+
+/* Input row y is in the first ring, or can be made (source), or lies below the plane: the rows that it completes. */
+static nke_status chain_advance(run *r, int k, int y, int source)
+{
+  stage *g = &r->stages[k], *end = g + 2 * (g->links - 1);
+  const int links = g->links, y0 = g->in.y0, y1 = g->in.y1;
+  for (int j = 0; j < links && y - 1 - j >= y0; j++)
+    if (y - 1 - j < y1) link_row(r, g + 2 * j, y - 1 - j, j + 1 == links, source && j == 0);
+  const int done = y - links, after = k + 2 * links;
+  if (end->pooled || done < y0 || done >= y1) return NKE_OK;
+  if (after < r->node->op_end - r->node->op_begin) return feed(r, after, done, end[1].row_s, end[1].row_t);
+  deliver(r, done, end[1].row_s, end[1].row_t);
+  return NKE_OK;
+}
+
+static nke_status chain_feed(run *r, int k, int y, const vec *s, const vec *t)
+{
+  conv_take(&r->stages[k], y, s, t);
+  return chain_advance(r, k, y, 0);
+}
+
+static nke_status chain_finish(run *r, int k)
+{
+  const stage *g = &r->stages[k];
+  nke_status st = NKE_OK;
+  for (int j = 0; j < g->links && st == NKE_OK; j++) st = chain_advance(r, k, g->in.y1 + j, 0);
+  return st;
+}
+
+/* Whether the input rows of the three-channel images can be made where they are needed. */
+static int chain_takes_source(const run *r)
+{
+  return !r->job->paired && r->node->op_end > r->node->op_begin && r->stages[0].op->kind == NKE_OP_CONV &&
+         r->stages[0].links > 0 && r->stages[0].fused == FUSED_FIRST && r->job->plan->input.channels == 3;
+}
+
+/* Rows of the data's kernel through node 0, which begins with a chain. */
+static nke_status chain_source(run *r, const rect *c)
+{
+  nke_status st = NKE_OK;
+  const nke_plane_job *job = r->job;
+  stage *g = &r->stages[0];
+  const int64_t w = r->node->in_w;
+  const real *first = (const real *)job->first_image + 3 * (c->y0 * w + c->x0);
+  const vec *second = (const vec *)job->second_image + 3 * ((c->y0 + c->dy) * w + c->x0 + c->dx);
+  input_box_row(c->x1 - c->x0, first, second, g->ring_s + ring_at(g, c->y0));
+  for (int y = c->y0 + 1; y < c->y1 && st == NKE_OK; y++) {
+    g->row.first = first += 3 * w;
+    g->row.second = second += 3 * w;
+    g->row.third = g->ring_s + ring_at(g, y);
+    st = chain_advance(r, 0, y, 1);
+  }
+  return st;
+}
+
+#endif
