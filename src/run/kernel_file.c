@@ -179,7 +179,7 @@ nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *ide
   }
   if (make) NKE_TRY(create_file(comm, path, identity, precision, file, force));
   NKE_TRY(nke_h5file_update(comm, path, &file->h5));
-  st = nke_alloc(tiling->tile * tiling->tile, sizeof *file->turned, "a tile", &file->turned);
+  st = nke_alloc(tiling->tile * tiling->tile, sizeof *file->packed, "a tile", &file->packed);
   file->fd = open(path, O_RDONLY | O_CLOEXEC);
   if (st == NKE_OK && file->fd < 0) st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be opened: %s", path, strerror(errno));
   st = nke_agree(comm, st);
@@ -191,8 +191,8 @@ done:
 void nke_kernel_file_close(nke_kernel_file *file)
 {
   nke_h5file_close(&file->h5);
-  nke_free(file->turned);
-  file->turned = NULL;
+  nke_free(file->packed);
+  file->packed = NULL;
   if (file->fd > 0) close(file->fd);
   file->fd = -1;
 }
@@ -203,21 +203,29 @@ nke_status nke_kernel_file_done(nke_kernel_file *file, unsigned char *done)
   return nke_h5file_read(file->h5, "/done", NKE_H5_U8, 1, &start, &count, done);
 }
 
-/* The rows x cols corner of a tile, packed in place into the front of `out`, turned on demand. */
-static void pack(const double *in, int64_t ld, int64_t rows, int64_t cols, bool turn, double *out)
+/* The rows x cols corner of a tile, without gaps. */
+static void pack(const double *in, int64_t ld, int64_t rows, int64_t cols, double *out)
 {
-  for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < cols; j++) out[turn ? j * rows + i : i * cols + j] = in[i * ld + j];
+  for (int64_t i = 0; i < rows; i++) memcpy(out + i * cols, in + i * ld, (size_t)cols * sizeof *out);
+}
+
+/* The same turned, a few columns at a time: the lines of memory they lie in stay in the cache from row to row. */
+static void pack_turned(const double *in, int64_t ld, int64_t rows, int64_t cols, double *out)
+{
+  enum { FEW = 8 };
+  for (int64_t first = 0; first < cols; first += FEW)
+    for (int64_t i = 0; i < rows; i++)
+      for (int64_t j = first; j < nke_min(first + FEW, cols); j++) out[j * rows + i] = in[i * ld + j];
 }
 
 static nke_status write_box(nke_kernel_file *file, const char *name, nke_range rows, nke_range cols,
                             const double *values, bool turn)
 {
   const int64_t r = rows.end - rows.begin, c = cols.end - cols.begin;
-  pack(values, file->tiling.tile, r, c, turn, file->turned);
+  (turn ? pack_turned : pack)(values, file->tiling.tile, r, c, file->packed);
   const int64_t start[2] = {turn ? cols.begin : rows.begin, turn ? rows.begin : cols.begin};
   const int64_t count[2] = {turn ? c : r, turn ? r : c};
-  return nke_h5file_write(file->h5, name, NKE_H5_F64, 2, start, count, file->turned);
+  return nke_h5file_write(file->h5, name, NKE_H5_F64, 2, start, count, file->packed);
 }
 
 nke_status nke_kernel_file_write(nke_kernel_file *file, int64_t number, const double *nngp, const double *ntk)

@@ -17,7 +17,7 @@ typedef struct nke_kernel_file {
   nke_tiling tiling;
   bool part;
   int64_t first, last; /* tiles that it holds */
-  double *turned;      /* [tile, tile] */
+  double *packed;      /* [tile, tile] */
   int fd;              /* to flush what this rank wrote */
 } nke_kernel_file;
 
