@@ -16,7 +16,7 @@
 #include <string.h>
 
 /* Least and most seconds of work that ranks take on before they agree on failures and stops; seconds of work that tell
- * a rank's speed; and between marks of finished tiles. */
+ * a rank's speed; and between marks of finished tiles, of which each waits for the disk. */
 static const double least_seconds = 0.5, most_seconds = 60, telling_seconds = 0.1, mark_seconds = 1;
 
 typedef struct kernel_job {
@@ -37,7 +37,7 @@ typedef struct kernel_job {
   int64_t *open, n_open, *mine, *unmarked, n_unmarked;
   int *owner;
   double *speed, *load;
-  double started, pairs, work, seconds; /* this rank's */
+  double started, marked, pairs, work, seconds; /* this rank's */
 } kernel_job;
 
 /* ---- set up ---- */
@@ -229,6 +229,7 @@ static nke_status mark(kernel_job *job)
 {
   const nke_status st = nke_kernel_file_mark(&job->file, job->n_unmarked, job->unmarked);
   job->n_unmarked = 0;
+  job->marked = nke_seconds();
   return st;
 }
 
@@ -237,14 +238,10 @@ static nke_status compute_round(kernel_job *job, int64_t n)
 {
   nke_status st = NKE_OK;
   const double begun = nke_seconds();
-  double marked = begun;
   for (int64_t k = 0; k < n && !nke_signals_here(); k++) {
     NKE_TRY(compute_tile(job, job->mine[k]));
-    if (nke_seconds() - marked < mark_seconds) continue;
-    NKE_TRY(mark(job));
-    marked = nke_seconds();
+    if (nke_seconds() - job->marked >= mark_seconds) NKE_TRY(mark(job));
   }
-  NKE_TRY(mark(job));
 done:
   job->seconds += nke_seconds() - begun;
   return st;
@@ -278,7 +275,6 @@ static nke_status run_round(kernel_job *job, int64_t *next, double seconds, bool
   for (int64_t k = 0; k < count; k++)
     if (job->owner[k] == job->rank) job->mine[n++] = job->open[*next + k];
   NKE_TRY(nke_agree(job->comm, compute_round(job, n)));
-  NKE_TRY(nke_h5file_flush(job->file.h5));
   NKE_TRY(share_speeds(job));
   *stop = nke_signals_agree(job->comm);
   *next += count;
@@ -297,6 +293,13 @@ static double next_round(const kernel_job *job, int64_t next, double elapsed)
   }
   for (int r = 0; r < job->ranks; r++) speed += job->speed[r];
   return fmin(most_seconds, fmax(least_seconds, fmin(elapsed, left / speed / 2)));
+}
+
+/* All finished tiles marked, and the marks on disk. */
+static nke_status mark_all(kernel_job *job)
+{
+  const nke_status st = nke_agree(job->comm, mark(job));
+  return st == NKE_OK ? nke_h5file_flush(job->file.h5) : st;
 }
 
 static nke_status list_open(kernel_job *job)
@@ -336,11 +339,17 @@ static nke_status compute_all(kernel_job *job)
   for (int r = 0; r < job->ranks; r++) job->speed[r] = 1;
   nke_progress_begin(&progress, job->comm, "kernel", "tiles", job->n_open);
   const double begun = nke_seconds();
+  double elapsed = 0, marked = 0; /* rank 0's: all deal alike */
+  job->marked = begun;
   while (next < job->n_open && !stop && st == NKE_OK) {
-    double elapsed = nke_seconds() - begun;
-    MPI_Bcast(&elapsed, 1, MPI_DOUBLE, 0, job->comm); /* all deal alike */
     /* The first round is a tile for each rank, to learn their speeds. */
     st = run_round(job, &next, next > 0 ? next_round(job, next, elapsed) : 0, &stop);
+    elapsed = nke_seconds() - begun;
+    MPI_Bcast(&elapsed, 1, MPI_DOUBLE, 0, job->comm);
+    if (st == NKE_OK && (next == job->n_open || stop || elapsed - marked >= mark_seconds)) {
+      st = mark_all(job);
+      marked = elapsed;
+    }
     nke_progress_update(&progress, next);
   }
   nke_progress_end(&progress);
