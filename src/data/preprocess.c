@@ -75,8 +75,8 @@ static void layernorm(int64_t n, int64_t d, double *x)
     double *row = x + i * d, sum = 0, square = 0, low = row[0], high = row[0];
     for (int64_t j = 0; j < d; j++) {
       sum += row[j];
-      low = fmin(low, row[j]);
-      high = fmax(high, row[j]);
+      low = row[j] < low ? row[j] : low;
+      high = row[j] > high ? row[j] : high;
     }
     for (int64_t j = 0; j < d; j++) {
       row[j] -= sum / (double)d;
