@@ -243,9 +243,23 @@ static void transform_filled(const NKE_REAL *diagonal, const NKE_REAL *in, int64
   }
 }
 
+/* Entries up to the last one that is not zero, at least 1: powers without a coefficient and short rows end early. */
+static int64_t without_zeros(const NKE_REAL *in, int64_t n)
+{
+  const int64_t step = 64;
+  while (n > step) {
+    int zero = 1;
+    for (int64_t i = n - step; i < n; i++) zero &= in[i] == 0;
+    if (!zero) break;
+    n -= step;
+  }
+  while (n > 1 && in[n - 1] == 0) n--;
+  return n;
+}
+
 void JOIN(nke_fwht_, NKE_SUFFIX)(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
 {
-  transform_filled(diagonal, in, filled, x, n);
+  transform_filled(diagonal, in, without_zeros(in, filled), x, n);
 }
 
 /* The last levels at LANES positions of NKE_FWHT_BLOCKS sub-blocks, `live` of them filled; the rows of `tile` lie a
@@ -282,7 +296,8 @@ void JOIN(nke_fwht_sample_, NKE_SUFFIX)(const nke_fwht_sample *s, const NKE_REAL
   const int64_t sub = s->n / NKE_FWHT_BLOCKS, live = (s->filled + sub - 1) / sub;
   NKE_REAL tile[NKE_FWHT_BLOCKS * NKE_FWHT_TILE];
   for (int64_t base = 0; base < s->filled; base += sub)
-    transform_filled(diagonal + base, in + base, s->filled - base < sub ? s->filled - base : sub, work + base, sub);
+    transform_filled(diagonal + base, in + base, without_zeros(in + base, s->filled - base < sub ? s->filled - base : sub),
+                     work + base, sub);
   for (int64_t i = 0; i < sub; i += NKE_FWHT_TILE) {
     for (int64_t j = 0; j < NKE_FWHT_TILE; j += NKE_LANES) last_levels(work + i + j, sub, (int)live, tile + j);
     for (int64_t e = s->first[i / NKE_FWHT_TILE]; e < s->first[i / NKE_FWHT_TILE + 1]; e++)
