@@ -78,6 +78,7 @@ struct nke_gated_stage {
   int64_t width;
   int pool_h, pool_w;
   nke_hadamard w, g;
+  int64_t used_s, used_t;  /* entries of a pre-activation that stage->pixel reads; zeros behind those in use */
   int64_t patch;           /* entries of an input patch, where the projections are dense */
   void *w_dense, *g_dense; /* [out.stride / 16][patch][16], small inputs of many pixels */
   int64_t strip;           /* columns of pixels walked together, so that their inputs stay in the cache */
@@ -200,6 +201,8 @@ nke_status nke_gated_block_signs(nke_gated_plan *plan, nke_gated_stage *stage);
 nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage);
 /* Whether several pixels are averaged into one: then stage->pixel adds, else it writes. */
 int nke_gated_pools(const nke_gated_stage *stage);
+/* Theta' = Sigma' before the activation. */
+int nke_gated_theta_is_sigma(const nke_gated_stage *stage);
 
 /* gated_projection.c */
 nke_status nke_hadamard_create(nke_gated_plan *plan, int64_t length, int64_t rows, int stages, nke_hadamard *h);

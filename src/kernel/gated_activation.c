@@ -100,10 +100,14 @@ static int64_t pooled(const nke_gated_stage *stage, int64_t p)
   return y * stage->out.shape.width + x;
 }
 
-/* Theta' = Sigma' before the activation. */
-static int theta_is_sigma(const nke_gated_stage *stage)
+int nke_gated_theta_is_sigma(const nke_gated_stage *stage)
 {
   return stage->in->theta == NKE_THETA_ZERO || (stage->in->theta == NKE_THETA_IS_SIGMA && !stage->adds_sigma);
+}
+
+static void clear_from(const nke_gated_plan *plan, int64_t first, int64_t n, void *x)
+{
+  memset(nke_at(plan, x, first), 0, (size_t)((n - first) * plan->real_bytes));
 }
 
 /* Pre-activation features of one pixel: s, and t = T' for the gate. */
@@ -113,21 +117,21 @@ static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *st
   const nke_image *const in = stage->in;
   const int64_t length = stage->w.length;
   if (stage->concat) {
-    memset(s, 0, (size_t)(length * plan->real_bytes));
     nke_taps_concat(plan, &stage->taps, in->stride, in->width_s, s_in, pixel, s);
+    clear_from(plan, nke_taps_concat_width(&stage->taps, in->width_s), stage->used_s, s);
   } else {
     nke_taps_sum(plan, &stage->taps, length, s_in, pixel, s);
     if (stage->taps.bias_table) plan->k->add(length, stage->taps.bias_table, s);
   }
   if (!t) return;
-  if (theta_is_sigma(stage)) {
-    memcpy(t, s, (size_t)(length * plan->real_bytes));
+  if (nke_gated_theta_is_sigma(stage)) {
+    memcpy(t, s, (size_t)(stage->used_t * plan->real_bytes));
     return;
   }
   if (stage->concat) {
-    memset(t, 0, (size_t)(length * plan->real_bytes));
-    nke_taps_concat_theta(plan, &stage->taps, in, stage->adds_sigma, pixel, s,
-                          nke_taps_concat_width(&stage->taps, in->width_s), t);
+    const int64_t width_s = nke_taps_concat_width(&stage->taps, in->width_s);
+    nke_taps_concat_theta(plan, &stage->taps, in, stage->adds_sigma, pixel, s, width_s, t);
+    clear_from(plan, nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, width_s), stage->used_t, t);
     return;
   }
   nke_taps_sum(plan, &stage->taps, length, t_in, pixel, t);
@@ -296,7 +300,7 @@ static nke_status create_projections(nke_gated_plan *plan, nke_gated_stage *stag
   nke_status st = NKE_OK;
   const int64_t m = stage->width, stride = stage->out.stride;
   const int gated = stage->out.theta == NKE_THETA_OWN;
-  if (stage->concat && d <= DENSE_INPUT && stage->taps.out_pixels > 1 && theta_is_sigma(stage)) {
+  if (stage->concat && d <= DENSE_INPUT && stage->taps.out_pixels > 1 && nke_gated_theta_is_sigma(stage)) {
     stage->forward = forward_dense;
     stage->w = (nke_hadamard){.length = length};
     stage->patch = d;
@@ -351,9 +355,10 @@ nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *lin
   if (concat) {
     /* One entry more: concat may write a bias behind the features of Theta. */
     const int64_t d_t =
-      theta_is_sigma(stage) ? 0 : nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, *d) + 1;
+      nke_gated_theta_is_sigma(stage) ? 0 : nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, *d) + 1;
     *length = nke_power_of_two(nke_max(NKE_GATED_LANES, nke_max(*d, d_t)));
   }
+  stage->used_s = stage->used_t = *length;
   stage->strip = strip_columns(plan, linear, *length);
   NKE_TRY(nke_image_alloc(plan, o));
   *out = stage;

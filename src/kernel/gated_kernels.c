@@ -58,6 +58,14 @@ static void add(int64_t n, const void *in, void *out)
   for (int64_t i = 0; i < n; i++) y[i] += x[i];
 }
 
+static void scale(int64_t n, double c, const void *in, void *out)
+{
+  const real *const x = in, factor = (real)c;
+  real *const y = out;
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) y[i] = factor * x[i];
+}
+
 static void add_scaled(int64_t n, double c, const void *in, void *out)
 {
   const real *const x = in, scale = (real)c;
@@ -238,6 +246,7 @@ const nke_gated_kernels NKE_NAME(nke_gated_kernels_, NKE_SUFFIX) = {
   .gather = gather,
   .scale_by = scale_by,
   .add = add,
+  .scale = scale,
   .add_scaled = add_scaled,
   .norm2 = norm2,
   .eval = eval,

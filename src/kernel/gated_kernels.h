@@ -21,6 +21,7 @@ typedef struct nke_gated_kernels {
 
   void (*scale_by)(int64_t n, const void *table, const void *in, void *out); /* out = table .* in */
   void (*add)(int64_t n, const void *in, void *out);                          /* out += in */
+  void (*scale)(int64_t n, double c, const void *in, void *out);              /* out = c in */
   void (*add_scaled)(int64_t n, double c, const void *in, void *out);         /* out += c in */
   double (*norm2)(int64_t n, const void *in);                                 /* sum in^2 */
 

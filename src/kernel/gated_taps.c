@@ -167,8 +167,10 @@ void nke_taps_concat(const nke_gated_plan *plan, const nke_taps *taps, int64_t s
   const int32_t *const source_pixel = taps->pixel + pixel * taps->n;
   char *to = out;
   for (int t = 0; t < taps->n; t++, to += width * plan->real_bytes) {
-    memset(to, 0, (size_t)(width * plan->real_bytes));
-    if (source_pixel[t] >= 0) plan->k->add_scaled(width, taps->scale, nke_at(plan, data, source_pixel[t] * stride), to);
+    if (source_pixel[t] < 0)
+      memset(to, 0, (size_t)(width * plan->real_bytes));
+    else
+      plan->k->scale(width, taps->scale, nke_at(plan, data, source_pixel[t] * stride), to);
   }
   if (taps->bias != 0) plan->k->from_double(1, 1, &taps->bias, to);
 }

@@ -15,7 +15,7 @@ typedef struct tables {
   double c[NKE_POLYNOMIAL_MAX_DEGREE + 1], cdot[NKE_POLYNOMIAL_MAX_DEGREE + 1];
   nke_polysketch *powers;       /* d -> [q][m] */
   nke_sketch *sigma, *dot;      /* 1 + q m -> m: R1, R2 */
-  nke_sketch *theta;            /* length -> m: R3 */
+  nke_sketch *theta;            /* used_t -> m: R3 */
   nke_tensor_srht *product;     /* m x m -> m */
   void *p, *weighted;           /* [q][m]; [1 + q m] */
   void *f, *fdot, *g;           /* [m] */
@@ -64,10 +64,10 @@ static nke_status pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t bl
   tables *const t = stage->own;
   nke_image *const out = &stage->out;
   const int64_t m = stage->width;
-  const double norm = sqrt(plan->k->norm2(stage->w.length, s));
+  const double norm = sqrt(plan->k->norm2(stage->used_s, s));
   (void)block;
   NKE_TRY(nke_series_at(t->series, norm, t->c, t->cdot));
-  t->k->scale(stage->w.length, norm > 0 ? 1 / norm : 0, s, s);
+  t->k->scale(stage->used_s, norm > 0 ? 1 / norm : 0, s, s);
   nke_polysketch_apply(t->powers, s, t->p);
   compress_powers(plan, t, m, t->c, t->sigma, t->f);
   deliver(plan, stage, t->f, nke_at(plan, out->s, to * out->stride));
@@ -85,11 +85,20 @@ static nke_status create_theta(nke_gated_plan *plan, nke_gated_stage *stage, tab
   nke_status st = NKE_OK;
   const int64_t m = stage->width, weighted = 1 + plan->degree * m;
   NKE_TRY(nke_sketch_create(&nke_sketch_srht, plan->precision, weighted, m, draws, &t->dot));
-  NKE_TRY(nke_sketch_create(&nke_sketch_srht, plan->precision, stage->w.length, m, draws, &t->theta));
+  NKE_TRY(nke_sketch_create(&nke_sketch_srht, plan->precision, stage->used_t, m, draws, &t->theta));
   NKE_TRY(nke_tensor_srht_create(plan->precision, m, m, m, draws, &t->product));
   plan->bytes += nke_sketch_bytes(t->dot) + nke_sketch_bytes(t->theta) + nke_tensor_srht_bytes(t->product);
 done:
   return st;
+}
+
+/* At least as many entries as have the transform of the padded patch. */
+static int64_t theta_length(const nke_gated_stage *stage, int64_t d)
+{
+  const int is_sigma = nke_gated_theta_is_sigma(stage);
+  const int64_t width =
+    is_sigma ? d : nke_taps_concat_theta_width(&stage->taps, stage->in, stage->adds_sigma, d);
+  return nke_max(width, stage->w.length / 2 + 1);
 }
 
 static nke_status create_tables(nke_gated_plan *plan, nke_gated_stage *stage, int64_t d)
@@ -139,6 +148,8 @@ nke_status nke_polysketch_activation(nke_gated_plan *plan, const nke_layer *line
   stage->pixel = pixel;
   stage->w = (nke_hadamard){.length = length, .blocks = 1};
   NKE_TRY(nke_gated_block_signs(plan, stage));
+  stage->used_s = d;
+  stage->used_t = theta_length(stage, d);
   NKE_TRY(create_tables(plan, stage, d));
   stage->flops = flops_per_pixel(stage) * (double)stage->taps.out_pixels;
   *out = &stage->out;

@@ -39,6 +39,15 @@ static double take_in(double c, double rest)
   return sqrt(c * c + fmax(rest, 0));
 }
 
+/* What is 0 but for the rounding of a quadrature is 0: a sketch of the series may leave such powers out. */
+static void clear_noise(int count, double *c)
+{
+  double largest = 0;
+  for (int l = 0; l < count; l++) largest = fmax(largest, fabs(c[l]));
+  for (int l = 0; l < count; l++)
+    if (fabs(c[l]) < 1e-15 * largest) c[l] = 0;
+}
+
 static nke_status evaluate(nke_series *series, const nke_activation *act, double s, double *out)
 {
   nke_status st = NKE_OK;
@@ -49,6 +58,8 @@ static nke_status evaluate(nke_series *series, const nke_activation *act, double
     NKE_TRY(nke_hermite_at(series->phi, s, degree, c, cdot, &moments));
   else
     exponential(act, degree, c, cdot, &moments);
+  clear_noise(degree + 1, c);
+  clear_noise(degree + 1, cdot);
   if (series->fold) {
     c[degree] = take_in(c[degree], moments.rest);
     cdot[degree] = take_in(cdot[degree], moments.rest_dot);

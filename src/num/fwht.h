@@ -24,6 +24,10 @@ void nke_fwht_f64(double *x, int64_t n);
 void nke_fwht_diagonal_f32(const float *diagonal, const float *in, int64_t filled, float *out, int64_t n);
 void nke_fwht_diagonal_f64(const double *diagonal, const double *in, int64_t filled, double *out, int64_t n);
 
+/* The same by signs, 1 or -1, of one byte each: a table that is read once a row weighs on the caches. */
+void nke_fwht_signed_f32(const int8_t *signs, const float *in, int64_t filled, float *out, int64_t n);
+void nke_fwht_signed_f64(const int8_t *signs, const double *in, int64_t filled, double *out, int64_t n);
+
 /* Transform `count` vectors of length n; vector i starts at x + i * stride. Local. */
 void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride);
 void nke_fwht_batch_f64(double *x, int64_t n, int64_t count, int64_t stride);

@@ -113,17 +113,34 @@ INLINE void across(vec *v, int radix)
   }
 }
 
-/* Transform every block of radix * LANES consecutive elements of `in`, or of diagonal .* in, into x. */
-INLINE void first_pass(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n, int radix)
+/* What the input is multiplied by: numbers, signs of one byte each, or, where both are NULL, nothing. */
+typedef struct weights {
+  const NKE_REAL *number;
+  const int8_t *sign;
+} weights;
+
+INLINE weights weights_from(weights w, int64_t i)
+{
+  return (weights){w.number ? w.number + i : NULL, w.sign ? w.sign + i : NULL};
+}
+
+/* Transform every block of radix * LANES consecutive elements of w .* in into x. */
+INLINE void first_pass(weights w, const NKE_REAL *in, NKE_REAL *x, int64_t n, int radix)
 {
 #define LOAD(i) v[i] = within(*(const vec *)(in + j + (i) * NKE_LANES))
 #define LOAD_SCALED(i) \
-  v[i] = within(*(const vec *)(in + j + (i) * NKE_LANES) * *(const vec *)(diagonal + j + (i) * NKE_LANES))
+  v[i] = within(*(const vec *)(in + j + (i) * NKE_LANES) * *(const vec *)(w.number + j + (i) * NKE_LANES))
+#define LOAD_SIGNED(i) v[i] = within(*(const vec *)(in + j + (i) * NKE_LANES) * *(const vec *)(sign + (i) * NKE_LANES))
 #define STORE(i) *(vec *)(x + j + (i) * NKE_LANES) = v[i]
   for (int64_t j = 0; j < n; j += radix * NKE_LANES) {
     vec v[16];
-    if (diagonal) {
+    if (w.number) {
       EACH(radix, LOAD_SCALED);
+    } else if (w.sign) {
+      NKE_REAL sign[16 * NKE_LANES];
+#pragma omp simd
+      for (int i = 0; i < radix * NKE_LANES; i++) sign[i] = w.sign[j + i];
+      EACH(radix, LOAD_SIGNED);
     } else {
       EACH(radix, LOAD);
     }
@@ -132,6 +149,7 @@ INLINE void first_pass(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x
   }
 #undef LOAD
 #undef LOAD_SCALED
+#undef LOAD_SIGNED
 #undef STORE
 }
 
@@ -172,15 +190,15 @@ static int pass_share(int bits)
   return (bits + passes - 1) / passes;
 }
 
-static void leaf(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n)
+static void leaf(weights w, const NKE_REAL *in, NKE_REAL *x, int64_t n)
 {
   const int64_t first = n < RADIX * NKE_LANES ? n : RADIX * NKE_LANES;
   switch (first / NKE_LANES) {
-    case 1: first_pass(diagonal, in, x, n, 1); break;
-    case 2: first_pass(diagonal, in, x, n, 2); break;
-    case 4: first_pass(diagonal, in, x, n, 4); break;
-    case 8: first_pass(diagonal, in, x, n, 8); break;
-    default: first_pass(diagonal, in, x, n, RADIX); break;
+    case 1: first_pass(w, in, x, n, 1); break;
+    case 2: first_pass(w, in, x, n, 2); break;
+    case 4: first_pass(w, in, x, n, 4); break;
+    case 8: first_pass(w, in, x, n, 8); break;
+    default: first_pass(w, in, x, n, RADIX); break;
   }
   for (int64_t sub = first; sub < n;) {
     const int log_radix = pass_share(log2_of(n / sub));
@@ -190,22 +208,22 @@ static void leaf(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int6
   }
 }
 
-static void transform(const NKE_REAL *diagonal, const NKE_REAL *in, NKE_REAL *x, int64_t n)
+static void transform(weights w, const NKE_REAL *in, NKE_REAL *x, int64_t n)
 {
   if (n <= LEAF) {
-    leaf(diagonal, in, x, n);
+    leaf(w, in, x, n);
     return;
   }
   const int log_radix = pass_share(log2_of(n / LEAF));
   const int64_t sub = n >> log_radix;
-  for (int64_t base = 0; base < n; base += sub) transform(diagonal ? diagonal + base : NULL, in + base, x + base, sub);
+  for (int64_t base = 0; base < n; base += sub) transform(weights_from(w, base), in + base, x + base, sub);
   combine_by(x, sub, log_radix);
 }
 
-/* x [n] = diagonal .* in, then zeros. */
-static void pad(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
+/* x [n] = w .* in, then zeros. */
+static void pad(weights w, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
 {
-  for (int64_t i = 0; i < filled; i++) x[i] = diagonal ? diagonal[i] * in[i] : in[i];
+  for (int64_t i = 0; i < filled; i++) x[i] = w.number ? w.number[i] * in[i] : w.sign ? w.sign[i] * in[i] : in[i];
   for (int64_t i = filled; i < n; i++) x[i] = 0;
 }
 
@@ -222,30 +240,49 @@ static void transform_short(NKE_REAL *x, int64_t n)
 }
 
 /* The transform of `filled` entries and zeros behind them: an empty upper half makes the halves of the result equal. */
-static void transform_filled(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
+static void transform_filled(weights w, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
 {
   const int64_t half = n / 2;
   if (n < NKE_LANES) {
-    pad(diagonal, in, filled, x, n);
+    pad(w, in, filled, x, n);
     transform_short(x, n);
   } else if (filled == n) {
-    transform(diagonal, in, x, n);
+    transform(w, in, x, n);
   } else if (n == NKE_LANES) {
-    pad(diagonal, in, filled, x, n);
-    transform(NULL, x, x, n);
+    pad(w, in, filled, x, n);
+    transform((weights){0}, x, x, n);
   } else if (filled <= half) {
-    transform_filled(diagonal, in, filled, x, half);
+    transform_filled(w, in, filled, x, half);
     memcpy(x + half, x, (size_t)half * sizeof *x);
   } else {
-    transform(diagonal, in, x, half);
-    transform_filled(diagonal ? diagonal + half : NULL, in + half, filled - half, x + half, half);
+    transform(w, in, x, half);
+    transform_filled(weights_from(w, half), in + half, filled - half, x + half, half);
     combine(x, half, 2);
   }
 }
 
+/* Entries up to the last one that is not zero, at least 1: powers without a coefficient and short rows end early. */
+static int64_t without_zeros(const NKE_REAL *in, int64_t n)
+{
+  const int64_t step = 64;
+  while (n > step) {
+    int zero = 1;
+    for (int64_t i = n - step; i < n; i++) zero &= in[i] == 0;
+    if (!zero) break;
+    n -= step;
+  }
+  while (n > 1 && in[n - 1] == 0) n--;
+  return n;
+}
+
+void JOIN(nke_fwht_signed_, NKE_SUFFIX)(const int8_t *signs, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
+{
+  transform_filled((weights){.sign = signs}, in, without_zeros(in, filled), x, n);
+}
+
 void JOIN(nke_fwht_, NKE_SUFFIX)(const NKE_REAL *diagonal, const NKE_REAL *in, int64_t filled, NKE_REAL *x, int64_t n)
 {
-  transform_filled(diagonal, in, filled, x, n);
+  transform_filled((weights){.number = diagonal}, in, without_zeros(in, filled), x, n);
 }
 
 /* The last levels at LANES positions of NKE_FWHT_BLOCKS sub-blocks, `live` of them filled; the rows of `tile` lie a
@@ -276,13 +313,14 @@ INLINE void last_levels(const NKE_REAL *p, int64_t sub, int live, NKE_REAL *tile
 #undef STORE_PAIR
 }
 
-void JOIN(nke_fwht_sample_, NKE_SUFFIX)(const nke_fwht_sample *s, const NKE_REAL *diagonal, const NKE_REAL *in,
+void JOIN(nke_fwht_sample_, NKE_SUFFIX)(const nke_fwht_sample *s, const int8_t *signs, const NKE_REAL *in,
                                         NKE_REAL scale, NKE_REAL *work, NKE_REAL *out)
 {
   const int64_t sub = s->n / NKE_FWHT_BLOCKS, live = (s->filled + sub - 1) / sub;
   NKE_REAL tile[NKE_FWHT_BLOCKS * NKE_FWHT_TILE];
   for (int64_t base = 0; base < s->filled; base += sub)
-    transform_filled(diagonal + base, in + base, s->filled - base < sub ? s->filled - base : sub, work + base, sub);
+    transform_filled((weights){.sign = signs + base}, in + base,
+                     without_zeros(in + base, s->filled - base < sub ? s->filled - base : sub), work + base, sub);
   for (int64_t i = 0; i < sub; i += NKE_FWHT_TILE) {
     for (int64_t j = 0; j < NKE_FWHT_TILE; j += NKE_LANES) last_levels(work + i + j, sub, (int)live, tile + j);
     for (int64_t e = s->first[i / NKE_FWHT_TILE]; e < s->first[i / NKE_FWHT_TILE + 1]; e++)

@@ -65,22 +65,22 @@ int64_t nke_fwht_sample_bytes(const nke_fwht_sample *s)
   return s->m * (int64_t)sizeof *s->entry + (s->n / NKE_FWHT_ENTRIES + 1) * (int64_t)sizeof *s->first;
 }
 
-void nke_fwht_sample_f32(const nke_fwht_sample *s, const float *diagonal, const float *in, double scale, float *work,
+void nke_fwht_sample_f32(const nke_fwht_sample *s, const int8_t *signs, const float *in, double scale, float *work,
                          float *out)
 {
   switch (nke_simd_best()) {
-    case NKE_SIMD_AVX512: nke_fwht_sample_f32_avx512(s, diagonal, in, (float)scale, work, out); break;
-    case NKE_SIMD_AVX2: nke_fwht_sample_f32_avx2(s, diagonal, in, (float)scale, work, out); break;
-    default: nke_fwht_sample_f32_plain(s, diagonal, in, (float)scale, work, out); break;
+    case NKE_SIMD_AVX512: nke_fwht_sample_f32_avx512(s, signs, in, (float)scale, work, out); break;
+    case NKE_SIMD_AVX2: nke_fwht_sample_f32_avx2(s, signs, in, (float)scale, work, out); break;
+    default: nke_fwht_sample_f32_plain(s, signs, in, (float)scale, work, out); break;
   }
 }
 
-void nke_fwht_sample_f64(const nke_fwht_sample *s, const double *diagonal, const double *in, double scale,
+void nke_fwht_sample_f64(const nke_fwht_sample *s, const int8_t *signs, const double *in, double scale,
                          double *work, double *out)
 {
   switch (nke_simd_best()) {
-    case NKE_SIMD_AVX512: nke_fwht_sample_f64_avx512(s, diagonal, in, scale, work, out); break;
-    case NKE_SIMD_AVX2: nke_fwht_sample_f64_avx2(s, diagonal, in, scale, work, out); break;
-    default: nke_fwht_sample_f64_plain(s, diagonal, in, scale, work, out); break;
+    case NKE_SIMD_AVX512: nke_fwht_sample_f64_avx512(s, signs, in, scale, work, out); break;
+    case NKE_SIMD_AVX2: nke_fwht_sample_f64_avx2(s, signs, in, scale, work, out); break;
+    default: nke_fwht_sample_f64_plain(s, signs, in, scale, work, out); break;
   }
 }

@@ -24,17 +24,24 @@ void nke_fwht_f64_plain(const double *diagonal, const double *in, int64_t filled
 void nke_fwht_f64_avx2(const double *diagonal, const double *in, int64_t filled, double *x, int64_t n);
 void nke_fwht_f64_avx512(const double *diagonal, const double *in, int64_t filled, double *x, int64_t n);
 
-void nke_fwht_sample_f32_plain(const nke_fwht_sample *sample, const float *diagonal, const float *in, float scale,
+void nke_fwht_signed_f32_plain(const int8_t *signs, const float *in, int64_t filled, float *x, int64_t n);
+void nke_fwht_signed_f32_avx2(const int8_t *signs, const float *in, int64_t filled, float *x, int64_t n);
+void nke_fwht_signed_f32_avx512(const int8_t *signs, const float *in, int64_t filled, float *x, int64_t n);
+void nke_fwht_signed_f64_plain(const int8_t *signs, const double *in, int64_t filled, double *x, int64_t n);
+void nke_fwht_signed_f64_avx2(const int8_t *signs, const double *in, int64_t filled, double *x, int64_t n);
+void nke_fwht_signed_f64_avx512(const int8_t *signs, const double *in, int64_t filled, double *x, int64_t n);
+
+void nke_fwht_sample_f32_plain(const nke_fwht_sample *sample, const int8_t *signs, const float *in, float scale,
                                float *work, float *out);
-void nke_fwht_sample_f32_avx2(const nke_fwht_sample *sample, const float *diagonal, const float *in, float scale,
+void nke_fwht_sample_f32_avx2(const nke_fwht_sample *sample, const int8_t *signs, const float *in, float scale,
                               float *work, float *out);
-void nke_fwht_sample_f32_avx512(const nke_fwht_sample *sample, const float *diagonal, const float *in, float scale,
+void nke_fwht_sample_f32_avx512(const nke_fwht_sample *sample, const int8_t *signs, const float *in, float scale,
                                 float *work, float *out);
-void nke_fwht_sample_f64_plain(const nke_fwht_sample *sample, const double *diagonal, const double *in, double scale,
+void nke_fwht_sample_f64_plain(const nke_fwht_sample *sample, const int8_t *signs, const double *in, double scale,
                                double *work, double *out);
-void nke_fwht_sample_f64_avx2(const nke_fwht_sample *sample, const double *diagonal, const double *in, double scale,
+void nke_fwht_sample_f64_avx2(const nke_fwht_sample *sample, const int8_t *signs, const double *in, double scale,
                               double *work, double *out);
-void nke_fwht_sample_f64_avx512(const nke_fwht_sample *sample, const double *diagonal, const double *in, double scale,
+void nke_fwht_sample_f64_avx512(const nke_fwht_sample *sample, const int8_t *signs, const double *in, double scale,
                                 double *work, double *out);
 
 #endif

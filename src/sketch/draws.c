@@ -14,13 +14,26 @@ static int32_t below(uint32_t word, int64_t range)
   return (int32_t)(((uint64_t)word * (uint64_t)range) >> 32);
 }
 
+/* Whether coordinate j is negative; w holds the words of the last counter drawn. */
+static int negative(const nke_draws *draws, uint64_t stream, int64_t j, int first, uint32_t w[4])
+{
+  if (first || j % 128 == 0) nke_random_words(draws->seed, stream, (uint64_t)(j / 128), w);
+  return (w[j % 128 / 32] >> (j % 32)) & 1u;
+}
+
+void nke_draw_sign_bytes(nke_draws *draws, int64_t n, int8_t *out)
+{
+  const uint64_t stream = take(draws);
+  uint32_t w[4];
+  for (int64_t j = 0; j < n; j++) out[j] = negative(draws, stream, j, j == 0, w) ? -1 : 1;
+}
+
 void nke_draw_signs(nke_draws *draws, nke_precision precision, int64_t first, int64_t n, double scale, void *out)
 {
   const uint64_t stream = take(draws);
   uint32_t w[4];
   for (int64_t j = first; j < first + n; j++) {
-    if (j == first || j % 128 == 0) nke_random_words(draws->seed, stream, (uint64_t)(j / 128), w);
-    const double sign = (w[j % 128 / 32] >> (j % 32)) & 1u ? -scale : scale;
+    const double sign = negative(draws, stream, j, j == first, w) ? -scale : scale;
     if (precision == NKE_SINGLE)
       ((float *)out)[j - first] = (float)sign;
     else

@@ -17,6 +17,9 @@ typedef struct nke_draws {
 /* out[i] = +scale or -scale for coordinate first + i, i < n, in `precision`. Local. */
 void nke_draw_signs(nke_draws *draws, nke_precision precision, int64_t first, int64_t n, double scale, void *out);
 
+/* The same signs as +1 or -1 for i < n. Local. */
+void nke_draw_sign_bytes(nke_draws *draws, int64_t n, int8_t *out);
+
 /* out[i] uniform in [0, range), independent; range <= 2^31. Local. */
 void nke_draw_indices(nke_draws *draws, int64_t n, int64_t range, int32_t *out);
 

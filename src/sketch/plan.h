@@ -18,6 +18,7 @@ struct nke_sketch {
   double scale;
   int32_t *index;   /* codes [n][copies], or the sampled coordinates */
   void *signs;      /* [n] */
+  int8_t *sign_bytes; /* [n], of kinds that need no numbers */
   void *row, *work; /* [length], and the spectrum [length / 2 + 1] */
   nke_fwht_sample *sample;
   nke_fft *fft;
@@ -28,13 +29,13 @@ struct nke_sketch {
 nke_status nke_sketch_alloc(nke_sketch *sketch, int64_t count, size_t size, void *out);
 
 /* out [length] = H (signs .* in), signs and in of n entries padded by zeros; out may be in. */
-static inline void nke_signed_fwht(nke_precision precision, int64_t n, int64_t length, const void *signs,
+static inline void nke_signed_fwht(nke_precision precision, int64_t n, int64_t length, const int8_t *signs,
                                    const void *in, void *out)
 {
   if (precision == NKE_SINGLE)
-    nke_fwht_diagonal_f32(signs, in, n, out, length);
+    nke_fwht_signed_f32(signs, in, n, out, length);
   else
-    nke_fwht_diagonal_f64(signs, in, n, out, length);
+    nke_fwht_signed_f64(signs, in, n, out, length);
 }
 
 /* Entry i of an array of the given precision. */

@@ -41,6 +41,7 @@ void nke_sketch_destroy(nke_sketch **sketch)
   if (!*sketch) return;
   nke_free((*sketch)->index);
   nke_free((*sketch)->signs);
+  nke_free((*sketch)->sign_bytes);
   nke_free((*sketch)->row);
   nke_free((*sketch)->work);
   nke_fwht_sample_destroy(&(*sketch)->sample);

@@ -34,8 +34,8 @@ static nke_status plan(nke_sketch *s, nke_draws *draws)
   }
   s->length = nke_power_of_two(s->n);
   s->scale = 1 / sqrt((double)nke_min(s->m, s->length));
-  NKE_TRY(nke_sketch_alloc(s, s->n, size, &s->signs));
-  nke_draw_signs(draws, s->precision, 0, s->n, 1, s->signs);
+  NKE_TRY(nke_sketch_alloc(s, s->n, 1, &s->sign_bytes));
+  nke_draw_sign_bytes(draws, s->n, s->sign_bytes);
   NKE_TRY(nke_sketch_alloc(s, s->length, size, &s->row));
   if (s->m < s->length)
     NKE_TRY(plan_sample(s, draws));
@@ -48,9 +48,9 @@ done:
 static void apply_sample(nke_sketch *s, const void *x, void *y)
 {
   if (s->precision == NKE_SINGLE)
-    nke_fwht_sample_f32(s->sample, s->signs, x, s->scale, s->row, y);
+    nke_fwht_sample_f32(s->sample, s->sign_bytes, x, s->scale, s->row, y);
   else
-    nke_fwht_sample_f64(s->sample, s->signs, x, s->scale, s->row, y);
+    nke_fwht_sample_f64(s->sample, s->sign_bytes, x, s->scale, s->row, y);
 }
 
 static void apply(nke_sketch *s, const void *x, void *y)
@@ -59,7 +59,7 @@ static void apply(nke_sketch *s, const void *x, void *y)
     apply_sample(s, x, y);
     return;
   }
-  nke_signed_fwht(s->precision, s->n, s->length, s->signs, x, s->row);
+  nke_signed_fwht(s->precision, s->n, s->length, s->sign_bytes, x, s->row);
   if (s->index)
     s->k->gather(s->m, s->index, s->scale, s->row, y);
   else {

@@ -10,7 +10,7 @@ struct nke_tensor_srht {
   const nke_sketch_kernels *k;
   nke_precision precision;
   int64_t n[2], length[2], m;
-  void *signs[2];     /* [n] */
+  int8_t *signs[2];   /* [n] */
   int32_t *sample[2]; /* [m] */
   void *row;          /* the longer length */
 };
@@ -19,9 +19,9 @@ static nke_status plan_side(nke_tensor_srht *s, int side, nke_draws *draws)
 {
   nke_status st = NKE_OK;
   s->length[side] = nke_power_of_two(s->n[side]);
-  NKE_TRY(nke_alloc(s->n[side], (size_t)nke_precision_bytes(s->precision), "TensorSRHT", &s->signs[side]));
+  NKE_TRY(nke_alloc(s->n[side], 1, "TensorSRHT", &s->signs[side]));
   NKE_TRY(nke_alloc(s->m, sizeof(int32_t), "TensorSRHT", &s->sample[side]));
-  nke_draw_signs(draws, s->precision, 0, s->n[side], 1, s->signs[side]);
+  nke_draw_sign_bytes(draws, s->n[side], s->signs[side]);
   nke_draw_indices(draws, s->m, s->length[side], s->sample[side]);
 done:
   return st;
@@ -93,5 +93,5 @@ double nke_tensor_srht_flops(const nke_tensor_srht *s, int side)
 int64_t nke_tensor_srht_bytes(const nke_tensor_srht *s)
 {
   const int64_t size = nke_precision_bytes(s->precision);
-  return (s->n[0] + s->n[1] + nke_max(s->length[0], s->length[1])) * size + 8 * s->m;
+  return s->n[0] + s->n[1] + nke_max(s->length[0], s->length[1]) * size + 8 * s->m;
 }

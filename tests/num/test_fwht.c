@@ -158,41 +158,45 @@ static void zeros_behind_the_filled_part_are_implied(void **state)
   (void)state;
   enum { N = 8192 };
   static float diagonal[N], in[N], out[N], padded[N];
+  static int8_t signs[N];
   for (int64_t n = 1; n <= N; n *= 2)
     for (int64_t filled = 1; filled <= n; filled += 1 + filled / 3) {
       for (int64_t i = 0; i < n; i++) {
-        diagonal[i] = i % 3 ? 1 : -1;
+        diagonal[i] = signs[i] = i % 3 ? 1 : -1;
         in[i] = i < filled ? (float)entry(6, i) : NAN;
         padded[i] = i < filled ? diagonal[i] * in[i] : 0;
       }
       nke_fwht_diagonal_f32(diagonal, in, filled, out, n);
       nke_fwht_f32(padded, n);
       for (int64_t i = 0; i < n; i++) assert_true(out[i] == padded[i]);
+      nke_fwht_signed_f32(signs, in, filled, out, n);
+      for (int64_t i = 0; i < n; i++) assert_true(out[i] == padded[i]);
       nke_fwht_diagonal_f32(diagonal, in, filled, in, n);
       assert_memory_equal(in, out, (size_t)n * sizeof *in);
     }
 }
 
-typedef void sample_f32(const nke_fwht_sample *, const float *, const float *, float, float *, float *);
-typedef void sample_f64(const nke_fwht_sample *, const double *, const double *, double, double *, double *);
+typedef void sample_f32(const nke_fwht_sample *, const int8_t *, const float *, float, float *, float *);
+typedef void sample_f64(const nke_fwht_sample *, const int8_t *, const double *, double, double *, double *);
 
 /* Chosen entries, some of them twice, against the whole transform. */
 static void check_sample(int64_t n, int64_t filled, int64_t m, sample_f32 *f32, sample_f64 *f64)
 {
-  static float diagonal[8192], in[8192], whole[8192], work[8192], out[8192];
-  static double diagonal2[8192], in2[8192], whole2[8192], out2[8192];
+  static int8_t signs[8192];
+  static float in[8192], whole[8192], work[8192], out[8192];
+  static double in2[8192], whole2[8192], out2[8192];
   static int32_t index[8192];
   nke_fwht_sample *sample;
   for (int64_t i = 0; i < n; i++) {
-    diagonal2[i] = diagonal[i] = i % 5 ? 1 : -1;
+    signs[i] = i % 5 ? 1 : -1;
     in2[i] = in[i] = i < filled ? (float)entry(7, i) : NAN;
   }
   for (int64_t j = 0; j < m; j++) index[j] = (int32_t)(j * j * 31 % n);
-  nke_fwht_diagonal_f32(diagonal, in, filled, whole, n);
-  nke_fwht_diagonal_f64(diagonal2, in2, filled, whole2, n);
+  nke_fwht_signed_f32(signs, in, filled, whole, n);
+  nke_fwht_signed_f64(signs, in2, filled, whole2, n);
   assert_int_equal(nke_fwht_sample_create(n, filled, m, index, &sample), NKE_OK);
-  f32(sample, diagonal, in, 0.5f, work, out);
-  f64(sample, diagonal2, in2, 0.5, in2, out2); /* its work space is its input */
+  f32(sample, signs, in, 0.5f, work, out);
+  f64(sample, signs, in2, 0.5, in2, out2); /* its work space is its input */
   for (int64_t j = 0; j < m; j++) {
     assert_true(out[j] == 0.5f * whole[index[j]]);
     assert_true(out2[j] == 0.5 * whole2[index[j]]);
