@@ -20,7 +20,7 @@ nke_status nke_exact_create(const nke_network *network, nke_precision precision,
   exact->variant = nke_plane_variants(precision)[0];
   exact->precise = nke_plane_variants(NKE_DOUBLE)[0];
   exact->flip = flip;
-  NKE_TRY(nke_plane_plan_create(network, &exact->plan));
+  NKE_TRY(nke_plane_plan_create(network, flip, &exact->plan));
   *out = exact;
   exact = NULL;
 done:

@@ -107,8 +107,8 @@ typedef struct nke_plane_plan {
   nke_plane_schedule norms; /* plane 0 at every table, and what it needs */
 } nke_plane_plan;
 
-/* Graph and schedules of a shaped network. Local. */
-nke_status nke_plane_plan_create(const nke_network *network, nke_plane_plan **out);
+/* Graph and schedules of a shaped network; mirrored: images are also run mirrored. Local. */
+nke_status nke_plane_plan_create(const nke_network *network, int mirrored, nke_plane_plan **out);
 void nke_plane_plan_destroy(nke_plane_plan **plan);
 
 /* Steps of the planes needed; norms: those for plane 0 at every table instead of the output. Local. */

@@ -284,7 +284,7 @@ static nke_status add_layer(builder *b, const nke_layer *layer)
       if (layer->in.axes > 0) add_pool(b, layer, (int)layer->in.height, (int)layer->in.width);
       return NKE_OK;
     case NKE_LAYER_FLATTEN:
-      if (layer->in.axes > 0) add_flatten(b);
+      if (layer->in.axes > 0 && b->plan->input.axes > 0) add_flatten(b);
       return NKE_OK;
     case NKE_LAYER_RESIDUAL: return add_residual(b, layer);
     case NKE_LAYER_IDENTITY: return NKE_OK;
@@ -310,7 +310,15 @@ static nke_status check_size(nke_shape s)
   return NKE_OK;
 }
 
-nke_status nke_plane_plan_create(const nke_network *network, nke_plane_plan **out)
+/* Images that are flattened at once are vectors: <x, x'> over pixels and channels alike. Not where they are mirrored. */
+static nke_shape input_of(const nke_network *network, int mirrored)
+{
+  const nke_shape s = network->input;
+  if (mirrored || network->n_layers == 0 || network->layers[0].kind != NKE_LAYER_FLATTEN) return s;
+  return (nke_shape){.axes = 0, .height = 1, .width = 1, .channels = nke_shape_length(s)};
+}
+
+nke_status nke_plane_plan_create(const nke_network *network, int mirrored, nke_plane_plan **out)
 {
   nke_status st = NKE_OK;
   nke_plane_plan *plan = NULL;
@@ -320,10 +328,10 @@ nke_status nke_plane_plan_create(const nke_network *network, nke_plane_plan **ou
   NKE_TRY(nke_calloc(1, sizeof *plan, "the plan of an exact kernel", &plan));
   NKE_TRY(nke_calloc(3 * layers + 2, sizeof *plan->nodes, "the nodes of an exact kernel", &plan->nodes));
   NKE_TRY(nke_calloc(layers + 1, sizeof *plan->ops, "the operations of an exact kernel", &plan->ops));
-  plan->input = network->input;
+  plan->input = input_of(network, mirrored);
   builder b = {.plan = plan, .node = 0};
-  open_node(&b, (int)network->input.height, (int)network->input.width, NULL);
-  plan->nodes[0].scale_in = plan->nodes[0].scale_out = 1.0 / (double)network->input.channels;
+  open_node(&b, (int)plan->input.height, (int)plan->input.width, NULL);
+  plan->nodes[0].scale_in = plan->nodes[0].scale_out = 1.0 / (double)plan->input.channels;
   NKE_TRY(add_layers(&b, network));
   NKE_TRY(nke_plane_schedule_init(plan, 0, &plan->full));
   NKE_TRY(nke_plane_schedule_init(plan, 1, &plan->norms));

@@ -193,6 +193,7 @@ static void plain_and_pooled(void **state)
        7,
        {conv(3, 1, same, 1, 0), relu(), pool(3, 1), conv(2, 1, same, 1, 0.2), relu(), flatten, dense}},
       {"pool 2 by 3", IMAGE(8, 7, 2), 5, {conv(3, 1, same, 1, 0), relu(), pool(2, 3), global, dense}},
+      {"flatten first", IMAGE(4, 5, 3), 4, {flatten, dense, relu(), dense}},
       {"pool first", IMAGE(6, 6, 2), 5, {pool(2, 2), conv(3, 1, same, 1, 0), relu(), flatten, dense}},
       {"valid", IMAGE(6, 7, 2), 6, {conv(3, 1, valid, 1, 0.1), relu(), conv(2, 2, valid, 1, 0), relu(), global, dense}},
       {"even filter", IMAGE(5, 5, 2), 4, {conv(4, 1, same, 1, 0), relu(), global, dense}},
