@@ -1,5 +1,6 @@
 /* nke: parse the command line, run the command on all ranks, print one error line, return one exit code. */
 #include "run/cli.h"
+#include "run/restart.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ static nke_status run(nke_cli *cli, nke_status st)
 int main(int argc, char **argv)
 {
   nke_cli cli;
+  nke_restart_for_blas(argv);
   signal(SIGXFSZ, SIG_IGN); /* a file at its size limit (ulimit -f) is an error of that write */
   nke_status st = nke_cli_parse(argc, argv, &cli);
   if (st != NKE_OK || cli.action == NKE_CLI_RUN) return nke_status_exit_code(run(&cli, st));

@@ -2,6 +2,9 @@
 
 #include "base/checked.h"
 #include "base/memory.h"
+#include "num/simd.h"
+
+#include <strings.h>
 
 /* The Fortran symbols, with 32-bit integers; Debian's OpenBLAS is built so. */
 void dsyrk_(const char *, const char *, const int *, const int *, const double *, const double *, const int *,
@@ -14,6 +17,7 @@ void dsyevd_(const char *, const char *, const int *, double *, const int *, dou
              const int *, int *);
 void openblas_set_num_threads(int);
 int openblas_get_num_threads(void);
+char *openblas_get_corename(void);
 
 typedef struct matrix_sizes {
   int n, k, lda, ldc;
@@ -102,4 +106,16 @@ int nke_blas_set_threads(int threads)
   const int before = openblas_get_num_threads();
   openblas_set_num_threads(threads);
   return before;
+}
+
+const char *nke_blas_core(void) { return openblas_get_corename(); }
+
+const char *nke_blas_better_core(void)
+{
+  static const char *const best[NKE_SIMD_COUNT] = {
+      [NKE_SIMD_PLAIN] = NULL, [NKE_SIMD_AVX2] = "Haswell", [NKE_SIMD_AVX512] = "SkylakeX"};
+  static const char *const without_avx[] = {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Generic"};
+  for (size_t k = 0; k < sizeof without_avx / sizeof *without_avx; k++)
+    if (strcasecmp(nke_blas_core(), without_avx[k]) == 0) return best[nke_simd_best()];
+  return NULL;
 }

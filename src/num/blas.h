@@ -23,6 +23,13 @@ nke_status nke_dtrsm(char uplo, char trans, int64_t m, int64_t n, const double *
 nke_status nke_dsyevd(int64_t n, double *a, double *w);
 int64_t nke_dsyevd_bytes(int64_t n);
 
+/* The kind of processor that OpenBLAS took this one for. */
+const char *nke_blas_core(void);
+
+/* The value of OPENBLAS_CORETYPE to start again with where OpenBLAS, older than this processor, took it for one without
+ * AVX, which makes every product several times slower; NULL where all is well. It chooses once, when it is loaded. */
+const char *nke_blas_better_core(void);
+
 /* Set the number of BLAS threads of this process and return what it was. */
 int nke_blas_set_threads(int threads);
 

@@ -55,8 +55,8 @@ static void print_versions(MPI_Comm comm, int nodes)
   mpi[strcspn(mpi, ",\n")] = '\0';
   const int threads = nke_blas_set_threads(1);
   nke_blas_set_threads(threads);
-  printf("nke %s (%s), %s\nbuilt with %s\nrunning on %s: %d ranks, %d nodes, %d BLAS threads a rank\n", nke_version(),
-         nke_git(), nke_compiler(), nke_libraries(), mpi, size, nodes, threads);
+  printf("nke %s (%s), %s\nbuilt with %s\nrunning on %s: %d ranks, %d nodes, %d BLAS threads a rank, for %s\n",
+         nke_version(), nke_git(), nke_compiler(), nke_libraries(), mpi, size, nodes, threads, nke_blas_core());
 }
 
 /* One line a check; the first failure is the command's. */
