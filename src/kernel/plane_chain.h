@@ -1,7 +1,7 @@
-/* Chains of 3 x 3 convolutions, each with its relu: an input row completes a row of the first pair, that one of the
- * second, and so on, each by one call of a fused loop. Included by plane_run.c only.
+/* Chains of 3 x 3 convolutions, each with its activation: an input row completes a row of the first pair, that one of
+ * the second, and so on, each by one call of a fused loop. Included by plane_run.c only.
  *
- *     row y --> ring 0: y-1 | y --> relu row y-1 --> ring 1: y-2 | y-1 --> relu row y-2 --> ... --> row y-L
+ *     row y --> ring 0: y-1 | y --> dual row y-1 --> ring 1: y-2 | y-1 --> dual row y-2 --> ... --> row y-L
  */
 #ifndef NKE_KERNEL_PLANE_CHAIN_H
 #define NKE_KERNEL_PLANE_CHAIN_H
@@ -29,18 +29,20 @@ static int chain_pool(const run *r, int k, stage *end)
   const nke_plane_edge *edge = &node->edge[0];
   const int ends = k + 2 * r->stages[k].links == node->op_end - node->op_begin;
   if (!ends || node->n_edges != 1 || edge->kind != NKE_EDGE_POOL || edge->window_h != 2 || edge->window_w != 2 ||
-      edge->stride_h != 2 || edge->stride_w != 2 || edge->factor != 1 || node->wrapped == 1)
+      edge->stride_h != 2 || edge->stride_w != 2 || edge->factor != 1 || node->wrapped == 1 || node->out_h % 2 != 0 ||
+      node->out_w % 2 != 0)
     return 0;
   const int x0 = end->out.x0;
   for (int a = 0; a < 2; a++)
     for (int c = 0; c < 2; c++) {
       const int used = x0 + c < end->out.x1 && (end->out.y1 - end->out.y0 > 1 || (end->out.y0 & 1) == a);
       const nke_plane_push *push = pool_push(r, a, (x0 + c) & 1);
+      pool_column *to = &end->pool[a][c];
+      *to = (pool_column){.s = end->row_s};
       if (used && !push) return 0;
-      if (!push) continue;
+      if (!used) continue;
       const view v = view_slot(r, edge->to, push->slot, push->to_dy, push->to_dx);
-      end->pool[a].column[c] = v.s - v.y0 * v.stride + ((x0 + c) / 2 - v.x0);
-      end->pool[a].pitch[c] = v.stride;
+      *to = (pool_column){.s = v.s + ((x0 + c) / 2 - v.x0), .pitch = v.stride, .y0 = v.y0};
       end->row.pool_t = v.t - v.s;
     }
   return 1;
@@ -60,6 +62,7 @@ static int chain_start(run *r, int k)
                          .factor = (real)g->op->factor,
                          .offset = (real)g->op->offset,
                          .beta = (real)dual->op->dual_param[0],
+                         .closed = closed_dual_of(dual->op),
                          .out_s = dual->row_s,
                          .out_u = dual->row_t,
                          .tables = tables_at(r, dual->op, y, x, y + g->in.dy, x + g->in.dx)};
@@ -86,10 +89,10 @@ static void link_row(const run *r, stage *g, int y, int last, int source)
     f->out_s = next->ring_s + ring_at(next, y);
     f->out_u = next->ring_u + ring_at(next, y);
   } else if (g->pooled) {
-    const pool_target *to = &g->pool[y & 1];
+    const pool_column *to = g->pool[y & 1];
     out = FUSED_POOL;
-    f->pool[0] = to->column[0] + (y >> 1) * to->pitch[0];
-    f->pool[1] = to->column[1] + (y >> 1) * to->pitch[1];
+    f->pool[0] = to[0].s + (y / 2 - to[0].y0) * to[0].pitch;
+    f->pool[1] = to[1].s + (y / 2 - to[1].y0) * to[1].pitch;
   } else {
     out = FUSED_ROW;
   }
@@ -126,28 +129,29 @@ static nke_status chain_finish(run *r, int k)
   return st;
 }
 
-/* Whether the input rows of the three-channel images can be made where they are needed. */
+/* Whether node 0 begins with a chain on three-channel images. */
 static int chain_takes_source(const run *r)
 {
   return !r->job->paired && r->node->op_end > r->node->op_begin && r->stages[0].op->kind == NKE_OP_CONV &&
-         r->stages[0].links > 0 && r->stages[0].fused == FUSED_FIRST && r->job->plan->input.channels == 3;
+         r->stages[0].links > 0 && r->job->plan->input.channels == 3;
 }
 
-/* Rows of the data's kernel through node 0, which begins with a chain. */
+/* Rows of the data's kernel through node 0, which begins with a chain, straight into its first ring. */
 static nke_status chain_source(run *r, const rect *c)
 {
   nke_status st = NKE_OK;
   const nke_plane_job *job = r->job;
   stage *g = &r->stages[0];
   const int64_t w = r->node->in_w;
-  const real *first = (const real *)job->first_image + 3 * (c->y0 * w + c->x0);
-  const vec *second = (const vec *)job->second_image + 3 * ((c->y0 + c->dy) * w + c->x0 + c->dx);
-  input_box_row(c->x1 - c->x0, first, second, g->ring_s + ring_at(g, c->y0));
-  for (int y = c->y0 + 1; y < c->y1 && st == NKE_OK; y++) {
-    g->row.first = first += 3 * w;
-    g->row.second = second += 3 * w;
+  g->row.first = (const real *)job->first_image + 3 * (c->y0 * w + c->x0);
+  g->row.second = (const vec *)job->second_image + 3 * ((c->y0 + c->dy) * w + c->x0 + c->dx);
+  for (int y = c->y0; y < c->y1 && st == NKE_OK; y++) {
+    const int source = g->fused == FUSED_FIRST && y > c->y0;
     g->row.third = g->ring_s + ring_at(g, y);
-    st = chain_advance(r, 0, y, 1);
+    if (!source) input_box_row(c->x1 - c->x0, g->row.first, g->row.second, g->row.third);
+    st = chain_advance(r, 0, y, source);
+    g->row.first += 3 * w;
+    g->row.second += 3 * w;
   }
   return st;
 }

@@ -156,49 +156,59 @@ INLINE vec v_asin(vec c)
   const vec size = v_abs(c);
   const mask far = size > (real)0.5;
   const vec z = v_select(far, (real)0.5 - (real)0.5 * size, c * c);
-  const vec x = v_select(far, v_sqrt(z), size);
+  const vec x = v_select(far, v_root(v_max(z, v_set(ROOT_LEAST))) * ((real)1 / ROOT_SCALE), size);
   const vec a = x + x * z * v_poly(z, asin_poly, ASIN_TERMS);
   return v_signed(v_select(far, (real)1.57079632679489661923 - 2 * a, a), c);
 }
 
-/* a erf(b x) + c [Williams 1997], c = 2 b^2 s v v', v = 1 / sqrt(1 + 2 b^2 q):
- *   k = 2 a^2 asin(c) / pi + c^2,  kdot = 4 a^2 b^2 v v' / (pi sqrt(1 - c^2)).
- * Table entry: v sqrt(2 b^2 scale). op->dual_param: 2 a^2 / pi and c^2. Raw T: kdot comes without its scale. */
-INLINE void erf_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
-                     int paired, vec *out_s, vec *out_t)
+/* The numbers of a closed dual other than the relu family's: op->dual_param, and the scale of its input. */
+typedef struct closed_dual {
+  real param[2], scale;
+  int squarings;
+} closed_dual;
+
+INLINE closed_dual closed_dual_of(const nke_plane_op *op)
 {
-  const real slope = (real)op->dual_param[0], offset = (real)op->dual_param[1];
-  for (ptrdiff_t p = 0; p < n; p++) {
-    const vec v = first_entry(tables, p, 0, paired) * tables->second[p];
-    const vec c = s[p] * v;
-    out_s[p] = slope * v_asin(c) + offset;
-    if (t) out_t[p] = t[p] * (slope * v / v_sqrt((1 - c) * (1 + c)));
-  }
+  return (closed_dual){{(real)op->dual_param[0], (real)op->dual_param[1]}, (real)op->scale_in, (int)op->dual_param[2]};
 }
 
-/* gelu [Tsuchida et al. 2021], v = 1 / sqrt(1 + q), c = s v v', e = sqrt(1 - c^2), V = v v':
- *   k = V (c^2 / e + q q' e) / (2 pi) + s (asin(c) / (2 pi) + 1/4),
- *   kdot = c (V^2 / e^2 + (1 - q q') V^2 + 1) / (2 pi e) + asin(c) / (2 pi) + 1/4.
- * Table entries: v, q. */
-INLINE void gelu_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
-                      int paired, vec *out_s, vec *out_t)
+/* S and T of one entry. */
+typedef struct dual_pair {
+  vec s, t;
+} dual_pair;
+
+/* a erf(b x) + c [Williams 1997], c = 2 b^2 s v v', v = 1 / sqrt(1 + 2 b^2 q):
+ *   k = 2 a^2 asin(c) / pi + c^2,  kdot = 4 a^2 b^2 v v' / (pi sqrt(1 - c^2)).
+ * Table entry: v sqrt(2 b^2 scale). Parameters: 2 a^2 / pi and c^2. Raw T: kdot comes without its scale. */
+INLINE dual_pair erf_at(const closed_dual *d, dual_pair in, const row_tables *tables, ptrdiff_t p, int paired)
 {
-  const real scale = (real)op->scale_in, turn = (real)0.15915494309189533577;
-  for (ptrdiff_t p = 0; p < n; p++) {
-    const vec v = first_entry(tables, p, 0, paired) * tables->second[2 * p];
-    const vec q = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
-    const vec cov = scale * s[p], c = cov * v, c2 = c * c;
-    const vec e = v_sqrt((1 - c) * (1 + c)), inverse = 1 / e;
-    const vec angle = turn * v_asin(c) + (real)0.25;
-    out_s[p] = turn * v * (c2 * inverse + q * e) + cov * angle;
-    if (t) out_t[p] = scale * t[p] * (turn * c * inverse * (v * v * (inverse * inverse + 1 - q) + 1) + angle);
-  }
+  const vec v = first_entry(tables, p, 0, paired) * tables->second[p];
+  const vec c = in.s * v;
+  const vec x = v_max((1 - c) * (1 + c), v_set(ROOT_LEAST));
+  return (dual_pair){d->param[0] * v_asin(c) + d->param[1], in.t * (d->param[0] * v * v_roots(x).inverse)};
+}
+
+/* gelu [Tsuchida et al. 2021], v = 1 / sqrt(1 + q), c = s v v', e = sqrt(1 - c^2), V = v v', b = asin(c) / (2 pi) +
+ * 1/4: k = V (c^2 / e + q q' e) / (2 pi) + s b,  kdot = c (V^2 / e^2 + (1 - q q') V^2 + 1) / (2 pi e) + b. Table
+ * entries: v, q. b = 1/2 - acos(|c|) / (2 pi) for c >= 0, else acos(|c|) / (2 pi). */
+INLINE dual_pair gelu_at(const closed_dual *d, dual_pair in, const row_tables *tables, ptrdiff_t p, int paired)
+{
+  const real turn = (real)0.15915494309189533577;
+  const vec v = first_entry(tables, p, 0, paired) * tables->second[2 * p];
+  const vec q = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
+  const vec cov = d->scale * in.s, c = cov * v, c2 = c * c;
+  const vec y = v_max(1 - v_abs(c), v_set(ROOT_LEAST));
+  const vec acos = v_root(y) * v_poly(y, acos_poly, ACOS_TERMS);
+  const vec angle = (real)0.25 + v_signed((real)0.25 - (real)0.5 * acos, c);
+  const vec_roots e = v_roots(v_max((1 - c) * (1 + c), v_set(ROOT_LEAST)));
+  const vec kdot = turn * c * e.inverse * (v * v * (e.inverse * e.inverse + 1 - q) + 1) + angle;
+  return (dual_pair){turn * v * (c2 * e.inverse + q * e.root) + cov * angle, d->scale * in.t * kdot};
 }
 
 /* sqrt(q q') exp(gamma (rho + shift)), rho = s / sqrt(q q'), up to the factor exp(gamma shift):
  *   k = sqrt(q q') e^(gamma rho),  kdot = gamma e^(gamma rho),
- * e^z by its Taylor series (the error below rounding for |z| <= 1/2) and squarings. op->dual_param: gamma, z / rho and
- * how many squarings. Table entries: sqrt q, 1 / sqrt q. */
+ * e^z by its Taylor series (the error below rounding for |z| <= 1/2) and squarings. Parameters: gamma, z / rho and how
+ * many squarings. Table entries: sqrt q, 1 / sqrt q. */
 #ifdef NKE_REAL_f32
 static const real exp_poly[] = {
     1, 1, 0.5f, 0.1666666667f, 0.04166666667f, 0.008333333333f, 0.001388888889f, 0.0001984126984f};
@@ -209,40 +219,43 @@ static const real exp_poly[] = {
 #endif
 enum { EXP_TERMS = sizeof exp_poly / sizeof *exp_poly };
 
-INLINE void exp_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
-                     int paired, vec *out_s, vec *out_t)
+INLINE dual_pair exp_at(const closed_dual *d, dual_pair in, const row_tables *tables, ptrdiff_t p, int paired)
 {
-  const real gamma = (real)op->dual_param[0], step = (real)op->dual_param[1];
-  const int squarings = (int)op->dual_param[2];
-  for (ptrdiff_t p = 0; p < n; p++) {
-    const vec size = first_entry(tables, p, 0, paired) * tables->second[2 * p];
-    const vec inverse = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
-    vec e = v_poly(step * s[p] * inverse, exp_poly, EXP_TERMS);
-    for (int k = 0; k < squarings; k++) e = e * e;
-    out_s[p] = size * e;
-    if (t) out_t[p] = gamma * t[p] * e;
-  }
+  const vec size = first_entry(tables, p, 0, paired) * tables->second[2 * p];
+  const vec inverse = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
+  vec e = v_poly(d->param[1] * in.s * inverse, exp_poly, EXP_TERMS);
+  for (int k = 0; k < d->squarings; k++) e = e * e;
+  return (dual_pair){size * e, d->param[0] * in.t * e};
 }
 
-INLINE void closed_loop(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
-                        int paired, vec *out_s, vec *out_t)
+INLINE dual_pair closed_at(nke_plane_dual_kind kind, const closed_dual *d, dual_pair in, const row_tables *tables,
+                           ptrdiff_t p, int paired)
 {
-  if (op->dual_kind == NKE_DUAL_ERF)
-    erf_loop(op, n, s, t, tables, paired, out_s, out_t);
-  else if (op->dual_kind == NKE_DUAL_GELU)
-    gelu_loop(op, n, s, t, tables, paired, out_s, out_t);
-  else
-    exp_loop(op, n, s, t, tables, paired, out_s, out_t);
+  if (kind == NKE_DUAL_ERF) return erf_at(d, in, tables, p, paired);
+  return kind == NKE_DUAL_GELU ? gelu_at(d, in, tables, p, paired) : exp_at(d, in, tables, p, paired);
+}
+
+INLINE void closed_loop(nke_plane_dual_kind kind, const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t,
+                        const row_tables *tables, int paired, vec *out_s, vec *out_t)
+{
+  const closed_dual d = closed_dual_of(op);
+  for (ptrdiff_t p = 0; p < n; p++) {
+    const dual_pair out = closed_at(kind, &d, (dual_pair){s[p], t ? t[p] : s[p]}, tables, p, paired);
+    out_s[p] = out.s;
+    if (t) out_t[p] = out.t;
+  }
 }
 
 /* The duals above other than the relu family's. */
 static void closed_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
                        int paired, vec *out_s, vec *out_t)
 {
-  if (paired)
-    closed_loop(op, n, s, t, tables, 1, out_s, out_t);
-  else
-    closed_loop(op, n, s, t, tables, 0, out_s, out_t);
+  const nke_plane_dual_kind kinds[] = {NKE_DUAL_ERF, NKE_DUAL_GELU, NKE_DUAL_EXP};
+#pragma GCC unroll 3
+  for (int k = 0; k < 3; k++) {
+    if (op->dual_kind == kinds[k] && paired) closed_loop(kinds[k], op, n, s, t, tables, 1, out_s, out_t);
+    if (op->dual_kind == kinds[k] && !paired) closed_loop(kinds[k], op, n, s, t, tables, 0, out_s, out_t);
+  }
 }
 
 /* S and T divided by sqrt(q q'); the table entry is 1 / sqrt q. */

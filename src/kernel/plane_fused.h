@@ -1,8 +1,9 @@
-/* The inner loop of convolutional relu networks: the vertical sum of a 3 x 3 filter, the activation, and the plain row,
+/* The inner loops of convolutional networks: the vertical sum of a 3 x 3 filter, the activation, and the plain row,
  * the horizontal sum of the next 3 x 3 filter, or 2 x 2 pooling, in registers. Included by plane_run.c only.
  *
- * An entry takes four steps: its sums, its gap, its root, its result. A turn of the loop does each of them for another
- * column, so that none waits for the one before it: the processor looks no more than a few entries ahead. */
+ * With relu an entry takes four steps: its sums, its gap, its root, its result. A turn of the loop does each of them
+ * for another column, so that none waits for the one before it: the processor looks no more than a few entries ahead.
+ */
 #ifndef NKE_KERNEL_PLANE_FUSED_H
 #define NKE_KERNEL_PLANE_FUSED_H
 
@@ -17,7 +18,8 @@ typedef struct fused_row {
   vec *third;
   row_tables tables;
   real factor, offset; /* of the filter */
-  real beta;           /* of the activation */
+  real beta;           /* of the activation, if it is relu's */
+  closed_dual closed;  /* of another */
   vec *out_s, *out_u;  /* S, T; or, summed horizontally, S, S + T (one vector before out_* is overwritten) */
   vec *pool[2];        /* pooled: where S of column 0 and of column 1 is added to; their T stands pool_t behind */
   ptrdiff_t pool_t;
@@ -28,6 +30,7 @@ typedef enum fused_out { FUSED_ROW, FUSED_SUM, FUSED_POOL, FUSED_OUTS } fused_ou
 /* Compile-time choices. source: the third row is made here; own: T is not S; nonnegative: S >= 0; adjusted: factor,
  * offset and beta matter. */
 typedef struct fused_kind {
+  nke_plane_dual_kind dual;
   fused_out out;
   int source, own, nonnegative, adjusted;
 } fused_kind;
@@ -38,12 +41,8 @@ typedef struct fused_before {
   vec *pool[2];
 } fused_before;
 
-typedef struct fused_sums {
-  vec s, t;
-} fused_sums;
-
 typedef struct fused_gap {
-  fused_sums at;
+  dual_pair at;
   relu_gap gap;
 } fused_gap;
 
@@ -59,9 +58,9 @@ INLINE vec source_at(const fused_row *f, ptrdiff_t p)
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
-INLINE fused_sums sums_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, int last)
+INLINE dual_pair sums_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, int last)
 {
-  fused_sums e;
+  dual_pair e;
   vec third;
   if (kind.source) {
     const vec k = last ? v_zero() : source_at(f, p + 1);
@@ -80,7 +79,7 @@ INLINE fused_sums sums_at(const fused_row *f, fused_kind kind, fused_before *b, 
   return e;
 }
 
-INLINE fused_gap gap_at(const fused_row *f, fused_kind kind, ptrdiff_t p, fused_sums at)
+INLINE fused_gap gap_at(const fused_row *f, fused_kind kind, ptrdiff_t p, dual_pair at)
 {
   const vec *const second = f->tables.second + 2 * p;
   const real *const first = f->tables.first + 2 * p;
@@ -92,95 +91,126 @@ INLINE fused_root root_at(fused_gap of)
   return (fused_root){of, v_root(of.gap.y)};
 }
 
-INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, fused_root e)
+/* The result of column p. */
+INLINE void put(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, dual_pair out)
 {
-  const relu_angle a = angle_of(e.of.gap, e.root);
-  const fused_sums at = e.of.at;
-  vec k = relu_k(a, at.s, kind.nonnegative), t;
-  if (!kind.own)
-    t = relu_s_kdot(a, at.s);
-  else if (!kind.adjusted)
-    t = at.t * relu_kdot(a, at.s, kind.nonnegative);
-  else
-    t = at.t * (relu_kdot(a, at.s, kind.nonnegative) + f->beta);
-  if (kind.adjusted) k += f->beta * at.s;
   if (kind.out == FUSED_ROW) {
-    f->out_s[p] = k;
-    f->out_u[p] = t;
+    f->out_s[p] = out.s;
+    f->out_u[p] = out.t;
     return;
   }
   if (kind.out == FUSED_POOL) {
-    vec *const at_pool = b->pool[0];
-    at_pool[0] += k;
-    at_pool[f->pool_t] += t;
+    vec *const at = b->pool[0];
+    at[0] += out.s;
+    at[f->pool_t] += out.t;
     b->pool[0] = b->pool[1];
-    b->pool[1] = at_pool + 1;
+    b->pool[1] = at + 1;
     return;
   }
-  const vec u = k + t;
-  f->out_s[p - 1] = b->s0 + b->s1 + k;
+  const vec u = out.s + out.t;
+  f->out_s[p - 1] = b->s0 + b->s1 + out.s;
   f->out_u[p - 1] = b->u0 + b->u1 + u;
   b->s0 = b->s1;
-  b->s1 = k;
+  b->s1 = out.s;
   b->u0 = b->u1;
   b->u1 = u;
 }
 
-INLINE void fused(const fused_row *row, fused_kind kind)
+INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, fused_root e)
+{
+  const relu_angle a = angle_of(e.of.gap, e.root);
+  const dual_pair at = e.of.at;
+  dual_pair out = {.s = relu_k(a, at.s, kind.nonnegative)};
+  if (!kind.own)
+    out.t = relu_s_kdot(a, at.s);
+  else if (!kind.adjusted)
+    out.t = at.t * relu_kdot(a, at.s, kind.nonnegative);
+  else
+    out.t = at.t * (relu_kdot(a, at.s, kind.nonnegative) + f->beta);
+  if (kind.adjusted) out.s += f->beta * at.s;
+  put(f, kind, b, p, out);
+}
+
+INLINE void relu_columns(const fused_row *f, fused_kind kind, fused_before *b)
 {
   enum { STEPS = 4 };
+  const ptrdiff_t n = f->n;
+  ptrdiff_t p = 0;
+  if (n < STEPS) {
+    for (; p < n; p++) result_at(f, kind, b, p, root_at(gap_at(f, kind, p, sums_at(f, kind, b, p, p + 1 == n))));
+    return;
+  }
+  fused_root root = root_at(gap_at(f, kind, 0, sums_at(f, kind, b, 0, 0)));
+  fused_gap gap = gap_at(f, kind, 1, sums_at(f, kind, b, 1, 0));
+  dual_pair sums = sums_at(f, kind, b, 2, 0);
+  for (; p < n - STEPS; p++) {
+    result_at(f, kind, b, p, root);
+    root = root_at(gap);
+    gap = gap_at(f, kind, p + 2, sums);
+    sums = sums_at(f, kind, b, p + 3, 0);
+  }
+  result_at(f, kind, b, p, root);
+  root = root_at(gap);
+  gap = gap_at(f, kind, p + 2, sums);
+  sums = sums_at(f, kind, b, p + 3, 1);
+  result_at(f, kind, b, p + 1, root);
+  result_at(f, kind, b, p + 2, root_at(gap));
+  result_at(f, kind, b, p + 3, root_at(gap_at(f, kind, p + 3, sums)));
+}
+
+INLINE void closed_columns(const fused_row *f, fused_kind kind, fused_before *b)
+{
+  const ptrdiff_t n = f->n;
+  dual_pair next = sums_at(f, kind, b, 0, n == 1);
+  for (ptrdiff_t p = 0; p < n; p++) {
+    const dual_pair at = next;
+    if (p + 1 < n) next = sums_at(f, kind, b, p + 1, p + 2 == n);
+    put(f, kind, b, p, closed_at(kind.dual, &f->closed, at, &f->tables, p, 0));
+  }
+}
+
+INLINE void fused(const fused_row *row, fused_kind kind)
+{
   const fused_row f = *row;
   const ptrdiff_t n = f.n;
   fused_before b = {.pool = {f.pool[0], f.pool[1]}};
   if (kind.source) b.k1 = source_at(&f, 0);
-  ptrdiff_t p = 0;
-  if (n < STEPS) {
-    for (; p < n; p++) result_at(&f, kind, &b, p, root_at(gap_at(&f, kind, p, sums_at(&f, kind, &b, p, p + 1 == n))));
-  } else {
-    fused_root root = root_at(gap_at(&f, kind, 0, sums_at(&f, kind, &b, 0, 0)));
-    fused_gap gap = gap_at(&f, kind, 1, sums_at(&f, kind, &b, 1, 0));
-    fused_sums sums = sums_at(&f, kind, &b, 2, 0);
-    for (; p < n - STEPS; p++) {
-      result_at(&f, kind, &b, p, root);
-      root = root_at(gap);
-      gap = gap_at(&f, kind, p + 2, sums);
-      sums = sums_at(&f, kind, &b, p + 3, 0);
-    }
-    result_at(&f, kind, &b, p, root);
-    root = root_at(gap);
-    gap = gap_at(&f, kind, p + 2, sums);
-    sums = sums_at(&f, kind, &b, p + 3, 1);
-    result_at(&f, kind, &b, p + 1, root);
-    result_at(&f, kind, &b, p + 2, root_at(gap));
-    result_at(&f, kind, &b, p + 3, root_at(gap_at(&f, kind, p + 3, sums)));
-  }
+  if (kind.dual == NKE_DUAL_ABRELU)
+    relu_columns(&f, kind, &b);
+  else
+    closed_columns(&f, kind, &b);
   if (kind.out == FUSED_SUM) {
     f.out_s[n - 1] = b.s0 + b.s1;
     f.out_u[n - 1] = b.u0 + b.u1;
   }
 }
 
-#define NKE_FUSED(set, out_, ...)                             \
-  static void fused_##set##_##out_(const fused_row *f)        \
-  {                                                           \
-    fused(f, (fused_kind){.out = FUSED_##out_, __VA_ARGS__}); \
+#define NKE_FUSED(set, dual_, out_, ...)                                                \
+  static void fused_##set##_##out_(const fused_row *f)                                  \
+  {                                                                                     \
+    fused(f, (fused_kind){.dual = NKE_DUAL_##dual_, .out = FUSED_##out_, __VA_ARGS__}); \
   }
-#define NKE_FUSED_SET(set, ...)    \
-  NKE_FUSED(set, ROW, __VA_ARGS__) \
-  NKE_FUSED(set, SUM, __VA_ARGS__) \
-  NKE_FUSED(set, POOL, __VA_ARGS__)
-NKE_FUSED_SET(first, .own = 0)
-NKE_FUSED_SET(later, .own = 1, .nonnegative = 1)
-NKE_FUSED_SET(any, .own = 1, .adjusted = 1)
-NKE_FUSED_SET(source, .source = 1)
+#define NKE_FUSED_SET(set, dual, ...)    \
+  NKE_FUSED(set, dual, ROW, __VA_ARGS__) \
+  NKE_FUSED(set, dual, SUM, __VA_ARGS__) \
+  NKE_FUSED(set, dual, POOL, __VA_ARGS__)
+NKE_FUSED_SET(first, ABRELU, .own = 0)
+NKE_FUSED_SET(source, ABRELU, .source = 1)
+NKE_FUSED_SET(later, ABRELU, .own = 1, .nonnegative = 1)
+NKE_FUSED_SET(any, ABRELU, .own = 1, .adjusted = 1)
+NKE_FUSED_SET(erf, ERF, .own = 1, .adjusted = 1)
+NKE_FUSED_SET(gelu, GELU, .own = 1, .adjusted = 1)
+NKE_FUSED_SET(exp, EXP, .own = 1, .adjusted = 1)
 
-/* The loops of each set for each output; `any` covers all (with u = s where T is S), `source` is `first` with its third
- * row. */
-enum { FUSED_FIRST, FUSED_LATER, FUSED_ANY, FUSED_SOURCE, FUSED_SETS };
+/* The loops of each set for each output. `first`, `later`: relu without bias; `source`: `first` with its third row;
+ * `any`: relu and its family, whatever the layer (with u = s where T is S), as are the other duals. */
+enum { FUSED_FIRST, FUSED_SOURCE, FUSED_LATER, FUSED_ANY, FUSED_ERF, FUSED_GELU, FUSED_EXP, FUSED_SETS };
+#define NKE_FUSED_LOOPS(set)                                 \
+  {                                                          \
+    fused_##set##_ROW, fused_##set##_SUM, fused_##set##_POOL \
+  }
 static void (*const fused_loops[FUSED_SETS][FUSED_OUTS])(const fused_row *) = {
-    {fused_first_ROW, fused_first_SUM, fused_first_POOL},
-    {fused_later_ROW, fused_later_SUM, fused_later_POOL},
-    {fused_any_ROW, fused_any_SUM, fused_any_POOL},
-    {fused_source_ROW, fused_source_SUM, fused_source_POOL}};
+    NKE_FUSED_LOOPS(first), NKE_FUSED_LOOPS(source), NKE_FUSED_LOOPS(later), NKE_FUSED_LOOPS(any),
+    NKE_FUSED_LOOPS(erf),   NKE_FUSED_LOOPS(gelu),   NKE_FUSED_LOOPS(exp)};
 
 #endif

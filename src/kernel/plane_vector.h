@@ -57,8 +57,13 @@ INLINE vec v_max(vec x, vec y)
 }
 #endif
 
-/* sqrt x = v_root(x) / ROOT_SCALE for x >= ROOT_LEAST. In float by a step of Newton's from the estimate of 1 / sqrt x:
- * an instruction for the root itself would hold up its port for the time of ten multiplications. */
+/* sqrt x = v_root(x) / ROOT_SCALE, and (sqrt x, 1 / sqrt x) = v_roots(x), for x >= ROOT_LEAST. In float by a step of
+ * Newton's from the estimate of 1 / sqrt x: an instruction for the root itself would hold up its port for the time of
+ * ten multiplications. */
+typedef struct vec_roots {
+  vec root, inverse;
+} vec_roots;
+
 #if defined(__x86_64__) && defined(NKE_REAL_f32)
 #define ROOT_SCALE 2
 #define ROOT_LEAST 1e-30f
@@ -72,12 +77,22 @@ INLINE vec v_root(vec x)
   const vec inverse = (vec)NKE_RSQRT(x), root = x * inverse;
   return root * (3 - root * inverse);
 }
+INLINE vec_roots v_roots(vec x)
+{
+  const vec inverse = (vec)NKE_RSQRT(x), root = x * inverse, step = (real)1.5 - (real)0.5 * root * inverse;
+  return (vec_roots){root * step, inverse * step};
+}
 #else
 #define ROOT_SCALE 1
 #define ROOT_LEAST 0
 INLINE vec v_root(vec x)
 {
   return v_sqrt(x);
+}
+INLINE vec_roots v_roots(vec x)
+{
+  const vec root = v_sqrt(x);
+  return (vec_roots){root, 1 / root};
 }
 #endif
 

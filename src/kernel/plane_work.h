@@ -13,23 +13,24 @@ typedef struct rect {
   int dy, dx, y0, y1, x0, x1;
 } rect;
 
-/* Where 2 x 2 pooling adds rows y of one parity: S of the row's first and second column for y / 2 = 0. */
-typedef struct pool_target {
-  vec *column[2];
-  int64_t pitch[2];
-} pool_target;
+/* Where 2 x 2 pooling adds a column of rows y of one parity: S for y / 2 = y0. */
+typedef struct pool_column {
+  vec *s;
+  int64_t pitch;
+  int y0;
+} pool_column;
 
 /* One operation while its node runs a plane. */
 typedef struct stage {
   const nke_plane_op *op;
   rect in, out;
-  vec *row_s, *row_t;   /* output row */
-  vec *ring_s, *ring_u; /* conv: rows of box sums of S and S + T, each after one vector of margin */
-  int ring_rows, next;  /* next output row */
-  int links;            /* conv: so many pairs of a convolution and its activation from here on go through a chain */
-  int fused;            /* of a chain: the set of fused_loops */
-  fused_row row;        /* of a chain: the next row */
-  pool_target pool[2];  /* of a chain's end that is pooled here: rows y even and odd */
+  vec *row_s, *row_t;     /* output row */
+  vec *ring_s, *ring_u;   /* conv: rows of box sums of S and S + T, each after one vector of margin */
+  int ring_rows, next;    /* next output row */
+  int links;              /* conv: so many pairs of a convolution and its activation from here on go through a chain */
+  int fused;              /* of a chain: the set of fused_loops */
+  fused_row row;          /* of a chain: the next row */
+  pool_column pool[2][2]; /* of the end of a chain that is pooled here: rows even and odd, first and second column */
   int pooled;
   ptrdiff_t row_entries; /* of a chain: of the tables of one row */
 } stage;
@@ -174,9 +175,19 @@ static int fused_set(const run *r, int k)
 {
   const int count = r->node->op_end - r->node->op_begin;
   const nke_plane_op *conv = &r->job->plan->ops[r->node->op_begin + k], *dual = conv + 1;
-  if (r->job->paired || k + 1 >= count || !is_box3(conv) || dual->kind != NKE_OP_DUAL ||
-      dual->dual_kind != NKE_DUAL_ABRELU)
-    return -1;
+  if (r->job->paired || k + 1 >= count || !is_box3(conv) || dual->kind != NKE_OP_DUAL) return -1;
+  switch (dual->dual_kind) {
+    case NKE_DUAL_GENERIC:
+      return -1;
+    case NKE_DUAL_ABRELU:
+      break;
+    case NKE_DUAL_ERF:
+      return FUSED_ERF;
+    case NKE_DUAL_GELU:
+      return FUSED_GELU;
+    case NKE_DUAL_EXP:
+      return FUSED_EXP;
+  }
   if (conv->factor != 1 || conv->offset != 0 || dual->dual_param[0] != 0) return FUSED_ANY;
   if (conv->ntk_out == NKE_NTK_SAME) return FUSED_FIRST;
   return dual->nonnegative ? FUSED_LATER : FUSED_ANY;

@@ -89,6 +89,17 @@ static void dual(const nke_activation *act, double qx, double qy, double s, doub
     *kdot = a * a * 2 * b2 / M_PI / sqrt(det - b2 * b2 * s * s);
     return;
   }
+  if (act->kind == NKE_ACT_GELU) {
+    const double scale = (1 + qx) * (1 + qy), det = scale - s * s, turn = asin(s / sqrt(scale)) / (2 * M_PI) + 0.25;
+    *k = (s * s / sqrt(det) + qx * qy * sqrt(det)) / scale / (2 * M_PI) + s * turn;
+    *kdot = s / sqrt(det) * (1 / det + (1 - qx * qy) / scale + 1) / (2 * M_PI) + turn;
+    return;
+  }
+  if (act->kind == NKE_ACT_EXP_NORMALIZED) {
+    *kdot = act->param[0] * exp(act->param[0] * (c + act->param[1]));
+    *k = w * exp(act->param[0] * (c + act->param[1]));
+    return;
+  }
   assert(act->kind == NKE_ACT_RELU || act->kind == NKE_ACT_ABRELU);
   const double a = act->kind == NKE_ACT_RELU ? 0 : act->param[0], b = act->kind == NKE_ACT_RELU ? 1 : act->param[1];
   const double angle = acos(c), bend = (a - b) * (a - b) / (2 * M_PI);

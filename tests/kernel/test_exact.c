@@ -16,7 +16,7 @@ static nke_activation activation(nke_activation_kind kind, double a, double b)
   memset(&act, 0, sizeof act);
   act.kind = kind;
   if (kind != NKE_ACT_RELU) {
-    act.n_params = kind == NKE_ACT_ERF ? 3 : 2;
+    act.n_params = kind == NKE_ACT_ERF ? 3 : kind == NKE_ACT_GELU ? 0 : 2;
     act.param[0] = a;
     act.param[1] = b;
   }
@@ -314,9 +314,10 @@ static void other_activations(void **state)
   (void)state;
   const nke_padding same = NKE_PAD_SAME;
   const nke_layer global = simple(NKE_LAYER_GLOBAL_AVGPOOL), dense = nke_layer_dense(1.3, 0.2);
-  const nke_layer acts[] = {act_of(NKE_ACT_ABRELU, 0.1, 1), act_of(NKE_ACT_ABRELU, -1, 1),
-                            act_of(NKE_ACT_ABRELU, 2, -0.5), act_of(NKE_ACT_ABRELU, 0.5, 0.5),
-                            act_of(NKE_ACT_ERF, 1.5, 0.7)};
+  const nke_layer acts[] = {act_of(NKE_ACT_ABRELU, 0.1, 1),         act_of(NKE_ACT_ABRELU, -1, 1),
+                            act_of(NKE_ACT_ABRELU, 2, -0.5),        act_of(NKE_ACT_ABRELU, 0.5, 0.5),
+                            act_of(NKE_ACT_ERF, 1.5, 0.7),          act_of(NKE_ACT_GELU, 0, 0),
+                            act_of(NKE_ACT_EXP_NORMALIZED, 0.8, -1)};
   for (size_t k = 0; k < sizeof acts / sizeof *acts; k++) {
     const nke_layer a = acts[k];
     const case_list cases[] = {
@@ -325,8 +326,16 @@ static void other_activations(void **state)
          IMAGE(6, 4, 3),
          7,
          {conv(3, 1, same, 1.4, 0), a, pool(2, 2), conv(3, 1, same, 1.4, 0.1), a, global, dense}},
+        {"odd chain",
+         IMAGE(9, 7, 3),
+         8,
+         {conv(3, 1, same, 1.4, 0), a, conv(3, 1, same, 1.2, 0), a, conv(3, 1, same, 1, 0.1), a, pool(2, 2), global}},
+        {"even chain",
+         IMAGE(8, 6, 3),
+         6,
+         {conv(3, 1, same, 1.4, 0), a, conv(3, 1, same, 1.2, 0), a, pool(2, 2), global}},
     };
-    run_cases(2, cases);
+    run_cases(4, cases);
   }
 }
 
