@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Whether the launcher, if there is one, calls this process another than the first; known before MPI_Init. */
 static bool launched_as_other(void)
@@ -37,7 +38,7 @@ static nke_status run(nke_cli *cli, nke_status st)
 int main(int argc, char **argv)
 {
   nke_cli cli;
-  nke_restart_for_blas(argv);
+  if (nke_restart_for_blas()) execv("/proc/self/exe", argv); /* goes on where it cannot */
   signal(SIGXFSZ, SIG_IGN); /* a file at its size limit (ulimit -f) is an error of that write */
   nke_status st = nke_cli_parse(argc, argv, &cli);
   if (st != NKE_OK || cli.action == NKE_CLI_RUN) return nke_status_exit_code(run(&cli, st));

@@ -4,12 +4,10 @@
 #include "num/blas.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-void nke_restart_for_blas(char **argv)
+int nke_restart_for_blas(void)
 {
   static const char *const name = "OPENBLAS_CORETYPE";
   const char *const core = nke_blas_better_core();
-  if (!core || getenv(name) || setenv(name, core, 1) != 0) return;
-  execv("/proc/self/exe", argv);
+  return core && !getenv(name) && setenv(name, core, 1) == 0;
 }
