@@ -99,6 +99,19 @@ class Plot(unittest.TestCase):
         axis = figures.spectra(run).figure.axes[0]
         self.assertEqual([list(line.get_ydata()) for line in axis.lines], [[4, 2, 1], [4.5, 2, 0.5]])
 
+    def test_comparisons_with_one_exact_kernel_are_joined(self):
+        config = "run:\n  seed: {}\ndata:\n  train:\n    rows: {}\nembedding:\n  kernel: {}\n  features: {}\n"
+        alike = [self.file({**made_up(), "config": config.format(seed, "0:100", "ntk", seed * 64), "ranks": seed},
+                           f"{seed}/compare.json") for seed in (1, 2)]
+        whole = results.load_all([alike[0], self.file(REPORT, "report.json"), alike[1]], join=True)
+        self.assertEqual([run.kind for run in whole], ["compare", "report"])
+        self.assertEqual([len(run.rows) for run in whole], [16, 0])
+        self.assertEqual([row["ranks"] for row in whole[0].rows], [1] * 8 + [2] * 8)
+        self.assertEqual(whole[0].prefix, "")
+        for rows, kernel, section in (("0:99", "ntk", "data"), ("0:100", "nngp", "embedding.kernel")):
+            other = self.file({**made_up(), "config": config.format(1, rows, kernel, 64)}, "c/compare.json")
+            self.assertIn(f"another {section}", self.plot("--join", alike[0], other, code=3))
+
     def test_lambda_path_leaves_out_what_has_no_number(self):
         axes = figures.lambda_path(self.run_of(REPORT, "report.json")).figure.axes
         self.assertEqual(list(axes[0].lines[0].get_xdata()), [0.01, 0.1])

@@ -47,9 +47,44 @@ def load(path):
     return Run(path, data)
 
 
-def load_all(paths):
+# What comparisons must have in common to be one: the same exact kernel of the same rows.
+SAME = [("data",), ("network",), ("embedding", "kernel"), ("embedding", "symmetrize")]
+
+
+def section(text, keys):
+    """The lines of a key of a resolved config (YAML, indented by two spaces a level)."""
+    lines, indent = text.splitlines(), ""
+    for key in keys:
+        begin = next((k for k, line in enumerate(lines) if line.startswith(f"{indent}{key}:")), None)
+        if begin is None:
+            return []
+        end = begin + 1
+        while end < len(lines) and lines[end].startswith(indent + " "):
+            end += 1
+        lines, indent = lines[begin:end], indent + "  "
+    return lines
+
+
+def joined(runs):
+    """The comparisons as one, with the rows of all, at the place of the first; reports stay as they are."""
+    parts = [run for run in runs if run.kind == "compare"]
+    if len(parts) < 2:
+        return runs
+    first = parts[0]
+    for run in parts[1:]:
+        for keys in SAME:
+            if section(run.data.get("config", ""), keys) != section(first.data.get("config", ""), keys):
+                raise Unusable(f"{run.path}: cannot be joined to {first.path}: another {'.'.join(keys)}")
+    rows = [{"ranks": run.data.get("ranks"), **row} for run in parts for row in run.rows]
+    whole = Run(first.path, {**first.data, "rows": rows})
+    return [whole if run is first else run for run in runs if run is first or run not in parts]
+
+
+def load_all(paths, join=False):
     """All runs; where several are of one kind, each gets the name of its folder as a prefix, numbered if need be."""
     runs = [load(path) for path in paths]
+    if join:
+        runs = joined(runs)
     for run in runs:
         alike = [other for other in runs if other.kind == run.kind]
         if len(alike) > 1:
