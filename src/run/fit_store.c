@@ -3,8 +3,10 @@
 #include "base/memory.h"
 #include "dist/collect.h"
 #include "num/gemm.h"
+#include "run/progress.h"
 #include "run/score.h"
 
+#include <math.h>
 #include <string.h>
 
 void nke_fit_store_clear(nke_fit_store *s)
@@ -37,17 +39,29 @@ static void take_slab(const nke_session *s, const nke_slab *slab, int64_t at, nk
   memcpy((char *)out->z + at * row_bytes(s), slab->z, (size_t)(slab->n * row_bytes(s)));
 }
 
-/* This rank's part of the list, a slab's worth of rows at a time. */
+/* Rows between two words of progress: whole blocks, no more than a slab's worth, and about a second's work. */
+static int64_t rows_at_once(const nke_embedder *e)
+{
+  const double flops_a_block = e->flops_per_row * NKE_BLOCK_ROWS, most = (double)e->slab.own / NKE_BLOCK_ROWS;
+  return (int64_t)fmax(1, fmin(most, 3e10 / flops_a_block)) * NKE_BLOCK_ROWS;
+}
+
+/* This rank's part of the list. */
 static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range mine, nke_fit_store *out)
 {
   nke_status st = NKE_OK;
   nke_slab slab = {0};
-  for (int64_t begin = mine.begin; begin < mine.end; begin += s->embedder.slab.own) {
-    const nke_range range = {begin, nke_min(mine.end, begin + s->embedder.slab.own)};
+  nke_progress progress;
+  const int64_t step = rows_at_once(&s->embedder);
+  nke_progress_begin(&progress, s->comm, "embedding", "rows of this rank", mine.end - mine.begin);
+  for (int64_t begin = mine.begin; begin < mine.end; begin += step) {
+    const nke_range range = {begin, nke_min(mine.end, begin + step)};
     NKE_TRY(nke_slab_embed(&s->embedder, s->train, rows, range, &slab));
     take_slab(s, &slab, begin - mine.begin, out);
+    nke_progress_update(&progress, range.end - mine.begin);
   }
 done:
+  nke_progress_end(&progress);
   nke_slab_clear(&slab);
   return st;
 }
