@@ -64,14 +64,24 @@ static int soonest(int ranks, const double *speed, const double *load, double wo
   return best;
 }
 
-/* Tiles are of few sizes: full ones first, then the others, each kind in the order of their numbers. */
+/* Tiles are of few sizes: whole ones, those at the lower and right edges, then, of about half the work, those on the
+ * diagonal. */
+enum { KINDS = 3 };
+
+static int kind_of(const nke_tiling *tiling, const nke_tile *tile)
+{
+  if (nke_tile_is_diagonal(tile)) return 2;
+  return nke_tile_pairs(tile) < (double)tiling->tile * (double)tiling->tile;
+}
+
+/* The tiles of one kind, in the order of their numbers. */
 static void deal_kind(const nke_tiling *tiling, int64_t count, const int64_t *open, int ranks, const double *speed,
-                      int full, double *load, int *owner)
+                      int kind, double *load, int *owner)
 {
   for (int64_t k = 0; k < count; k++) {
     const nke_tile tile = nke_tile_at(tiling, open[k]);
     const double work = nke_tile_work(&tile);
-    if ((nke_tile_pairs(&tile) == (double)tiling->tile * (double)tiling->tile) != full) continue;
+    if (kind_of(tiling, &tile) != kind) continue;
     owner[k] = soonest(ranks, speed, load, work);
     load[owner[k]] += work;
   }
@@ -90,7 +100,6 @@ int64_t nke_tiles_deal(const nke_tiling *tiling, int64_t n_open, const int64_t *
     const nke_tile tile = nke_tile_at(tiling, open[count++]);
     budget -= nke_tile_work(&tile);
   }
-  deal_kind(tiling, count, open, ranks, speed, 1, load, owner);
-  deal_kind(tiling, count, open, ranks, speed, 0, load, owner);
+  for (int kind = 0; kind < KINDS; kind++) deal_kind(tiling, count, open, ranks, speed, kind, load, owner);
   return count;
 }
