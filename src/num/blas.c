@@ -114,7 +114,8 @@ const char *nke_blas_better_core(void)
 {
   static const char *const best[NKE_SIMD_COUNT] = {
       [NKE_SIMD_PLAIN] = NULL, [NKE_SIMD_AVX2] = "Haswell", [NKE_SIMD_AVX512] = "SkylakeX"};
-  static const char *const without_avx[] = {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Generic"};
+  static const char *const without_avx[] = {"Prescott", "Core2",        "Penryn",    "Dunnington", "Nehalem", "Athlon",
+                                            "Opteron",  "Opteron_SSE3", "Barcelona", "Bobcat",     "Generic"};
   for (size_t k = 0; k < sizeof without_avx / sizeof *without_avx; k++)
     if (strcasecmp(nke_blas_core(), without_avx[k]) == 0) return best[nke_simd_best()];
   return NULL;

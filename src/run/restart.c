@@ -8,6 +8,6 @@
 int nke_restart_for_blas(void)
 {
   static const char *const name = "OPENBLAS_CORETYPE";
-  const char *const core = nke_blas_better_core();
-  return core && !getenv(name) && setenv(name, core, 1) == 0;
+  const char *const core = nke_blas_better_core(), *const given = getenv(name);
+  return core && (!given || !*given) && setenv(name, core, 1) == 0;
 }

@@ -10,7 +10,7 @@ import unittest
 import program
 
 # Kinds of processor of OpenBLAS's that are older than AVX.
-OLD = {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem"}
+OLD = {"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Athlon", "Opteron", "Opteron_SSE3", "Barcelona", "Bobcat"}
 
 
 def processor_has(flag):
