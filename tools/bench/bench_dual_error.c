@@ -9,20 +9,13 @@
 #include "num/dual.h"
 #include "num/gemm.h"
 #include "num/hermite.h"
+#include "cpu.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum { N = 1000, D = 256, DEGREE = 20, WIDTHS = 12, CHUNK = 2048 };
-
-static double cpu_seconds(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 typedef struct experiment {
   double *x;                /* [N][D] */

@@ -7,19 +7,12 @@
 #include "num/gemm.h"
 #include "solve/library.h"
 #include "solve/ridge.h"
+#include "cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { SIDE = 3072 };
-
-static double cpu_seconds(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 typedef struct lap {
   double wall, cpu;

@@ -1,16 +1,9 @@
-/* CPU time, and the rate at which one core adds vectors that stay in registers: the limit that loops of additions and
+/* The rate at which one core adds vectors that stay in registers: the limit that loops of additions and
  * multiply-adds are held against. Included by the benchmarks. */
 #ifndef NKE_BENCH_LIMIT_H
 #define NKE_BENCH_LIMIT_H
 
-#include <time.h>
-
-static double cpu_seconds(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+#include "cpu.h"
 
 /* Additions a second from registers, the best of some trials of a millisecond: 12 independent chains of the widest
  * vectors hide the latency. */
