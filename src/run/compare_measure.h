@@ -1,22 +1,11 @@
-/* Costs with their spread, distances of two kernels, and rates of this machine. */
+/* Distances of two kernels, what a pair costs, and rates of this machine. */
 #ifndef NKE_RUN_COMPARE_MEASURE_H
 #define NKE_RUN_COMPARE_MEASURE_H
 
 #include "base/checked.h"
 #include "dist/blockcyclic.h"
+#include "run/cost.h"
 #include "run/session.h"
-
-/* Seconds a unit of work: their mean over all samples, and the least and most of a sample. */
-typedef struct nke_cost {
-  double seconds, units, least, most;
-} nke_cost;
-
-/* One more sample. Local. */
-void nke_cost_add(nke_cost *cost, double seconds, double units);
-
-/* The samples of all ranks. Collective. */
-void nke_cost_share(MPI_Comm comm, nke_cost *cost);
-double nke_cost_mean(const nke_cost *cost);
 
 typedef struct nke_distances {
   double raw;     /* |S - K|_F / |K|_F */

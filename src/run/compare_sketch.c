@@ -21,7 +21,7 @@ typedef struct sketch {
   nke_bcmat *kernel;
   nke_eigen *eigen;
   double *alpha, *values, *scales; /* [n, k], [n], [n] */
-  nke_cost row;                    /* core-seconds */
+  nke_cost row;                    /* core-seconds, all ranks */
   double mean_diagonal;
   nke_compare_result result;
   nke_distances distances;
@@ -39,37 +39,15 @@ static nke_status switch_embedding(nke_compare *c, const nke_compare_case *which
   return st;
 }
 
-/* A few blocks of rows by themselves, for the spread. Local. */
-static nke_status sample_rows(nke_compare *c, nke_cost *cost)
-{
-  nke_status st = NKE_OK;
-  nke_session *const s = &c->session;
-  const nke_rows all = nke_rows_all(c->n);
-  nke_slab slab = {0};
-  for (int64_t k = 0; k < 3; k++) {
-    const int64_t blocks = nke_ceil_div(c->n, NKE_BLOCK_ROWS), block = (3 * c->rank + k) % blocks;
-    const nke_range range = {block * NKE_BLOCK_ROWS, nke_min(c->n, (block + 1) * NKE_BLOCK_ROWS)};
-    const double before = s->stats.seconds[NKE_STAGE_EMBED];
-    NKE_TRY(nke_slab_embed(&s->embedder, s->train, &all, range, &slab));
-    nke_cost_add(cost, s->stats.seconds[NKE_STAGE_EMBED] - before, (double)slab.n);
-  }
-done:
-  nke_slab_clear(&slab);
-  return st;
-}
-
 static nke_status embed(sketch *k)
 {
   nke_status st = NKE_OK;
   nke_compare *const c = k->compare;
   nke_session *const s = &c->session;
   const nke_rows all = nke_rows_all(c->n);
-  NKE_TRY(nke_agree(s->comm, sample_rows(c, &k->row)));
-  const double before = s->stats.seconds[NKE_STAGE_EMBED];
   NKE_TRY(nke_fit_store_rows(s, &all, &k->store));
-  const double mine = s->stats.seconds[NKE_STAGE_EMBED] - before;
-  k->result.make_seconds = nke_spread_over_ranks(s->comm, mine).max;
-  if (k->store.n > 0) nke_cost_add(&k->row, mine, (double)k->store.n);
+  k->row = k->store.cost;
+  k->result.make_seconds = nke_spread_over_ranks(s->comm, k->row.seconds).max;
   nke_cost_share(s->comm, &k->row);
   const double begun = nke_seconds();
   NKE_TRY(nke_gram_outer(s->comm, k->store.n, s->m, s->embedder.precision, k->store.z, NULL, &k->kernel));

@@ -56,7 +56,9 @@ static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range min
   nke_progress_begin(&progress, s->comm, "embedding", "rows of this rank", mine.end - mine.begin);
   for (int64_t begin = mine.begin; begin < mine.end; begin += step) {
     const nke_range range = {begin, nke_min(mine.end, begin + step)};
+    const double before = s->stats.seconds[NKE_STAGE_EMBED];
     NKE_TRY(nke_slab_embed(&s->embedder, s->train, rows, range, &slab));
+    nke_cost_add(&out->cost, s->stats.seconds[NKE_STAGE_EMBED] - before, (double)slab.n);
     take_slab(s, &slab, begin - mine.begin, out);
     nke_progress_update(&progress, range.end - mine.begin);
   }

@@ -3,6 +3,7 @@
 #ifndef NKE_RUN_FIT_STORE_H
 #define NKE_RUN_FIT_STORE_H
 
+#include "run/cost.h"
 #include "run/fit.h"
 #include "solve/kept.h"
 
@@ -17,6 +18,7 @@ typedef struct nke_fit_store {
   const nke_rows *list;
   int64_t begin; /* position of this rank's first row */
   nke_slab slab; /* those made last */
+  nke_cost cost; /* seconds of this rank for a row's features, where they were kept */
 } nke_fit_store;
 
 /* Embed the rows of a list of the training set, a slab's worth at a time, and keep them. Collective. Memory: the
