@@ -35,10 +35,20 @@ static nke_status run(nke_cli *cli, nke_status st)
   return st;
 }
 
+/* By the file's own name, which job monitors show; returns where that cannot be done. */
+static void restart(char **argv)
+{
+  char path[4096];
+  const ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (n <= 0) return;
+  path[n] = '\0';
+  execv(path, argv);
+}
+
 int main(int argc, char **argv)
 {
   nke_cli cli;
-  if (nke_restart_for_blas()) execv("/proc/self/exe", argv); /* goes on where it cannot */
+  if (nke_restart_for_blas()) restart(argv);
   signal(SIGXFSZ, SIG_IGN); /* a file at its size limit (ulimit -f) is an error of that write */
   nke_status st = nke_cli_parse(argc, argv, &cli);
   if (st != NKE_OK || cli.action == NKE_CLI_RUN) return nke_status_exit_code(run(&cli, st));
