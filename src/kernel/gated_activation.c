@@ -19,22 +19,13 @@ static void *slot(const nke_gated_plan *plan, int64_t length, int which)
 /* phi of the kernel that has none: z = |S| e^(gamma (1 + shift) / 2) sqrt 2 cos(sqrt(gamma) W S / |S| + phase), whose
  * mean product is |S||S'| exp(gamma (rho + shift)) [Rahimi and Recht 2007]; the derivative dual is gamma times that
  * without the norms. */
-static void eval_normalised(const nke_gated_plan *plan, const nke_gated_stage *stage, int64_t first, int64_t n,
-                            double norm, void *a, void *phi, void *dphi)
+static nke_gated_wave normalised_wave(const nke_gated_plan *plan, const nke_gated_stage *stage, int64_t first,
+                                      double norm)
 {
   const double gamma = stage->layer->activation.param[0], shift = stage->layer->activation.param[1];
   const double gain = sqrt(2 * exp(gamma * (1 + shift)));
-  const nke_activation cosine = {.kind = NKE_ACT_COS, .n_params = 3, .param = {gain, 1, 0}};
-  const size_t bytes = (size_t)(n * plan->real_bytes);
-  memcpy(dphi, nke_at(plan, stage->phase, first), bytes);
-  plan->k->add_scaled(n, norm > 0 ? sqrt(gamma) / norm : 0, a, dphi);
-  memcpy(a, dphi, bytes);
-  plan->k->eval(&cosine, n, a, phi, dphi);
-  memset(dphi, 0, bytes);
-  plan->k->add_scaled(n, sqrt(gamma), phi, dphi);
-  memset(a, 0, bytes);
-  plan->k->add_scaled(n, norm, phi, a);
-  memcpy(phi, a, bytes);
+  return (nke_gated_wave){.step = norm > 0 ? sqrt(gamma) / norm : 0, .size = gain * norm, .slope = gain * sqrt(gamma),
+                          .phase = nke_at(plan, stage->phase, first)};
 }
 
 /* Activations without vector code. A formula is parsed once, when it is first met. */
@@ -61,7 +52,7 @@ int nke_gated_pools(const nke_gated_stage *stage)
 
 /* Add phi(a) and phi'(a) .* g of features [first, first + n) to output pixel `to`. `norm` is |S|. */
 static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64_t to, int64_t first, int64_t n,
-                       double norm, void *a, const void *g)
+                       double norm, const void *a, const void *g)
 {
   nke_status st = NKE_OK;
   nke_image *const out = &stage->out;
@@ -75,14 +66,17 @@ static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64
     plan->k->gate_relu(n, fresh, table, c, a, g, s, t);
     return NKE_OK;
   }
+  if (act->kind == NKE_ACT_EXP_NORMALIZED) {
+    const nke_gated_wave wave = normalised_wave(plan, stage, first, norm);
+    plan->k->gate_wave(n, fresh, table, c, &wave, a, g, s, t);
+    return NKE_OK;
+  }
   const int64_t length = stage->w.length;
   void *const phi = slot(plan, length, SLOT_PHI), *const dphi = slot(plan, length, SLOT_DPHI);
   for (int64_t i = 0; i < n; i += length) {
     const int64_t count = nke_min(length, n - i);
     void *const ai = nke_at(plan, a, i);
-    if (act->kind == NKE_ACT_EXP_NORMALIZED)
-      eval_normalised(plan, stage, first + i, count, norm, ai, phi, dphi);
-    else if (!plan->k->eval(act, count, ai, phi, dphi))
+    if (!plan->k->eval(act, count, ai, phi, dphi))
       NKE_TRY(eval_slow(plan, stage, count, ai, phi, dphi));
     plan->k->gate(count, fresh, nke_at(plan, table, i), c, phi, dphi, g ? nke_at(plan, g, i) : NULL, nke_at(plan, s, i),
                   g ? nke_at(plan, t, i) : NULL);

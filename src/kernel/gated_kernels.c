@@ -185,6 +185,33 @@ static void gate_relu(int64_t n, int fresh, const void *table, double c, const v
     relu_loops(n, 0, table, (real)c, a, g, s, t);
 }
 
+static inline __attribute__((always_inline)) void wave_loops(int64_t n, int fresh, const real *w, real c,
+                                                             const nke_gated_wave *wave, const real *a, const real *g,
+                                                             real *s, real *t)
+{
+  const real *const phase = wave->phase;
+  const real step = (real)wave->step, size = (real)wave->size, slope = c * (real)wave->slope;
+  NKE_EVAL_SIMD
+  for (int64_t i = 0; i < n; i++) {
+    const real y = real_cos(step * a[i] + phase[i]);
+    s[i] = (fresh ? 0 : s[i]) + w[i] * (size * y);
+    if (g) t[i] = (fresh ? 0 : t[i]) + slope * y * g[i];
+  }
+}
+
+static void gate_wave(int64_t n, int fresh, const void *table, double c, const nke_gated_wave *wave, const void *a,
+                      const void *g, void *s, void *t)
+{
+  if (fresh && g)
+    wave_loops(n, 1, table, (real)c, wave, a, g, s, t);
+  else if (fresh)
+    wave_loops(n, 1, table, (real)c, wave, a, NULL, s, NULL);
+  else if (g)
+    wave_loops(n, 0, table, (real)c, wave, a, g, s, t);
+  else
+    wave_loops(n, 0, table, (real)c, wave, a, NULL, s, NULL);
+}
+
 /* Groups of features whose sums stay in registers: 16 sums on AVX-512 in single precision. */
 #if defined(NKE_ISA_avx512) && defined(NKE_REAL_f32)
 enum { FEATURE_GROUPS = 4 };
@@ -252,6 +279,7 @@ const nke_gated_kernels NKE_NAME(nke_gated_kernels_, NKE_SUFFIX) = {
   .eval = eval,
   .gate = gate,
   .gate_relu = gate_relu,
+  .gate_wave = gate_wave,
   .patches = patches,
   .from_double = from_double,
   .to_double = to_double,

@@ -11,6 +11,13 @@
 /* Cyclic shifts are multiples of this many entries, on every instruction set: the operator is the same everywhere. */
 enum { NKE_GATED_LANES = 16, NKE_GATED_TILE = 4 /* patches multiplied at a time */ };
 
+/* size and slope times cos(step a + phase): the features of exp-normalized, which has no activation, and of its
+ * derivative. */
+typedef struct nke_gated_wave {
+  double step, size, slope;
+  const void *phase; /* [n] */
+} nke_gated_wave;
+
 typedef struct nke_gated_kernels {
   const char *isa;
 
@@ -33,6 +40,10 @@ typedef struct nke_gated_kernels {
                void *s, void *t);
   /* The same for relu, straight from the pre-activation a. */
   void (*gate_relu)(int64_t n, int fresh, const void *table, double c, const void *a, const void *g, void *s, void *t);
+
+  /* The same for phi = size y and phi' = slope y, y = cos(step a + phase). */
+  void (*gate_wave)(int64_t n, int fresh, const void *table, double c, const nke_gated_wave *wave, const void *a,
+                    const void *g, void *s, void *t);
 
   /* out [NKE_GATED_TILE][m] = x [NKE_GATED_TILE][stride] times w, which is stored as [m / 16][d][16]; only the first d
    * entries of a row of x count. */

@@ -1,9 +1,10 @@
-/* Seconds an image, and the share of the counted operations, of the gated random features of a Myrtle network.
+/* Seconds of CPU an image, and the share of the counted operations, of the gated random features of a Myrtle network.
  * Usage: bench_features [PRESET [ACTIVATION [IMAGES [WIDTH...]]]], default myrtle5 relu 20 2048 2048 8192 16384. */
 #include "base/memory.h"
 #include "base/rng.h"
-#include "base/timer.h"
 #include "kernel/features.h"
+
+#include "cpu.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,16 +28,16 @@ static nke_status run(int argc, char **argv)
   NKE_TRY(nke_activation_init(&act, name, 0, NULL, NULL));
   NKE_TRY(nke_network_preset(preset, &act, &network));
   NKE_TRY(nke_network_shape(network, shape));
-  const double start = nke_seconds();
+  const double start = cpu_seconds();
   NKE_TRY(nke_features_create(network, &options, &features));
-  const double plan = nke_seconds() - start;
+  const double plan = cpu_seconds() - start;
   NKE_TRY(nke_alloc(d, sizeof *x, "image", &x));
   NKE_TRY(nke_alloc(nke_features_length(features), 4, "features", &z));
   for (int64_t i = 0; i < d; i++) x[i] = nke_random_normal(1, nke_stream(NKE_STREAM_TEST, 0), (uint64_t)i);
   for (int i = 0; i < images; i++) {
-    const double t = nke_seconds();
+    const double t = cpu_seconds();
     NKE_TRY(nke_features_apply(features, 1, x, z));
-    const double seconds = nke_seconds() - t;
+    const double seconds = cpu_seconds() - t;
     best = seconds < best ? seconds : best;
   }
   const double flops = nke_features_flops_per_row(features);
