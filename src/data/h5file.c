@@ -131,7 +131,7 @@ static nke_status h5file_alloc(MPI_Comm comm, const char *path, nke_h5file **out
   NKE_TRY(nke_calloc(1, sizeof **out, "file", out));
   (*out)->comm = comm;
   (*out)->file = H5I_INVALID_HID;
-  (*out)->spare = -1;
+  (*out)->spare = (*out)->fd = -1;
   MPI_Comm_rank(comm, &(*out)->rank);
   NKE_TRY(nke_strdup(path, &(*out)->path));
 done:
@@ -227,6 +227,9 @@ nke_status nke_h5file_update(MPI_Comm comm, const char *path, nke_h5file **out)
   list = parallel_access(comm);
   f->file = H5Fopen(path, H5F_ACC_RDWR, list);
   NKE_TRY(nke_agree(comm, check_opened(f)));
+  f->fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (f->fd < 0) st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be opened: %s", path, strerror(errno));
+  NKE_TRY(nke_agree(comm, st));
   *out = f;
   f = NULL;
 done:
@@ -249,6 +252,12 @@ nke_status nke_h5file_flush(nke_h5file *f)
   if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 || !sync_path(f->part ? f->part : f->path, O_RDONLY))
     st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be flushed to disk", f->path);
   return nke_agree(f->comm, st);
+}
+
+nke_status nke_h5file_sync(const nke_h5file *f)
+{
+  if (fdatasync(f->fd) == 0) return NKE_OK;
+  return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", f->path, strerror(errno));
 }
 
 /* The new name lasts only when the folder is on disk too; a file system that cannot sync a folder is not an error. */
@@ -300,6 +309,7 @@ void nke_h5file_close(nke_h5file **file)
   if (f->part && f->file >= 0) give_up_part(f);
   nke_h5file_close_datasets(f);
   if (f->file >= 0) H5Fclose(f->file);
+  if (f->fd >= 0) close(f->fd);
   if (f->spare >= 0) { /* the part file is this run's while it holds the spare one */
     if (f->part) unlink(f->part);
     unlink(f->spare_name);

@@ -33,8 +33,11 @@ nke_status nke_h5file_commit(nke_h5file **file);
 nke_status nke_h5file_open(MPI_Comm comm, const char *path, nke_h5file **out);
 nke_status nke_h5file_update(MPI_Comm comm, const char *path, nke_h5file **out);
 
-/* Write out what HDF5 and the system still hold (a file opened for update, before its progress marks). */
+/* Write out what HDF5 and the system still hold. */
 nke_status nke_h5file_flush(nke_h5file *file);
+
+/* Flush what this rank wrote into a file opened for update to disk. Local. NKE_ERR_OUTPUT. */
+nke_status nke_h5file_sync(const nke_h5file *file);
 
 /* Close; a new file that was not committed is removed. NULL is allowed, so this fits every exit label. */
 void nke_h5file_close(nke_h5file **file);

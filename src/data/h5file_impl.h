@@ -20,6 +20,7 @@ struct nke_h5file {
   char *part; /* temporary name of a new file; NULL once it is gone or for an existing file */
   char *spare_name;
   int spare; /* rank 0, new file: descriptor of a file that keeps room on the disk and other runs away; -1: none */
+  int fd;    /* of a file opened for update, to flush what this rank wrote; -1: none */
   nke_open_dataset *open;
 };
 

@@ -1,4 +1,4 @@
-/* What a comparison leaves: a part file while it runs, then <out>/compare.json, <out>/compare.csv and a table. */
+/* What a comparison leaves: part files while it runs, then <out>/compare.json, <out>/compare.csv and a table. */
 #include "run/compare.h"
 
 #include "base/memory.h"
@@ -15,6 +15,11 @@ static const char part_name[] = "compare.part.json";
 static int part_path(const nke_compare *c, char *path, size_t size)
 {
   return snprintf(path, size, "%s/%s", c->session.config->run.out, part_name);
+}
+
+int nke_compare_rows_path(const nke_compare *c, char *path, size_t size)
+{
+  return snprintf(path, size, "%s/compare.part.h5", c->session.config->run.out);
 }
 
 /* The part file where it is of this config, else NULL. Rank 0. */
@@ -167,6 +172,7 @@ nke_status nke_compare_finish(nke_compare *c)
   if (c->json) st = write_csv(c);
   NKE_TRY(nke_agree(s->comm, st));
   if (c->json && part_path(c, path, sizeof path) < (int)sizeof path) remove(path);
+  if (c->json && nke_compare_rows_path(c, path, sizeof path) < (int)sizeof path) remove(path);
   if (c->json && !s->invocation->quiet) print_table(c);
 done:
   json_decref(json);

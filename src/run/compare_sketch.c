@@ -39,13 +39,33 @@ static nke_status switch_embedding(nke_compare *c, const nke_compare_case *which
   return st;
 }
 
+/* Open the file of finished rows where the features would take longer than checkpoint.seconds, at RATE. */
+static nke_status keep_rows(const sketch *k, nke_kept_rows *kept)
+{
+  static const double RATE = 1e10; /* flops a second of a rank */
+  const nke_compare *const c = k->compare;
+  const nke_session *const s = &c->session;
+  const nke_compare_case *const which = k->which;
+  char path[4096], identity[512];
+  if (which->flops_per_row * (double)nke_ceil_div(c->n, c->ranks) <= RATE * s->config->checkpoint.seconds)
+    return NKE_OK;
+  if (nke_compare_rows_path(c, path, sizeof path) >= (int)sizeof path)
+    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+  snprintf(identity, sizeof identity, "config %016llx\nmethod %s\nfeatures %lld\nseed %llu\nrevision %d\n",
+           (unsigned long long)c->hash, which->options.method, (long long)which->m,
+           (unsigned long long)which->options.seed, NKE_FEATURES_REVISION);
+  return nke_kept_rows_open(s->comm, path, identity, s->embedder.precision, c->n, s->m, kept);
+}
+
 static nke_status embed(sketch *k)
 {
   nke_status st = NKE_OK;
   nke_compare *const c = k->compare;
   nke_session *const s = &c->session;
   const nke_rows all = nke_rows_all(c->n);
-  NKE_TRY(nke_fit_store_rows(s, &all, &k->store));
+  nke_kept_rows kept = {0};
+  NKE_TRY(keep_rows(k, &kept));
+  NKE_TRY(nke_fit_store_rows(s, &all, kept.h5 ? &kept : NULL, &k->store));
   k->row = k->store.cost;
   k->result.make_seconds = nke_spread_over_ranks(s->comm, k->row.seconds).max;
   nke_cost_share(s->comm, &k->row);
@@ -53,6 +73,7 @@ static nke_status embed(sketch *k)
   NKE_TRY(nke_gram_outer(s->comm, k->store.n, s->m, s->embedder.precision, k->store.z, NULL, &k->kernel));
   k->result.gram_seconds = nke_spread_over_ranks(s->comm, nke_seconds() - begun).max;
 done:
+  nke_kept_rows_close(&kept);
   return st;
 }
 

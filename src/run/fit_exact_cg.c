@@ -41,7 +41,7 @@ static nke_status embed_sketch(nke_session *s, nke_fit_store *out)
   view.m = nke_features_length(s->sketch);
   nke_session_ready(&view);
   view.embedder.stats = &s->stats;
-  return nke_fit_store_rows(&view, &all, out);
+  return nke_fit_store_rows(&view, &all, NULL, out);
 }
 
 static nke_status exact_cg_add(nke_fit *fit, void *state, const nke_rows *rows)

@@ -36,7 +36,7 @@ static nke_status krylov_create(nke_fit *fit, void **state)
 static nke_status take_rows(nke_fit *fit, const nke_rows *rows, nke_fit_store *store)
 {
   nke_session *const s = &fit->session;
-  return fit->recompute ? nke_fit_store_list(s, rows, store) : nke_fit_store_rows(s, rows, store);
+  return fit->recompute ? nke_fit_store_list(s, rows, store) : nke_fit_store_rows(s, rows, NULL, store);
 }
 
 static nke_status krylov_add(nke_fit *fit, void *state, const nke_rows *rows)

@@ -5,6 +5,7 @@
 #include "num/gemm.h"
 #include "run/progress.h"
 #include "run/score.h"
+#include "run/signals.h"
 
 #include <math.h>
 #include <string.h>
@@ -39,42 +40,88 @@ static void take_slab(const nke_session *s, const nke_slab *slab, int64_t at, nk
   memcpy((char *)out->z + at * row_bytes(s), slab->z, (size_t)(slab->n * row_bytes(s)));
 }
 
-/* Rows between two words of progress: whole blocks, no more than a slab's worth, and about a second's work. */
+/* Rows between two words of progress: about a second's work, whole blocks where that is as much, at most a slab. */
 static int64_t rows_at_once(const nke_embedder *e)
 {
-  const double flops_a_block = e->flops_per_row * NKE_BLOCK_ROWS, most = (double)e->slab.own / NKE_BLOCK_ROWS;
-  return (int64_t)fmax(1, fmin(most, 3e10 / flops_a_block)) * NKE_BLOCK_ROWS;
+  const int64_t rows = (int64_t)fmax(1, fmin((double)e->slab.own, 3e10 / e->flops_per_row));
+  return rows < NKE_BLOCK_ROWS ? rows : rows / NKE_BLOCK_ROWS * NKE_BLOCK_ROWS;
 }
 
-/* This rank's part of the list. */
-static nke_status store_fill(nke_session *s, const nke_rows *rows, nke_range mine, nke_fit_store *out)
+/* This rank's part of a list on its way into a store. */
+typedef struct filling {
+  nke_session *session;
+  const nke_rows *rows;
+  const nke_kept_rows *kept; /* NULL: none */
+  nke_range mine;
+  double *seconds; /* [mine] of rows that are in the file, else 0 */
+  nke_slab slab;
+} filling;
+
+/* Rows from `begin` on that are all in the file, or all not. */
+static nke_range next_step(const filling *f, int64_t begin)
+{
+  const double *const seconds = f->seconds - f->mine.begin;
+  const int64_t most = nke_min(f->mine.end, begin + rows_at_once(&f->session->embedder));
+  int64_t end = begin + 1;
+  while (end < most && (seconds[end] > 0) == (seconds[begin] > 0)) end++;
+  return (nke_range){begin, end};
+}
+
+static nke_status make_step(filling *f, nke_range range, nke_cost *cost)
 {
   nke_status st = NKE_OK;
-  nke_slab slab = {0};
-  nke_progress progress;
-  const int64_t step = rows_at_once(&s->embedder);
-  nke_progress_begin(&progress, s->comm, "embedding", "rows of this rank", mine.end - mine.begin);
-  for (int64_t begin = mine.begin; begin < mine.end; begin += step) {
-    const nke_range range = {begin, nke_min(mine.end, begin + step)};
-    const double before = s->stats.seconds[NKE_STAGE_EMBED];
-    NKE_TRY(nke_slab_embed(&s->embedder, s->train, rows, range, &slab));
-    nke_cost_add(&out->cost, s->stats.seconds[NKE_STAGE_EMBED] - before, (double)slab.n);
-    take_slab(s, &slab, begin - mine.begin, out);
-    nke_progress_update(&progress, range.end - mine.begin);
-  }
+  nke_session *const s = f->session;
+  const double before = s->stats.seconds[NKE_STAGE_EMBED];
+  NKE_TRY(nke_slab_embed(&s->embedder, s->train, f->rows, range, &f->slab));
+  const double seconds = s->stats.seconds[NKE_STAGE_EMBED] - before, count = (double)f->slab.n;
+  nke_cost_add(cost, seconds, count);
+  if (!f->kept) goto done;
+  NKE_TRY(nke_kept_rows_write(f->kept, range, f->slab.z, fmax(seconds / count, 1e-9)));
+  if (nke_signals_here()) st = nke_fail(NKE_STOPPED, "stopped by a signal; the same command goes on with the rows left");
 done:
-  nke_progress_end(&progress);
-  nke_slab_clear(&slab);
   return st;
 }
 
-nke_status nke_fit_store_rows(nke_session *s, const nke_rows *rows, nke_fit_store *out)
+static nke_status read_step(filling *f, nke_range range, nke_cost *cost)
 {
-  const nke_range mine = nke_split_mine(s->comm, rows->n);
-  *out = (nke_fit_store){.all = rows->n,
-                         .originals = nke_rows_originals(rows, mine.begin, mine.end, nke_dataset_originals(s->train))};
-  nke_status st = store_alloc(s, mine.end - mine.begin, out);
-  if (st == NKE_OK) st = store_fill(s, rows, mine, out);
+  nke_status st = NKE_OK;
+  nke_session *const s = f->session;
+  NKE_TRY(nke_slab_read(&s->embedder, s->train, f->rows, range, &f->slab));
+  NKE_TRY(nke_kept_rows_read(f->kept, range, f->slab.z));
+  for (int64_t i = range.begin; i < range.end; i++) nke_cost_add(cost, f->seconds[i - f->mine.begin], 1);
+done:
+  return st;
+}
+
+static nke_status store_fill(filling *f, nke_fit_store *out)
+{
+  nke_status st = NKE_OK;
+  nke_progress progress;
+  const int64_t count = f->mine.end - f->mine.begin;
+  nke_progress_begin(&progress, f->session->comm, "embedding", "rows of this rank", count);
+  NKE_TRY(nke_calloc(count, sizeof *f->seconds, "seconds of the rows", &f->seconds));
+  if (f->kept) NKE_TRY(nke_kept_rows_seconds(f->kept, f->mine, f->seconds));
+  for (int64_t begin = f->mine.begin; begin < f->mine.end; begin += f->slab.n) {
+    const nke_range range = next_step(f, begin);
+    const int there = f->seconds[begin - f->mine.begin] > 0;
+    NKE_TRY(there ? read_step(f, range, &out->cost) : make_step(f, range, &out->cost));
+    take_slab(f->session, &f->slab, begin - f->mine.begin, out);
+    nke_progress_update(&progress, range.end - f->mine.begin);
+  }
+done:
+  nke_progress_end(&progress);
+  nke_slab_clear(&f->slab);
+  nke_free(f->seconds);
+  return st;
+}
+
+nke_status nke_fit_store_rows(nke_session *s, const nke_rows *rows, const nke_kept_rows *kept, nke_fit_store *out)
+{
+  filling f = {.session = s, .rows = rows, .kept = kept, .mine = nke_split_mine(s->comm, rows->n)};
+  *out = (nke_fit_store){.all = rows->n, .originals = nke_rows_originals(rows, f.mine.begin, f.mine.end,
+                                                                         nke_dataset_originals(s->train))};
+  nke_status st = store_alloc(s, f.mine.end - f.mine.begin, out);
+  if (st == NKE_OK) st = store_fill(&f, out);
   return nke_agree(s->comm, st);
 }
 

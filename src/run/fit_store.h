@@ -5,6 +5,7 @@
 
 #include "run/cost.h"
 #include "run/fit.h"
+#include "run/kept_rows.h"
 #include "solve/kept.h"
 
 /* Consecutive positions of a row list on this rank. */
@@ -21,9 +22,11 @@ typedef struct nke_fit_store {
   nke_cost cost; /* seconds of this rank for a row's features, where they were kept */
 } nke_fit_store;
 
-/* Embed the rows of a list of the training set, a slab's worth at a time, and keep them. Collective. Memory: the
+/* Embed the rows of a list of the training set, a slab's worth at a time, and keep them. kept: NULL, or a file that has
+ * some of them and takes the others as they are made; a signal then stops it (NKE_STOPPED). Collective. Memory: the
  * features. */
-nke_status nke_fit_store_rows(nke_session *session, const nke_rows *rows, nke_fit_store *store);
+nke_status nke_fit_store_rows(nke_session *session, const nke_rows *rows, const nke_kept_rows *kept,
+                              nke_fit_store *store);
 
 /* The same without keeping features; the list is borrowed. Collective. Memory: a slab. */
 nke_status nke_fit_store_list(nke_session *session, const nke_rows *rows, nke_fit_store *store);

@@ -386,7 +386,6 @@ nke_status nke_kernel_run(const nke_invocation *invocation)
   kernel_job job = {.comm = invocation->comm,
                     .invocation = invocation,
                     .config = invocation->config,
-                    .file = {.fd = -1},
                     .started = nke_seconds()};
   MPI_Comm_rank(job.comm, &job.rank);
   MPI_Comm_size(job.comm, &job.ranks);

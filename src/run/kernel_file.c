@@ -4,8 +4,6 @@
 #include "dist/collect.h"
 #include "run/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -170,7 +168,7 @@ nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *ide
                                 const nke_tiling *tiling, nke_range tiles, bool part, bool force, nke_kernel_file *file)
 {
   nke_status st = NKE_OK;
-  *file = (nke_kernel_file){.tiling = *tiling, .part = part, .first = tiles.begin, .last = tiles.end, .fd = -1};
+  *file = (nke_kernel_file){.tiling = *tiling, .part = part, .first = tiles.begin, .last = tiles.end};
   bool make = true;
   if (nke_kernel_file_exists(comm, path)) {
     st = check_existing(comm, path, identity, file);
@@ -179,10 +177,7 @@ nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *ide
   }
   if (make) NKE_TRY(create_file(comm, path, identity, precision, file, force));
   NKE_TRY(nke_h5file_update(comm, path, &file->h5));
-  st = nke_alloc(tiling->tile * tiling->tile, sizeof *file->packed, "a tile", &file->packed);
-  file->fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (st == NKE_OK && file->fd < 0) st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be opened: %s", path, strerror(errno));
-  st = nke_agree(comm, st);
+  st = nke_agree(comm, nke_alloc(tiling->tile * tiling->tile, sizeof *file->packed, "a tile", &file->packed));
 done:
   if (st != NKE_OK) nke_kernel_file_close(file);
   return st;
@@ -193,8 +188,6 @@ void nke_kernel_file_close(nke_kernel_file *file)
   nke_h5file_close(&file->h5);
   nke_free(file->packed);
   file->packed = NULL;
-  if (file->fd > 0) close(file->fd);
-  file->fd = -1;
 }
 
 nke_status nke_kernel_file_done(nke_kernel_file *file, unsigned char *done)
@@ -258,8 +251,7 @@ nke_status nke_kernel_file_mark(nke_kernel_file *file, int64_t n, const int64_t 
 {
   nke_status st = NKE_OK;
   const unsigned char one = 1;
-  if (n > 0 && fdatasync(file->fd) != 0)
-    return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written: %s", nke_h5file_path(file->h5), strerror(errno));
+  if (n > 0) NKE_TRY(nke_h5file_sync(file->h5));
   for (int64_t k = 0; k < n; k++) {
     const int64_t start = numbers[k] - file->first, count = 1;
     NKE_TRY(nke_h5file_write(file->h5, "/done", NKE_H5_U8, 1, &start, &count, &one));

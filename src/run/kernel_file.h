@@ -18,7 +18,6 @@ typedef struct nke_kernel_file {
   bool part;
   int64_t first, last; /* tiles that it holds */
   double *packed;      /* [tile, tile] */
-  int fd;              /* to flush what this rank wrote */
 } nke_kernel_file;
 
 /* What the numbers of a kernel depend on, as lines of text: rows, preprocess and network of the resolved config,

@@ -38,6 +38,12 @@ class Program:
         return subprocess.run(command, cwd=self.folder, env=self.environment(**environment), text=True,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
 
+    def start(self, *args, ranks=1, **environment):
+        """The process, not waited for."""
+        return subprocess.Popen(["mpirun", "-n", str(ranks), str(self.path), *map(str, args)], cwd=self.folder,
+                                env=self.environment(**environment), text=True, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
     def must(self, *args, **options):
         """The same, for runs that have to succeed; returns stdout."""
         done = self.run(*args, **options)

@@ -5,7 +5,9 @@ usage: test_compare.py PROGRAM
 """
 import csv
 import json
+import signal
 import sys
+import time
 import unittest
 
 import h5py
@@ -156,6 +158,46 @@ class Compare(program.Case):
             (out / "compare.part.json").write_text(text)
             self.program.must("compare", "case.yaml", "--set", "run.out=part", "--set", "compare.seeds=[1]")
             self.assertLess(self.result("part")["rows"][0]["relative_frobenius"], 42)
+
+    def test_a_long_sketch_goes_on_with_the_rows_left(self):
+        """Stopped while it embeds; then some rows are taken away and what the others took is made known."""
+        long = ["compare", "case.yaml", "--set", "compare.methods=[polysketch]", "--set", "compare.features=[4096]",
+                "--set", "compare.seeds=[1]", "--set", "run.out=long"]
+        rows = self.folder / "long/compare.part.h5"
+        self.program.must(*long)
+        whole = self.result("long")["rows"][0]
+        process = self.program.start(*long, "--set", "checkpoint.seconds=0", ranks=2)
+        while process.poll() is None and not rows.exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGUSR1)
+        self.assertIn("stopped by a signal", process.communicate(timeout=60)[1])
+        self.assertEqual(process.returncode, 5)
+        with h5py.File(rows, "r+") as file:
+            self.assertGreater(np.count_nonzero(file["seconds"]), 0)
+            file["seconds"][40:] = 0
+            file["seconds"][:40] = 5.0 * (file["seconds"][:40] > 0)
+        self.program.must(*long, "--set", "checkpoint.seconds=0", ranks=3)
+        again = self.result("long")["rows"][0]
+        for key in SAME:
+            np.testing.assert_allclose(again[key], whole[key], rtol=1e-7, err_msg=key)
+        self.assertEqual(again["spread_sketch_per_row"]["max"], 5.0)
+        self.assertLess(again["spread_sketch_per_row"]["min"], 5.0)
+        self.assertFalse(rows.exists())
+
+    def test_rows_of_another_sketch_are_made_anew(self):
+        case = ["compare", "case.yaml", "--set", "compare.seeds=[1]", "--set", "checkpoint.seconds=0", "--set"]
+        rows = self.folder / "stale/compare.part.h5"
+        self.program.must(*case, "run.out=stale")
+        whole = self.result("stale")["rows"]
+        program.write_h5(rows, z=np.zeros((N, 128)), seconds=np.ones(N))
+        self.assertRegex(self.program.run(*case, "run.out=stale").stderr, "compare.part.h5: exists and was not written")
+        with h5py.File(rows, "r+") as file:
+            file.attrs["nke"] = np.bytes_("1")
+            file.attrs["identity"] = np.bytes_("another")
+        self.program.must(*case, "run.out=stale", ranks=2)
+        for row, before in zip(self.result("stale")["rows"], whole):
+            np.testing.assert_allclose(row["relative_frobenius"], before["relative_frobenius"], rtol=1e-7)
+        self.assertFalse(rows.exists())
 
     def test_another_kernel_is_refused_by_name(self):
         file = ("--set", "kernel.file=whole/kernel.h5", "--set", "run.out=other")
