@@ -67,6 +67,15 @@ static bool has_mark(hid_t file)
   return file >= 0 && H5Aexists_by_name(file, "/", mark, H5P_DEFAULT) > 0;
 }
 
+bool nke_h5file_exists(MPI_Comm comm, const char *path)
+{
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  int there = rank == 0 && access(path, F_OK) == 0;
+  MPI_Bcast(&there, 1, MPI_INT, 0, comm);
+  return there;
+}
+
 /* What stands at path may be replaced: nothing, a file of ours, or by force any regular file. On rank 0. */
 static nke_status check_replaceable(const char *path, bool force)
 {

@@ -33,6 +33,9 @@ nke_status nke_h5file_commit(nke_h5file **file);
 nke_status nke_h5file_open(MPI_Comm comm, const char *path, nke_h5file **out);
 nke_status nke_h5file_update(MPI_Comm comm, const char *path, nke_h5file **out);
 
+/* Whether anything is at `path`, as rank 0 sees it. */
+bool nke_h5file_exists(MPI_Comm comm, const char *path);
+
 /* Write out what HDF5 and the system still hold. */
 nke_status nke_h5file_flush(nke_h5file *file);
 

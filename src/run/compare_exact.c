@@ -22,7 +22,7 @@ static nke_status read_kernel(nke_compare *c, char *path, size_t size)
   const nke_tiling tiling = nke_tiling_of(c->n, s->test ? nke_dataset_rows(s->test) : 0, s->config->kernel.tile);
   if (nke_kernel_file_path(s->config, path, size) >= (int)size)
     return nke_fail(NKE_ERR_OUTPUT, "kernel.file: path too long");
-  c->kernel_measured = !nke_kernel_file_exists(s->comm, path);
+  c->kernel_measured = !nke_h5file_exists(s->comm, path);
   const double begun = nke_seconds();
   NKE_TRY(nke_kernel_run(&invocation));
   /* The test rows' part of the file is not the kernel's. */

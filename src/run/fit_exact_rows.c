@@ -25,7 +25,7 @@ static nke_status find_file(nke_session *s, nke_exact_rows *e)
   const nke_tiling tiling = nke_tiling_of(s->m, s->test ? nke_dataset_rows(s->test) : 0, s->config->kernel.tile);
   if (nke_kernel_file_path(s->config, e->path, sizeof e->path) >= (int)sizeof e->path)
     return nke_fail(NKE_ERR_OUTPUT, "kernel.file: path too long");
-  if (!nke_kernel_file_exists(s->comm, e->path)) e->path[0] = '\0';
+  if (!nke_h5file_exists(s->comm, e->path)) e->path[0] = '\0';
   return nke_agree(s->comm, nke_kernel_identity(s->config, &tiling, &e->identity));
 }
 

@@ -1,10 +1,8 @@
 #include "run/kept_rows.h"
 
 #include "base/memory.h"
-#include "dist/collect.h"
 
 #include <string.h>
-#include <unistd.h>
 
 static const char features[] = "/z", times[] = "/seconds";
 
@@ -33,12 +31,8 @@ static bool continues(MPI_Comm comm, const char *path, const char *identity, con
 {
   nke_h5file *h5 = NULL;
   char *found = NULL;
-  int rank;
-  MPI_Comm_rank(comm, &rank);
-  double there = rank == 0 && access(path, F_OK) == 0;
-  nke_sum_over_ranks(comm, 1, &there);
   nke_status st = NKE_ERR_DATA;
-  if (there > 0) st = nke_h5file_open(comm, path, &h5);
+  if (nke_h5file_exists(comm, path)) st = nke_h5file_open(comm, path, &h5);
   if (st == NKE_OK) st = nke_h5file_get_string(h5, "/", "identity", &found);
   if (st == NKE_OK && strcmp(found, identity) != 0) st = NKE_ERR_DATA;
   if (st == NKE_OK) st = nke_h5file_expect(h5, features, 2, (const int64_t[]){k->n, k->m});

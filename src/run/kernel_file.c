@@ -1,12 +1,10 @@
 #include "run/kernel_file.h"
 
 #include "base/memory.h"
-#include "dist/collect.h"
 #include "run/text.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 nke_status nke_kernel_identity(const nke_config *config, const nke_tiling *tiling, char **identity)
 {
@@ -82,15 +80,6 @@ static nke_status create_file(MPI_Comm comm, const char *path, const char *ident
 done:
   nke_h5file_close(&h5);
   return st;
-}
-
-bool nke_kernel_file_exists(MPI_Comm comm, const char *path)
-{
-  int rank;
-  MPI_Comm_rank(comm, &rank);
-  double found = rank == 0 && access(path, F_OK) == 0;
-  nke_sum_over_ranks(comm, 1, &found);
-  return found > 0;
 }
 
 /* The line of `text` that is not indented, at or before the line that starts at `line`. */
@@ -170,7 +159,7 @@ nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *ide
   nke_status st = NKE_OK;
   *file = (nke_kernel_file){.tiling = *tiling, .part = part, .first = tiles.begin, .last = tiles.end};
   bool make = true;
-  if (nke_kernel_file_exists(comm, path)) {
+  if (nke_h5file_exists(comm, path)) {
     st = check_existing(comm, path, identity, file);
     make = st != NKE_OK;
     if (make && !force) goto done;

@@ -27,9 +27,6 @@ nke_status nke_kernel_identity(const nke_config *config, const nke_tiling *tilin
 /* kernel.file, or kernel.h5 in run.out; the length, as snprintf(). Local. */
 int nke_kernel_file_path(const nke_config *config, char *path, size_t size);
 
-/* Whether a file is at `path`, as rank 0 sees it. Collective. */
-bool nke_kernel_file_exists(MPI_Comm comm, const char *path);
-
 /* Open a whole, finished file for reading its training kernel of n rows. Collective. NKE_ERR_USAGE: another kernel's,
  * naming what differs; NKE_ERR_DATA: tiles are missing, damaged. */
 nke_status nke_kernel_file_whole(MPI_Comm comm, const char *path, const char *identity, nke_kernel_kind kind, int64_t n,
