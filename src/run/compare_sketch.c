@@ -39,15 +39,15 @@ static nke_status switch_embedding(nke_compare *c, const nke_compare_case *which
   return st;
 }
 
-/* Open the file of finished rows where the features would take longer than checkpoint.seconds, at RATE. */
+/* Open the file of finished rows where the features would take longer than checkpoint.seconds, at `rate`. */
 static nke_status keep_rows(const sketch *k, nke_kept_rows *kept)
 {
-  static const double RATE = 1e10; /* flops a second of a rank */
+  static const double rate = 1e10; /* flops a second of a rank */
   const nke_compare *const c = k->compare;
   const nke_session *const s = &c->session;
   const nke_compare_case *const which = k->which;
   char path[4096], identity[512];
-  if (which->flops_per_row * (double)nke_ceil_div(c->n, c->ranks) <= RATE * s->config->checkpoint.seconds)
+  if (which->flops_per_row * (double)nke_ceil_div(c->n, c->ranks) <= rate * s->config->checkpoint.seconds)
     return NKE_OK;
   if (nke_compare_rows_path(c, path, sizeof path) >= (int)sizeof path)
     return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
