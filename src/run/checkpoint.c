@@ -1,7 +1,7 @@
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
-#include "dist/collect.h"
+#include "data/h5file.h"
 #include "run/signals.h"
 
 #include <stdio.h>
@@ -16,16 +16,6 @@ static nke_status set_paths(const char *out, nke_checkpoint *c)
   return NKE_OK;
 }
 
-/* Whether a file is there, as rank 0 sees it. Collective. */
-static bool is_there(MPI_Comm comm, const char *path)
-{
-  int rank;
-  MPI_Comm_rank(comm, &rank);
-  double found = rank == 0 && access(path, F_OK) == 0;
-  nke_sum_over_ranks(comm, 1, &found);
-  return found > 0;
-}
-
 /* The newest checkpoint that is whole. */
 static nke_status resume(nke_fit *fit)
 {
@@ -34,7 +24,7 @@ static nke_status resume(nke_fit *fit)
   const char *const candidates[2] = {c->path, c->previous};
   nke_status st = NKE_OK;
   for (int i = 0; i < 2; i++) {
-    if (!is_there(comm, candidates[i])) continue;
+    if (!nke_h5file_exists(comm, candidates[i])) continue;
     st = nke_checkpoint_read(fit, candidates[i]);
     if (st == NKE_OK) c->resumed = 1;
     if (st != NKE_ERR_DATA) break;
@@ -60,7 +50,7 @@ bool nke_checkpoint_waits(const nke_fit *fit)
   nke_checkpoint c;
   const nke_session *const s = &fit->session;
   return !s->invocation->force && set_paths(s->config->run.out, &c) == NKE_OK &&
-         (is_there(s->comm, c.path) || is_there(s->comm, c.previous));
+         (nke_h5file_exists(s->comm, c.path) || nke_h5file_exists(s->comm, c.previous));
 }
 
 nke_status nke_checkpoint_begin(nke_fit *fit)
@@ -109,7 +99,7 @@ nke_status nke_checkpoint_step(nke_fit *fit)
   const nke_status st = save(fit);
   if (st != NKE_OK && rank == 0 && first_failure) fprintf(stderr, "warning: %s\n", c->warning);
   if (!stop) return NKE_OK; /* the run goes on: nothing is lost but time, should it be stopped */
-  if (st != NKE_OK && !is_there(comm, c->path) && !is_there(comm, c->previous)) return st;
+  if (st != NKE_OK && !nke_h5file_exists(comm, c->path) && !nke_h5file_exists(comm, c->previous)) return st;
   return nke_fail(NKE_STOPPED, "stopped by a signal; the same command goes on with %s", c->path);
 }
 
