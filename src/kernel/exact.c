@@ -265,7 +265,7 @@ static double op_flops(const nke_plane_op *op, double entries_in, double entries
     case NKE_OP_NORMALIZE:
       return 3 * entries_in;
     case NKE_OP_DUAL:
-      return (op->dual_kind == NKE_DUAL_ABRELU || op->dual_kind == NKE_DUAL_EXP ? 32 : 100) * entries_in;
+      return (op->dual_kind == NKE_DUAL_ABRELU ? 30 : op->dual_kind == NKE_DUAL_EXP ? 32 : 100) * entries_in;
   }
   return 0;
 }

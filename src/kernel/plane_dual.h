@@ -22,15 +22,21 @@ INLINE vec first_entry(const row_tables *t, ptrdiff_t p, int e, int paired)
   return v_set(t->first[p * t->first_step + e]);
 }
 
-/* acos(1 - y) / (pi v_root(y)) and (sqrt(1 - c^2) - c acos c) / (pi y v_root(y)), c = 1 - y, for y in [0, 1]: minimax
- * polynomials of relative error 2e-6 at y = 0 to 6e-7 at y = 1 (weight y^(1/4)) and 1.1e-6 (float), 7e-16 and 4e-17
- * (double). */
+/* A(y) = acos(1 - y) / (pi v_root(y)) and B(y) = (sqrt(1 - c^2) - c acos c) / (pi y v_root(y)), c = 1 - y, for y in
+ * [0, 1]: minimax polynomials of relative error 2e-6 at y = 0 to 6e-7 at y = 1 (weight y^(1/4)) and 1.1e-6 (float),
+ * 7e-16 and 4e-17 (double). Where c >= 0 always, in float, one term less is enough: `near_` ones, to 2.4e-6 of kdot
+ * and 1.4e-6 of k below, which at c < 0 are as small as the polynomials' part of them. */
 #ifdef NKE_REAL_f32
 static const real acos_poly[] = {0.4501573295f / ROOT_SCALE,    0.03754893326f / ROOT_SCALE,
                                  0.008113646981f / ROOT_SCALE,  0.003657139536f / ROOT_SCALE,
                                  -0.000924488872f / ROOT_SCALE, 0.001447149282f / ROOT_SCALE};
 static const real bend_poly[] = {0.3001057605f / ROOT_SCALE, 0.01499029578f / ROOT_SCALE, 0.002521740427f / ROOT_SCALE,
                                  0.0002842703045f / ROOT_SCALE, 0.0004074779239f / ROOT_SCALE};
+static const real near_acos_poly[] = {0.4501803112f / ROOT_SCALE, 0.03714752836f / ROOT_SCALE,
+                                      0.01016331714f / ROOT_SCALE, -0.000719113274f / ROOT_SCALE,
+                                      0.003226792694f / ROOT_SCALE};
+static const real near_bend_poly[] = {0.3000360714f / ROOT_SCALE, 0.01547633932f / ROOT_SCALE,
+                                      0.001363849986f / ROOT_SCALE, 0.001433211956f / ROOT_SCALE};
 #else
 static const real acos_poly[] = {0.45015815807855331,    0.0375131798397219,      0.0084404654786828038,
                                  0.0025120427497889964,  0.0008548030425332574,   0.00031459541228875993,
@@ -44,6 +50,8 @@ static const real bend_poly[] = {0.30010543871903537,    0.0150052719359453,    
                                  -1.4194774328663753e-6, 4.9310212309122013e-6,  -6.8834377154214252e-6,
                                  7.8417505683016597e-6,  -6.1425932941940176e-6, 3.3182248222272975e-6,
                                  -1.08611087052222e-6,   1.7171727151490763e-7};
+#define near_acos_poly acos_poly
+#define near_bend_poly bend_poly
 #endif
 /* (asin(sqrt z) / sqrt z - 1) / z for z in [0, 1/4]: relative error of the asine 5e-9 (float), 2e-17 (double). */
 #ifdef NKE_REAL_f32
@@ -54,8 +62,7 @@ static const real asin_poly[] = {0.16666666666665383,  0.075000000003429891,  0.
                                  0.013884601157005497, 0.012173262660009399,  0.006510922118331709,
                                  0.019573724513628904, -0.016293796112292443, 0.031958779184205338};
 #endif
-enum { ASIN_TERMS = sizeof asin_poly / sizeof *asin_poly };
-enum { ACOS_TERMS = sizeof acos_poly / sizeof *acos_poly, BEND_TERMS = sizeof bend_poly / sizeof *bend_poly };
+#define TERMS(poly) (int)(sizeof(poly) / sizeof *(poly))
 
 INLINE vec v_poly(vec y, const real *c, int terms)
 {
@@ -71,28 +78,32 @@ INLINE vec v_poly(vec y, const real *c, int terms)
  * a min(x, 0) + b max(x, 0), up to (a - b)^2 / 2, adds beta s and beta to them, beta = 2 a b / (a - b)^2.
  * Table entries: sqrt q, 1 / sqrt q. */
 typedef struct relu_gap {
-  vec gap, y; /* w y, y */
+  vec size, gap, y; /* |s|, w y, y */
 } relu_gap;
 
 typedef struct relu_angle {
-  vec gap, bend, acos; /* w y, its factor in k, acos(c') / pi */
+  vec size, gap, bend, acos; /* |s|, w y, its factor in k, acos(c') / pi */
 } relu_angle;
 
 INLINE relu_gap gap_of(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative)
 {
   relu_gap g;
-  g.gap = r1 * r2 - (nonnegative ? s : v_abs(s));
+  g.size = nonnegative ? s : v_abs(s);
+  g.gap = r1 * r2 - g.size;
   g.y = v_max(g.gap * u2 * u1, v_set(ROOT_LEAST));
   return g;
 }
 
 /* root: v_root(y). */
-INLINE relu_angle angle_of(relu_gap g, vec root)
+INLINE relu_angle angle_of(relu_gap g, vec root, int nonnegative)
 {
   relu_angle a;
+  a.size = g.size;
   a.gap = g.gap;
-  a.bend = root * v_poly(g.y, bend_poly, BEND_TERMS);
-  a.acos = root * v_poly(g.y, acos_poly, ACOS_TERMS);
+  a.bend = root * (nonnegative ? v_poly(g.y, near_bend_poly, TERMS(near_bend_poly))
+                               : v_poly(g.y, bend_poly, TERMS(bend_poly)));
+  a.acos = root * (nonnegative ? v_poly(g.y, near_acos_poly, TERMS(near_acos_poly))
+                               : v_poly(g.y, acos_poly, TERMS(acos_poly)));
   return a;
 }
 
@@ -109,13 +120,13 @@ INLINE vec relu_kdot(relu_angle a, vec s, int nonnegative)
 /* s kdot. */
 INLINE vec relu_s_kdot(relu_angle a, vec s)
 {
-  return v_max(s, v_zero()) - v_abs(s) * a.acos;
+  return v_max(s, v_zero()) - a.size * a.acos;
 }
 
 INLINE void abrelu(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative, vec *k, vec *kdot)
 {
   const relu_gap g = gap_of(s, r1, u1, r2, u2, nonnegative);
-  const relu_angle a = angle_of(g, v_root(g.y));
+  const relu_angle a = angle_of(g, v_root(g.y), nonnegative);
   *k = relu_k(a, s, nonnegative);
   *kdot = relu_kdot(a, s, nonnegative);
 }
@@ -157,7 +168,7 @@ INLINE vec v_asin(vec c)
   const mask far = size > (real)0.5;
   const vec z = v_select(far, (real)0.5 - (real)0.5 * size, c * c);
   const vec x = v_select(far, v_root(v_max(z, v_set(ROOT_LEAST))) * ((real)1 / ROOT_SCALE), size);
-  const vec a = x + x * z * v_poly(z, asin_poly, ASIN_TERMS);
+  const vec a = x + x * z * v_poly(z, asin_poly, TERMS(asin_poly));
   return v_signed(v_select(far, (real)1.57079632679489661923 - 2 * a, a), c);
 }
 
@@ -198,7 +209,7 @@ INLINE dual_pair gelu_at(const closed_dual *d, dual_pair in, const row_tables *t
   const vec q = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
   const vec cov = d->scale * in.s, c = cov * v, c2 = c * c;
   const vec y = v_max(1 - v_abs(c), v_set(ROOT_LEAST));
-  const vec acos = v_root(y) * v_poly(y, acos_poly, ACOS_TERMS);
+  const vec acos = v_root(y) * v_poly(y, acos_poly, TERMS(acos_poly));
   const vec angle = (real)0.25 + v_signed((real)0.25 - (real)0.5 * acos, c);
   const vec_roots e = v_roots(v_max((1 - c) * (1 + c), v_set(ROOT_LEAST)));
   const vec kdot = turn * c * e.inverse * (v * v * (e.inverse * e.inverse + 1 - q) + 1) + angle;
@@ -217,13 +228,12 @@ static const real exp_poly[] = {
     1,          1,           0.5,          1.0 / 6,       1.0 / 24,       1.0 / 120,       1.0 / 720,
     1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
 #endif
-enum { EXP_TERMS = sizeof exp_poly / sizeof *exp_poly };
 
 INLINE dual_pair exp_at(const closed_dual *d, dual_pair in, const row_tables *tables, ptrdiff_t p, int paired)
 {
   const vec size = first_entry(tables, p, 0, paired) * tables->second[2 * p];
   const vec inverse = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
-  vec e = v_poly(d->param[1] * in.s * inverse, exp_poly, EXP_TERMS);
+  vec e = v_poly(d->param[1] * in.s * inverse, exp_poly, TERMS(exp_poly));
   for (int k = 0; k < d->squarings; k++) e = e * e;
   return (dual_pair){size * e, d->param[0] * in.t * e};
 }

@@ -118,7 +118,7 @@ INLINE void put(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t 
 
 INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, fused_root e)
 {
-  const relu_angle a = angle_of(e.of.gap, e.root);
+  const relu_angle a = angle_of(e.of.gap, e.root, kind.nonnegative);
   const dual_pair at = e.of.at;
   dual_pair out = {.s = relu_k(a, at.s, kind.nonnegative)};
   if (!kind.own)
