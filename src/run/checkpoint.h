@@ -4,7 +4,7 @@
  * matrix block by block, the cross products, the solutions of the path and the sums of scores so far, each with a
  * checksum: 4 m^2 bytes and a little. They say nothing of ranks: a run at another number of ranks goes on too, with the
  * same result to rounding; at the same number, to the bit. Trainers that keep features and no Gram matrix (fewer rows
- * than features) write none: such a run starts again. */
+ * than features) write none, but their rows (fit_keep.h). */
 #ifndef NKE_RUN_CHECKPOINT_H
 #define NKE_RUN_CHECKPOINT_H
 
@@ -37,6 +37,9 @@ void nke_checkpoint_remove(const nke_fit *fit);
 
 /* Give the signals back, and free. Local. */
 void nke_checkpoint_end(nke_fit *fit);
+
+/* What a checkpoint shares with the run that goes on from it: the config, and the sizes of the data. Collective. */
+nke_status nke_checkpoint_identity(const nke_fit *fit, char *text, size_t size);
 
 /* Write, or read into the fit, one checkpoint file. Collective. */
 nke_status nke_checkpoint_write(nke_fit *fit, const char *path);

@@ -148,8 +148,7 @@ done:
 
 /* ---- the file ---- */
 
-/* What a checkpoint shares with the run that goes on from it: the config, and the sizes of the data. */
-static nke_status identity(const nke_fit *fit, char *text, size_t size)
+nke_status nke_checkpoint_identity(const nke_fit *fit, char *text, size_t size)
 {
   const nke_session *const s = &fit->session;
   uint64_t hash;
@@ -165,7 +164,7 @@ static nke_status write_all(nke_h5file *file, nke_fit *fit)
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
   char text[128];
-  NKE_TRY(identity(fit, text, sizeof text));
+  NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
   NKE_TRY(nke_h5file_put_string(file, "/", "kind", "checkpoint"));
   NKE_TRY(nke_h5file_put_string(file, "/", "identity", text));
   NKE_TRY(nke_h5file_put_int(file, "/", "phase", fit->phase));
@@ -205,7 +204,7 @@ static nke_status check_identity(nke_h5file *file, const nke_fit *fit)
 {
   nke_status st = NKE_OK;
   char text[128], *kind = NULL, *stored = NULL;
-  NKE_TRY(identity(fit, text, sizeof text));
+  NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
   NKE_TRY(nke_h5file_get_string(file, "/", "kind", &kind));
   if (strcmp(kind, "checkpoint") != 0)
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: expected a checkpoint, got '%s'", nke_h5file_path(file), kind));

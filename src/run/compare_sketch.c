@@ -39,22 +39,20 @@ static nke_status switch_embedding(nke_compare *c, const nke_compare_case *which
   return st;
 }
 
-/* Open the file of finished rows where the features would take longer than checkpoint.seconds, at `rate`. */
+/* Open the file of finished rows where the features would take longer than checkpoint.seconds. */
 static nke_status keep_rows(const sketch *k, nke_kept_rows *kept)
 {
-  static const double rate = 1e10; /* flops a second of a rank */
   const nke_compare *const c = k->compare;
   const nke_session *const s = &c->session;
   const nke_compare_case *const which = k->which;
   char path[4096], identity[512];
-  if (which->flops_per_row * (double)nke_ceil_div(c->n, c->ranks) <= rate * s->config->checkpoint.seconds)
-    return NKE_OK;
+  if (!nke_kept_rows_pay(s->comm, which->flops_per_row * (double)c->n, s->config->checkpoint.seconds)) return NKE_OK;
   if (nke_compare_rows_path(c, path, sizeof path) >= (int)sizeof path)
     return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
   snprintf(identity, sizeof identity, "config %016llx\nmethod %s\nfeatures %lld\nseed %llu\nrevision %d\n",
            (unsigned long long)c->hash, which->options.method, (long long)which->m,
            (unsigned long long)which->options.seed, NKE_FEATURES_REVISION);
-  return nke_kept_rows_open(s->comm, path, identity, s->embedder.precision, c->n, s->m, kept);
+  return nke_kept_rows_open(s->comm, path, identity, true, s->embedder.precision, c->n, s->m, kept);
 }
 
 static nke_status embed(sketch *k)

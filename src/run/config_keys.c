@@ -113,7 +113,7 @@ const nke_key nke_config_keys[] = {
   {"solver.lambda", &nke_type_reals, AT(solver.lambda), "[1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]", .max = 1e12, .least = 1,
    .most = MOST, .doc = "ridge, relative to the mean diagonal of the kernel; of several the best is chosen"},
   {"checkpoint.seconds", &nke_type_real, AT(checkpoint.seconds), "600", .min = 0, .max = 1e9, .free = true,
-   .doc = "between checkpoints; 0: after every slab and solution; compare keeps the rows of sketches that take longer"},
+   .doc = "between checkpoints; 0: after every slab and solution; features that are kept and take longer go to a file"},
   {"compare.methods", &nke_type_texts, AT(compare.methods), "[random_features]", .choices = methods, .least = 1,
    .most = MOST, .doc = "embedding methods to compare with the exact kernel"},
   {"compare.features", &nke_type_ints, AT(compare.features), "[4096]", .min = 1, .max = 1 << 28, .least = 1,

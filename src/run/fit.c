@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "run/class_weights.h"
+#include "run/fit_keep.h"
 #include "run/fit_output.h"
 #include "run/plan.h"
 #include "run/variance.h"
@@ -154,7 +155,11 @@ static nke_status train(nke_fit *fit)
   if (nke_fit_by_folds(fit) && !nke_checkpoint_waits(fit)) NKE_TRY(nke_fit_folds(fit));
   NKE_TRY(fit->trainer->create(fit, &state));
   NKE_TRY(nke_checkpoint_begin(fit));
-  for (; fit->phase <= NKE_PHASE_TEST; fit->phase++, fit->position = 0) NKE_TRY(run_phase(fit, state));
+  NKE_TRY(nke_fit_keep_begin(fit));
+  for (; fit->phase <= NKE_PHASE_TEST; fit->phase++, fit->position = 0) {
+    NKE_TRY(run_phase(fit, state));
+    if (fit->phase < NKE_PHASE_TEST) NKE_TRY(nke_fit_keep_step(fit));
+  }
   if (fit->session.invocation->variance) st = keep_factor(fit, state);
 done:
   if (state) fit->trainer->destroy(state);
@@ -256,6 +261,7 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(train(fit));
   NKE_TRY(nke_fit_output_write(fit));
   nke_checkpoint_remove(fit);
+  nke_fit_keep_remove(fit);
 done:
   return st;
 }
@@ -271,6 +277,7 @@ nke_status nke_fit_run(const nke_invocation *invocation)
   st = run(fit);
 done:
   if (fit) {
+    nke_fit_keep_end(fit);
     nke_session_close(&fit->session);
     nke_rows_clear(&fit->kept);
     nke_rows_clear(&fit->held_out);

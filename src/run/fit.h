@@ -6,6 +6,7 @@
 #include "dist/blockcyclic.h"
 #include "gram/gram.h"
 #include "run/certificate.h"
+#include "run/kept_rows.h"
 #include "run/session.h"
 #include "solve/eigen.h"
 
@@ -78,6 +79,7 @@ struct nke_fit {
   nke_eigen *eigen;       /* of the path, where the criterion needs it */
   nke_gram *gram;         /* the trainer's; NULL: this trainer keeps nothing that a checkpoint could hold */
   struct nke_checkpoint *checkpoint; /* NULL: none are written */
+  nke_kept_rows part;     /* the file that finished features go to */
   nke_metrics train, validation, test;
   nke_certificate certificate;
   int recompute;        /* what an iteration passes over is made anew each time, as memory does not hold it */

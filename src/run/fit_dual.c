@@ -1,6 +1,6 @@
 /* Weights through the kernel matrix of the features: (Z Z' + shift I) A = Y, W = Z'A, for more features than rows. The
  * features of the training rows are kept, spread over the ranks. */
-#include "run/fit_store.h"
+#include "run/fit_keep.h"
 
 #include "base/memory.h"
 #include "dist/collect.h"
@@ -69,7 +69,7 @@ static nke_status dual_add(nke_fit *fit, void *state, const nke_rows *rows)
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   dual *const d = state;
-  NKE_TRY(nke_fit_store_rows(s, rows, NULL, &d->kept));
+  NKE_TRY(nke_fit_keep_rows(fit, rows, &d->kept));
   d->fitted = &d->kept;
   st = form_kernel(s, d);
 done:
@@ -104,7 +104,7 @@ static nke_status dual_validate(nke_fit *fit, void *state, int n_sets, const dou
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   dual *const d = state;
-  NKE_TRY(nke_fit_store_rows(s, &fit->held_out, NULL, &d->held_out));
+  NKE_TRY(nke_fit_keep_rows(fit, &fit->held_out, &d->held_out));
   NKE_TRY(nke_fit_store_score(s, &d->held_out, d->held_out.originals, n_sets, weights, metrics));
   NKE_TRY(nke_fit_store_join(s, &d->kept, &d->held_out, &d->joined));
   d->fitted = &d->joined;

@@ -3,7 +3,7 @@
 #include "run/fit_cg.h"
 
 #include "base/memory.h"
-#include "run/fit_store.h"
+#include "run/fit_keep.h"
 #include "run/score.h"
 
 #include <string.h>
@@ -35,8 +35,7 @@ static nke_status krylov_create(nke_fit *fit, void **state)
 
 static nke_status take_rows(nke_fit *fit, const nke_rows *rows, nke_fit_store *store)
 {
-  nke_session *const s = &fit->session;
-  return fit->recompute ? nke_fit_store_list(s, rows, store) : nke_fit_store_rows(s, rows, NULL, store);
+  return fit->recompute ? nke_fit_store_list(&fit->session, rows, store) : nke_fit_keep_rows(fit, rows, store);
 }
 
 static nke_status krylov_add(nke_fit *fit, void *state, const nke_rows *rows)

@@ -8,6 +8,7 @@
 #include "run/signals.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 void nke_fit_store_clear(nke_fit_store *s)
@@ -67,28 +68,31 @@ static nke_range next_step(const filling *f, int64_t begin)
   return (nke_range){begin, end};
 }
 
-static nke_status make_step(filling *f, nke_range range, nke_cost *cost)
+static nke_status make_step(filling *f, nke_range range, nke_fit_store *out)
 {
   nke_status st = NKE_OK;
   nke_session *const s = f->session;
   const double before = s->stats.seconds[NKE_STAGE_EMBED];
   NKE_TRY(nke_slab_embed(&s->embedder, s->train, f->rows, range, &f->slab));
   const double seconds = s->stats.seconds[NKE_STAGE_EMBED] - before, count = (double)f->slab.n;
-  nke_cost_add(cost, seconds, count);
+  nke_cost_add(&out->cost, seconds, count);
   if (!f->kept) goto done;
-  NKE_TRY(nke_kept_rows_write(f->kept, range, f->slab.z, fmax(seconds / count, 1e-9)));
+  if (!out->lost && nke_kept_rows_write(f->kept, range, f->slab.z, fmax(seconds / count, 1e-9)) != NKE_OK) {
+    out->lost = 1; /* the run goes on: nothing is lost but time, should it be stopped */
+    fprintf(stderr, "warning: %s; rows are kept no more\n", nke_error_text());
+  }
   if (nke_signals_here()) st = nke_fail(NKE_STOPPED, "stopped by a signal; the same command goes on with the rows left");
 done:
   return st;
 }
 
-static nke_status read_step(filling *f, nke_range range, nke_cost *cost)
+static nke_status read_step(filling *f, nke_range range, nke_fit_store *out)
 {
   nke_status st = NKE_OK;
   nke_session *const s = f->session;
   NKE_TRY(nke_slab_read(&s->embedder, s->train, f->rows, range, &f->slab));
   NKE_TRY(nke_kept_rows_read(f->kept, range, f->slab.z));
-  for (int64_t i = range.begin; i < range.end; i++) nke_cost_add(cost, f->seconds[i - f->mine.begin], 1);
+  for (int64_t i = range.begin; i < range.end; i++) nke_cost_add(&out->cost, f->seconds[i - f->mine.begin], 1);
 done:
   return st;
 }
@@ -104,7 +108,7 @@ static nke_status store_fill(filling *f, nke_fit_store *out)
   for (int64_t begin = f->mine.begin; begin < f->mine.end; begin += f->slab.n) {
     const nke_range range = next_step(f, begin);
     const int there = f->seconds[begin - f->mine.begin] > 0;
-    NKE_TRY(there ? read_step(f, range, &out->cost) : make_step(f, range, &out->cost));
+    NKE_TRY(there ? read_step(f, range, out) : make_step(f, range, out));
     take_slab(f->session, &f->slab, begin - f->mine.begin, out);
     nke_progress_update(&progress, range.end - f->mine.begin);
   }

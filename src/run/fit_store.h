@@ -20,11 +20,12 @@ typedef struct nke_fit_store {
   int64_t begin; /* position of this rank's first row */
   nke_slab slab; /* those made last */
   nke_cost cost; /* seconds of this rank for a row's features, where they were kept */
+  int lost;      /* the file of kept rows took not all of this rank's */
 } nke_fit_store;
 
 /* Embed the rows of a list of the training set, a slab's worth at a time, and keep them. kept: NULL, or a file that has
- * some of them and takes the others as they are made; a signal then stops it (NKE_STOPPED). Collective. Memory: the
- * features. */
+ * some of them and takes the others as they are made (that it cannot is a warning); a signal then stops it (NKE_STOPPED).
+ * Collective. Memory: the features. */
 nke_status nke_fit_store_rows(nke_session *session, const nke_rows *rows, const nke_kept_rows *kept,
                               nke_fit_store *store);
 

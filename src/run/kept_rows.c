@@ -26,28 +26,40 @@ done:
   return st;
 }
 
-/* Whether the file at `path` is one that create() would make. Collective. */
-static bool continues(MPI_Comm comm, const char *path, const char *identity, const nke_kept_rows *k)
+/* NKE_OK: the file at `path` is one that create() would make; NKE_ERR_USAGE: of another identity; NKE_ERR_DATA: none, or
+ * damaged. Collective. */
+static nke_status check(MPI_Comm comm, const char *path, const char *identity, const nke_kept_rows *k)
 {
   nke_h5file *h5 = NULL;
   char *found = NULL;
   nke_status st = NKE_ERR_DATA;
   if (nke_h5file_exists(comm, path)) st = nke_h5file_open(comm, path, &h5);
   if (st == NKE_OK) st = nke_h5file_get_string(h5, "/", "identity", &found);
-  if (st == NKE_OK && strcmp(found, identity) != 0) st = NKE_ERR_DATA;
+  if (st == NKE_OK && strcmp(found, identity) != 0)
+    st = nke_fail(NKE_ERR_USAGE, "%s: the rows of another config (%s; this run: %s); remove it, or --force to start anew",
+                  path, found, identity);
   if (st == NKE_OK) st = nke_h5file_expect(h5, features, 2, (const int64_t[]){k->n, k->m});
   if (st == NKE_OK) st = nke_h5file_expect(h5, times, 1, &k->n);
   nke_free(found);
   nke_h5file_close(&h5);
-  return nke_agree(comm, st) == NKE_OK;
+  return nke_agree(comm, st);
 }
 
-nke_status nke_kept_rows_open(MPI_Comm comm, const char *path, const char *identity, nke_precision precision, int64_t n,
-                              int64_t m, nke_kept_rows *k)
+bool nke_kept_rows_pay(MPI_Comm comm, double flops, double seconds)
 {
-  nke_status st = NKE_OK;
+  static const double rate = 1e10; /* flops a second of a rank */
+  int ranks;
+  MPI_Comm_size(comm, &ranks);
+  return flops > rate * ranks * seconds;
+}
+
+nke_status nke_kept_rows_open(MPI_Comm comm, const char *path, const char *identity, bool replace, nke_precision precision,
+                              int64_t n, int64_t m, nke_kept_rows *k)
+{
   *k = (nke_kept_rows){.precision = precision, .n = n, .m = m};
-  if (!continues(comm, path, identity, k)) NKE_TRY(create(comm, path, identity, k));
+  nke_status st = check(comm, path, identity, k);
+  if (st == NKE_ERR_USAGE && !replace) goto done;
+  if (st != NKE_OK) NKE_TRY(create(comm, path, identity, k));
   st = nke_h5file_update(comm, path, &k->h5);
 done:
   return st;
@@ -61,19 +73,20 @@ void nke_kept_rows_close(nke_kept_rows *k)
 nke_status nke_kept_rows_seconds(const nke_kept_rows *k, nke_range range, double *seconds)
 {
   const int64_t count = range.end - range.begin;
-  return nke_h5file_read(k->h5, times, NKE_H5_F64, 1, &range.begin, &count, seconds);
+  const int64_t start = k->first + range.begin;
+  return nke_h5file_read(k->h5, times, NKE_H5_F64, 1, &start, &count, seconds);
 }
 
 nke_status nke_kept_rows_read(const nke_kept_rows *k, nke_range range, void *z)
 {
-  const int64_t start[2] = {range.begin, 0}, count[2] = {range.end - range.begin, k->m};
+  const int64_t start[2] = {k->first + range.begin, 0}, count[2] = {range.end - range.begin, k->m};
   return nke_h5file_read(k->h5, features, type_of(k), 2, start, count, z);
 }
 
 nke_status nke_kept_rows_write(const nke_kept_rows *k, nke_range range, const void *z, double seconds)
 {
   nke_status st = NKE_OK;
-  const int64_t start[2] = {range.begin, 0}, count[2] = {range.end - range.begin, k->m};
+  const int64_t start[2] = {k->first + range.begin, 0}, count[2] = {range.end - range.begin, k->m};
   double *each = NULL;
   NKE_TRY(nke_alloc(count[0], sizeof *each, "seconds of the rows", &each));
   for (int64_t i = 0; i < count[0]; i++) each[i] = seconds;

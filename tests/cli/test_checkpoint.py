@@ -184,5 +184,92 @@ class Checkpoint(program.Case):
             subprocess.run(["umount", self.folder / "small"], check=True)
 
 
+class KeptFeatures(program.Case):
+    """Fits that keep features, and no Gram matrix, go on with the rows that are left."""
+    CASES = (("dual", "900", "1024"), ("lsqr", "6000", "256"))
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        rng = np.random.default_rng(6)
+        x = rng.standard_normal((6000, D)).astype(np.float32)
+        y = np.sin(x @ rng.standard_normal(D))
+        program.write_h5(cls.folder / "data.h5", train__x=x, train__y=y, test__x=x[:50], test__y=y[:50])
+        (cls.folder / "case.yaml").write_text(CONFIG)
+        for case in cls.CASES:
+            cls.program.must(*cls.command(*case, f"{case[0]}-whole", "--set", "checkpoint.seconds=600"), ranks=2)
+
+    @staticmethod
+    def command(solver, rows, features, out, *args):
+        return ["fit", "case.yaml", "--set", f"solver.type={solver}", "--set", f"data.train.rows=0:{rows}", "--set",
+                f"embedding.features={features}", "--set", f"run.out={out}", *args]
+
+    def weights(self, out):
+        with h5py.File(self.folder / out / "model.h5") as file:
+            return file["weights"][...]
+
+    def stopped(self, command, out):
+        """The file of a run that a signal stopped while it embedded."""
+        path = self.folder / out / "features.part.h5"
+        process = self.program.start(*command, ranks=2)
+        while process.poll() is None and not path.exists():
+            time.sleep(0.001)
+        process.send_signal(signal.SIGUSR1)
+        says = process.communicate(timeout=60)[1]
+        self.assertEqual(process.returncode, 5, says)
+        self.assertIn("stopped by a signal", says)
+        return path
+
+    def test_stopped_while_they_embed_they_go_on_to_the_same_bits(self):
+        for solver, rows, features in self.CASES:
+            with self.subTest(solver):
+                command = self.command(solver, rows, features, solver)
+                path = self.stopped(command, solver)
+                with h5py.File(path, "r+") as file:
+                    self.assertGreater(np.count_nonzero(file["seconds"]), 0)
+                    self.assertEqual(file["z"].shape, (int(rows), int(features)))
+                    file["seconds"][1::7] = 0
+                self.program.must(*command, ranks=2)
+                np.testing.assert_array_equal(self.weights(solver), self.weights(f"{solver}-whole"))
+                self.assertFalse(path.exists())
+
+    def test_rows_that_are_there_are_not_made_again(self):
+        solver, rows, features = self.CASES[0]
+        command = self.command(solver, rows, features, "reused")
+        path = self.stopped(command, "reused")
+        with h5py.File(path, "r+") as file:
+            done = file["seconds"][...] > 0
+            done[np.count_nonzero(done) // 2:] = False
+            file["z"][...] = np.where(done[:, None], 0, file["z"][...])
+        self.program.must(*command, ranks=3)
+        self.assertGreater(np.max(abs(self.weights("reused") - self.weights("dual-whole"))), 0.01)
+
+    def test_another_configs_are_refused_unless_forced(self):
+        solver, rows, features = self.CASES[0]
+        command = self.command(solver, rows, features, "other")
+        before = self.stopped(command, "other").read_bytes()
+        done = self.program.run(*command, "--set", "run.seed=2", ranks=2)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, "features.part.h5: the rows of another config")
+        self.assertEqual(before, (self.folder / "other/features.part.h5").read_bytes())
+        self.program.must(*command, "--set", "run.seed=2", "--force", ranks=2)
+        self.assertFalse((self.folder / "other/features.part.h5").exists())
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small tmpfs")
+    def test_a_full_disk_costs_no_result(self):
+        solver, rows, features = self.CASES[0]
+        (self.folder / "small").mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", self.folder / "small"]).returncode:
+            self.skipTest("no tmpfs can be mounted here")
+        try:
+            done = self.program.run(*self.command(solver, rows, features, "small"), ranks=2)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stderr, "warning: .*features.part.h5.*; rows are kept no more")
+            np.testing.assert_array_equal(self.weights("small"), self.weights("dual-whole"))
+            self.assertFalse((self.folder / "small/features.part.h5").exists())
+        finally:
+            subprocess.run(["umount", self.folder / "small"], check=True)
+
+
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
