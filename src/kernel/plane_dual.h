@@ -24,8 +24,8 @@ INLINE vec first_entry(const row_tables *t, ptrdiff_t p, int e, int paired)
 
 /* A(y) = acos(1 - y) / (pi v_root(y)) and B(y) = (sqrt(1 - c^2) - c acos c) / (pi y v_root(y)), c = 1 - y, for y in
  * [0, 1]: minimax polynomials of relative error 2e-6 at y = 0 to 6e-7 at y = 1 (weight y^(1/4)) and 1.1e-6 (float),
- * 7e-16 and 4e-17 (double). Where c >= 0 always, in float, one term less is enough: `near_` ones, to 2.4e-6 of kdot
- * and 1.4e-6 of k below, which at c < 0 are as small as the polynomials' part of them. */
+ * 7e-16 and 4e-17 (double). In float, where c >= 0 always, the `near_` ones with one term less are enough: to 2.4e-6 of
+ * kdot and 1.4e-6 of k below. At c < 0 those are small themselves, and need the longer ones' relative error. */
 #ifdef NKE_REAL_f32
 static const real acos_poly[] = {0.4501573295f / ROOT_SCALE,    0.03754893326f / ROOT_SCALE,
                                  0.008113646981f / ROOT_SCALE,  0.003657139536f / ROOT_SCALE,
@@ -78,18 +78,17 @@ INLINE vec v_poly(vec y, const real *c, int terms)
  * a min(x, 0) + b max(x, 0), up to (a - b)^2 / 2, adds beta s and beta to them, beta = 2 a b / (a - b)^2.
  * Table entries: sqrt q, 1 / sqrt q. */
 typedef struct relu_gap {
-  vec size, gap, y; /* |s|, w y, y */
+  vec gap, y; /* w y, y */
 } relu_gap;
 
 typedef struct relu_angle {
-  vec size, gap, bend, acos; /* |s|, w y, its factor in k, acos(c') / pi */
+  vec gap, bend, acos; /* w y, its factor in k, acos(c') / pi */
 } relu_angle;
 
 INLINE relu_gap gap_of(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative)
 {
   relu_gap g;
-  g.size = nonnegative ? s : v_abs(s);
-  g.gap = r1 * r2 - g.size;
+  g.gap = r1 * r2 - (nonnegative ? s : v_abs(s));
   g.y = v_max(g.gap * u2 * u1, v_set(ROOT_LEAST));
   return g;
 }
@@ -98,7 +97,6 @@ INLINE relu_gap gap_of(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative)
 INLINE relu_angle angle_of(relu_gap g, vec root, int nonnegative)
 {
   relu_angle a;
-  a.size = g.size;
   a.gap = g.gap;
   a.bend = root * (nonnegative ? v_poly(g.y, near_bend_poly, TERMS(near_bend_poly))
                                : v_poly(g.y, bend_poly, TERMS(bend_poly)));
@@ -120,7 +118,7 @@ INLINE vec relu_kdot(relu_angle a, vec s, int nonnegative)
 /* s kdot. */
 INLINE vec relu_s_kdot(relu_angle a, vec s)
 {
-  return v_max(s, v_zero()) - a.size * a.acos;
+  return v_max(s, v_zero()) - v_abs(s) * a.acos;
 }
 
 INLINE void abrelu(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative, vec *k, vec *kdot)

@@ -26,8 +26,8 @@ done:
   return st;
 }
 
-/* NKE_OK: the file at `path` is one that create() would make; NKE_ERR_USAGE: of another identity; NKE_ERR_DATA: none, or
- * damaged. Collective. */
+/* NKE_OK: the file at `path` is one that create() would make; NKE_ERR_USAGE: of another identity; NKE_ERR_DATA: none,
+ * or damaged. Collective. */
 static nke_status check(MPI_Comm comm, const char *path, const char *identity, const nke_kept_rows *k)
 {
   nke_h5file *h5 = NULL;
@@ -36,8 +36,9 @@ static nke_status check(MPI_Comm comm, const char *path, const char *identity, c
   if (nke_h5file_exists(comm, path)) st = nke_h5file_open(comm, path, &h5);
   if (st == NKE_OK) st = nke_h5file_get_string(h5, "/", "identity", &found);
   if (st == NKE_OK && strcmp(found, identity) != 0)
-    st = nke_fail(NKE_ERR_USAGE, "%s: the rows of another config (%s; this run: %s); remove it, or --force to start anew",
-                  path, found, identity);
+    st = nke_fail(NKE_ERR_USAGE,
+                  "%s: the rows of another config (%s; this run: %s); remove it, or --force to start anew", path, found,
+                  identity);
   if (st == NKE_OK) st = nke_h5file_expect(h5, features, 2, (const int64_t[]){k->n, k->m});
   if (st == NKE_OK) st = nke_h5file_expect(h5, times, 1, &k->n);
   nke_free(found);
@@ -53,8 +54,8 @@ bool nke_kept_rows_pay(MPI_Comm comm, double flops, double seconds)
   return flops > rate * ranks * seconds;
 }
 
-nke_status nke_kept_rows_open(MPI_Comm comm, const char *path, const char *identity, bool replace, nke_precision precision,
-                              int64_t n, int64_t m, nke_kept_rows *k)
+nke_status nke_kept_rows_open(MPI_Comm comm, const char *path, const char *identity, bool replace,
+                              nke_precision precision, int64_t n, int64_t m, nke_kept_rows *k)
 {
   *k = (nke_kept_rows){.precision = precision, .n = n, .m = m};
   nke_status st = check(comm, path, identity, k);

@@ -20,10 +20,10 @@ typedef struct nke_kept_rows {
 bool nke_kept_rows_pay(MPI_Comm comm, double flops, double seconds);
 
 /* Open the file at `path` where its identity is the same, else make it anew, no row done; one of another identity gives
- * way if `replace`. Collective. NKE_ERR_USAGE: it does not, or a file that is not ours is there; NKE_ERR_OUTPUT. Disk: the
- * features. */
-nke_status nke_kept_rows_open(MPI_Comm comm, const char *path, const char *identity, bool replace, nke_precision precision,
-                              int64_t n, int64_t m, nke_kept_rows *kept);
+ * way if `replace`. Collective. NKE_ERR_USAGE: it does not, or a file that is not ours is there; NKE_ERR_OUTPUT. Disk:
+ * the features. */
+nke_status nke_kept_rows_open(MPI_Comm comm, const char *path, const char *identity, bool replace,
+                              nke_precision precision, int64_t n, int64_t m, nke_kept_rows *kept);
 
 /* Close. Collective. */
 void nke_kept_rows_close(nke_kept_rows *kept);
