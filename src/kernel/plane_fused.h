@@ -42,7 +42,7 @@ typedef struct fused_before {
 } fused_before;
 
 typedef struct fused_gap {
-  dual_pair at;
+  vec s;
   relu_gap gap;
 } fused_gap;
 
@@ -58,9 +58,8 @@ INLINE vec source_at(const fused_row *f, ptrdiff_t p)
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
-INLINE dual_pair sums_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, int last)
+INLINE vec s_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, int last)
 {
-  dual_pair e;
   vec third;
   if (kind.source) {
     const vec k = last ? v_zero() : source_at(f, p + 1);
@@ -71,19 +70,25 @@ INLINE dual_pair sums_at(const fused_row *f, fused_kind kind, fused_before *b, p
   } else {
     third = f->s[2][p];
   }
-  e.s = f->s[0][p] + f->s[1][p] + third;
-  if (kind.adjusted) e.s = e.s * f->factor + f->offset;
-  e.t = e.s;
-  if (kind.own) e.t = f->u[0][p] + f->u[1][p] + f->u[2][p];
-  if (kind.own && kind.adjusted) e.t = e.t * f->factor + f->offset;
-  return e;
+  const vec s = f->s[0][p] + f->s[1][p] + third;
+  if (!kind.adjusted) return s;
+  return s * f->factor + f->offset;
 }
 
-INLINE fused_gap gap_at(const fused_row *f, fused_kind kind, ptrdiff_t p, dual_pair at)
+/* T waits for nothing, so it is summed where it is used: fewer registers. */
+INLINE vec t_at(const fused_row *f, fused_kind kind, ptrdiff_t p, vec s)
+{
+  if (!kind.own) return s;
+  const vec t = f->u[0][p] + f->u[1][p] + f->u[2][p];
+  if (!kind.adjusted) return t;
+  return t * f->factor + f->offset;
+}
+
+INLINE fused_gap gap_at(const fused_row *f, fused_kind kind, ptrdiff_t p, vec s)
 {
   const vec *const second = f->tables.second + 2 * p;
   const real *const first = f->tables.first + 2 * p;
-  return (fused_gap){at, gap_of(at.s, v_set(first[0]), v_set(first[1]), second[0], second[1], kind.nonnegative)};
+  return (fused_gap){s, gap_of(s, v_set(first[0]), v_set(first[1]), second[0], second[1], kind.nonnegative)};
 }
 
 INLINE fused_root root_at(fused_gap of)
@@ -119,15 +124,15 @@ INLINE void put(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t 
 INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, fused_root e)
 {
   const relu_angle a = angle_of(e.of.gap, e.root, kind.nonnegative);
-  const dual_pair at = e.of.at;
-  dual_pair out = {.s = relu_k(a, at.s, kind.nonnegative)};
+  const vec s = e.of.s, t = t_at(f, kind, p, s);
+  dual_pair out = {.s = relu_k(a, s, kind.nonnegative)};
   if (!kind.own)
-    out.t = relu_s_kdot(a, at.s);
+    out.t = relu_s_kdot(a, s);
   else if (!kind.adjusted)
-    out.t = at.t * relu_kdot(a, at.s, kind.nonnegative);
+    out.t = t * relu_kdot(a, s, kind.nonnegative);
   else
-    out.t = at.t * (relu_kdot(a, at.s, kind.nonnegative) + f->beta);
-  if (kind.adjusted) out.s += f->beta * at.s;
+    out.t = t * (relu_kdot(a, s, kind.nonnegative) + f->beta);
+  if (kind.adjusted) out.s += f->beta * s;
   put(f, kind, b, p, out);
 }
 
@@ -137,35 +142,35 @@ INLINE void relu_columns(const fused_row *f, fused_kind kind, fused_before *b)
   const ptrdiff_t n = f->n;
   ptrdiff_t p = 0;
   if (n < STEPS) {
-    for (; p < n; p++) result_at(f, kind, b, p, root_at(gap_at(f, kind, p, sums_at(f, kind, b, p, p + 1 == n))));
+    for (; p < n; p++) result_at(f, kind, b, p, root_at(gap_at(f, kind, p, s_at(f, kind, b, p, p + 1 == n))));
     return;
   }
-  fused_root root = root_at(gap_at(f, kind, 0, sums_at(f, kind, b, 0, 0)));
-  fused_gap gap = gap_at(f, kind, 1, sums_at(f, kind, b, 1, 0));
-  dual_pair sums = sums_at(f, kind, b, 2, 0);
+  fused_root root = root_at(gap_at(f, kind, 0, s_at(f, kind, b, 0, 0)));
+  fused_gap gap = gap_at(f, kind, 1, s_at(f, kind, b, 1, 0));
+  vec s = s_at(f, kind, b, 2, 0);
   for (; p < n - STEPS; p++) {
     result_at(f, kind, b, p, root);
     root = root_at(gap);
-    gap = gap_at(f, kind, p + 2, sums);
-    sums = sums_at(f, kind, b, p + 3, 0);
+    gap = gap_at(f, kind, p + 2, s);
+    s = s_at(f, kind, b, p + 3, 0);
   }
   result_at(f, kind, b, p, root);
   root = root_at(gap);
-  gap = gap_at(f, kind, p + 2, sums);
-  sums = sums_at(f, kind, b, p + 3, 1);
+  gap = gap_at(f, kind, p + 2, s);
+  s = s_at(f, kind, b, p + 3, 1);
   result_at(f, kind, b, p + 1, root);
   result_at(f, kind, b, p + 2, root_at(gap));
-  result_at(f, kind, b, p + 3, root_at(gap_at(f, kind, p + 3, sums)));
+  result_at(f, kind, b, p + 3, root_at(gap_at(f, kind, p + 3, s)));
 }
 
 INLINE void closed_columns(const fused_row *f, fused_kind kind, fused_before *b)
 {
   const ptrdiff_t n = f->n;
-  dual_pair next = sums_at(f, kind, b, 0, n == 1);
+  vec next = s_at(f, kind, b, 0, n == 1);
   for (ptrdiff_t p = 0; p < n; p++) {
-    const dual_pair at = next;
-    if (p + 1 < n) next = sums_at(f, kind, b, p + 1, p + 2 == n);
-    put(f, kind, b, p, closed_at(kind.dual, &f->closed, at, &f->tables, p, 0));
+    const vec s = next;
+    if (p + 1 < n) next = s_at(f, kind, b, p + 1, p + 2 == n);
+    put(f, kind, b, p, closed_at(kind.dual, &f->closed, (dual_pair){s, t_at(f, kind, p, s)}, &f->tables, p, 0));
   }
 }
 
