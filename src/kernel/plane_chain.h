@@ -55,14 +55,15 @@ static int chain_start(run *r, int k)
   int pooled = 0;
   for (const stage *end = g + 2 * g->links; g < end; g += 2) {
     const stage *dual = g + 1;
+    const closed_dual closed = closed_dual_of(dual->op);
     const int y = g->in.y0, x = g->in.x0;
     g->row = (fused_row){.n = g->out.x1 - x,
                          .s = {NULL, r->zeros, g->ring_s + ring_at(g, y)},
                          .u = {NULL, r->zeros, g->ring_u + ring_at(g, y)},
-                         .factor = (real)g->op->factor,
-                         .offset = (real)g->op->offset,
+                         .factor = (real)g->op->factor * closed.scale,
+                         .offset = (real)g->op->offset * closed.scale,
                          .beta = (real)dual->op->dual_param[0],
-                         .closed = closed_dual_of(dual->op),
+                         .closed = closed,
                          .out_s = dual->row_s,
                          .out_u = dual->row_t,
                          .tables = tables_at(r, dual->op, y, x, y + g->in.dy, x + g->in.dx)};
@@ -71,7 +72,7 @@ static int chain_start(run *r, int k)
   return pooled;
 }
 
-/* Row y of one pair. source: its input row y + 1 is made here, else it is in the ring. */
+/* Row y of one pair. source: 1 if its input row y + 1 is made here, 0 if it is in the ring. */
 static void link_row(const run *r, stage *g, int y, int last, int source)
 {
   const stage *next = g + 2;
@@ -96,7 +97,7 @@ static void link_row(const run *r, stage *g, int y, int last, int source)
   } else {
     out = FUSED_ROW;
   }
-  fused_loops[source ? FUSED_SOURCE : g->fused][out](f);
+  fused_loops[g->fused + source][out](f);
   f->tables.first += g->row_entries;
   f->tables.second += g->row_entries;
 }
@@ -146,7 +147,7 @@ static nke_status chain_source(run *r, const rect *c)
   g->row.first = (const real *)job->first_image + 3 * (c->y0 * w + c->x0);
   g->row.second = (const vec *)job->second_image + 3 * ((c->y0 + c->dy) * w + c->x0 + c->dx);
   for (int y = c->y0; y < c->y1 && st == NKE_OK; y++) {
-    const int source = g->fused == FUSED_FIRST && y > c->y0;
+    const int source = fused_is_first(g->fused) && y > c->y0;
     g->row.third = g->ring_s + ring_at(g, y);
     if (!source) input_box_row(c->x1 - c->x0, g->row.first, g->row.second, g->row.third);
     st = chain_advance(r, 0, y, source);

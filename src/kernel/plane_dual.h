@@ -62,6 +62,18 @@ static const real asin_poly[] = {0.16666666666665383,  0.075000000003429891,  0.
                                  0.013884601157005497, 0.012173262660009399,  0.006510922118331709,
                                  0.019573724513628904, -0.016293796112292443, 0.031958779184205338};
 #endif
+/* acos(1 - y) / (pi sqrt(y (2 - y))) for y in [0, 1]: minimax polynomials of relative error 4.4e-7 (float), 1.1e-15
+ * (double). */
+#ifdef NKE_REAL_f32
+static const real arc_poly[] = {0.3183097486f,    0.1061204995f,  0.0420926075f,   0.02084028541f,
+                                -0.001594944261f, 0.02217514155f, -0.01656357658f, 0.008620022173f};
+#else
+static const real arc_poly[] = {
+    0.318309886183791,     0.1061032953943495,    0.0424413181871766,     0.018189134976331577,  0.008084094660001958,
+    0.0036740606563499447, 0.0017010588530553064, 0.0007559312242819555,  0.0005516506112255984, -0.0004951827181046468,
+    0.0019824757532472467, -0.004040510515102521, 0.006697178797794546,   -0.008259320938935728, 0.007631719413834549,
+    -0.005087850352475337, 0.0023308352829802498, -0.0006575976372583355, 8.782216745598417e-05};
+#endif
 #define TERMS(poly) (int)(sizeof(poly) / sizeof *(poly))
 
 INLINE vec v_poly(vec y, const real *c, int terms)
@@ -170,7 +182,8 @@ INLINE vec v_asin(vec c)
   return v_signed(v_select(far, (real)1.57079632679489661923 - 2 * a, a), c);
 }
 
-/* The numbers of a closed dual other than the relu family's: op->dual_param, and the scale of its input. */
+/* The numbers of a closed dual other than the relu family's. scale: of S and T, before; the others' is in their
+ * tables. */
 typedef struct closed_dual {
   real param[2], scale;
   int squarings;
@@ -178,7 +191,9 @@ typedef struct closed_dual {
 
 INLINE closed_dual closed_dual_of(const nke_plane_op *op)
 {
-  return (closed_dual){{(real)op->dual_param[0], (real)op->dual_param[1]}, (real)op->scale_in, (int)op->dual_param[2]};
+  return (closed_dual){.param = {(real)op->dual_param[0], (real)op->dual_param[1]},
+                       .scale = op->dual_kind == NKE_DUAL_GELU ? (real)op->scale_in : 1,
+                       .squarings = (int)op->dual_param[2]};
 }
 
 /* S and T of one entry. */
@@ -186,32 +201,42 @@ typedef struct dual_pair {
   vec s, t;
 } dual_pair;
 
+/* c = s v v' and 1 - c^2, of which erf and gelu take roots. */
+typedef struct closed_gap {
+  vec s, v, c, rest;
+} closed_gap;
+
+/* s: of gelu in units of its variances, else as it comes. */
+INLINE closed_gap closed_gap_of(nke_plane_dual_kind kind, vec s, const row_tables *tables, ptrdiff_t p, int paired)
+{
+  const int entries = kind == NKE_DUAL_ERF ? 1 : 2;
+  closed_gap g = {.s = s};
+  if (kind == NKE_DUAL_EXP) return g;
+  g.v = first_entry(tables, p, 0, paired) * tables->second[entries * p];
+  g.c = s * g.v;
+  g.rest = v_max((1 - g.c) * (1 + g.c), v_set(ROOT_LEAST));
+  return g;
+}
+
 /* a erf(b x) + c [Williams 1997], c = 2 b^2 s v v', v = 1 / sqrt(1 + 2 b^2 q):
  *   k = 2 a^2 asin(c) / pi + c^2,  kdot = 4 a^2 b^2 v v' / (pi sqrt(1 - c^2)).
  * Table entry: v sqrt(2 b^2 scale). Parameters: 2 a^2 / pi and c^2. Raw T: kdot comes without its scale. */
-INLINE dual_pair erf_at(const closed_dual *d, dual_pair in, const row_tables *tables, ptrdiff_t p, int paired)
+INLINE dual_pair erf_of(const closed_dual *d, closed_gap g, vec_roots e, vec t)
 {
-  const vec v = first_entry(tables, p, 0, paired) * tables->second[p];
-  const vec c = in.s * v;
-  const vec x = v_max((1 - c) * (1 + c), v_set(ROOT_LEAST));
-  return (dual_pair){d->param[0] * v_asin(c) + d->param[1], in.t * (d->param[0] * v * v_roots(x).inverse)};
+  return (dual_pair){d->param[0] * v_asin(g.c) + d->param[1], t * (d->param[0] * g.v * e.inverse)};
 }
 
 /* gelu [Tsuchida et al. 2021], v = 1 / sqrt(1 + q), c = s v v', e = sqrt(1 - c^2), V = v v', b = asin(c) / (2 pi) +
  * 1/4: k = V (c^2 / e + q q' e) / (2 pi) + s b,  kdot = c (V^2 / e^2 + (1 - q q') V^2 + 1) / (2 pi e) + b. Table
  * entries: v, q. b = 1/2 - acos(|c|) / (2 pi) for c >= 0, else acos(|c|) / (2 pi). */
-INLINE dual_pair gelu_at(const closed_dual *d, dual_pair in, const row_tables *tables, ptrdiff_t p, int paired)
+INLINE dual_pair gelu_of(closed_gap g, vec_roots e, vec t, const row_tables *tables, ptrdiff_t p, int paired)
 {
   const real turn = (real)0.15915494309189533577;
-  const vec v = first_entry(tables, p, 0, paired) * tables->second[2 * p];
   const vec q = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
-  const vec cov = d->scale * in.s, c = cov * v, c2 = c * c;
-  const vec y = v_max(1 - v_abs(c), v_set(ROOT_LEAST));
-  const vec acos = v_root(y) * v_poly(y, acos_poly, TERMS(acos_poly));
-  const vec angle = (real)0.25 + v_signed((real)0.25 - (real)0.5 * acos, c);
-  const vec_roots e = v_roots(v_max((1 - c) * (1 + c), v_set(ROOT_LEAST)));
-  const vec kdot = turn * c * e.inverse * (v * v * (e.inverse * e.inverse + 1 - q) + 1) + angle;
-  return (dual_pair){turn * v * (c2 * e.inverse + q * e.root) + cov * angle, d->scale * in.t * kdot};
+  const vec acos = e.root * v_poly(1 - v_abs(g.c), arc_poly, TERMS(arc_poly));
+  const vec angle = (real)0.25 + v_signed((real)0.25 - (real)0.5 * acos, g.c);
+  const vec kdot = turn * g.c * e.inverse * (g.v * g.v * (e.inverse * e.inverse + 1 - q) + 1) + angle;
+  return (dual_pair){turn * g.v * (g.c * g.c * e.inverse + q * e.root) + g.s * angle, t * kdot};
 }
 
 /* sqrt(q q') exp(gamma (rho + shift)), rho = s / sqrt(q q'), up to the factor exp(gamma shift):
@@ -227,20 +252,26 @@ static const real exp_poly[] = {
     1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
 #endif
 
-INLINE dual_pair exp_at(const closed_dual *d, dual_pair in, const row_tables *tables, ptrdiff_t p, int paired)
+INLINE dual_pair exp_of(const closed_dual *d, closed_gap g, vec t, const row_tables *tables, ptrdiff_t p, int paired)
 {
   const vec size = first_entry(tables, p, 0, paired) * tables->second[2 * p];
   const vec inverse = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
-  vec e = v_poly(d->param[1] * in.s * inverse, exp_poly, TERMS(exp_poly));
+  vec e = v_poly(d->param[1] * g.s * inverse, exp_poly, TERMS(exp_poly));
   for (int k = 0; k < d->squarings; k++) e = e * e;
-  return (dual_pair){size * e, d->param[0] * in.t * e};
+  return (dual_pair){size * e, d->param[0] * t * e};
 }
 
-INLINE dual_pair closed_at(nke_plane_dual_kind kind, const closed_dual *d, dual_pair in, const row_tables *tables,
-                           ptrdiff_t p, int paired)
+INLINE vec_roots closed_roots(nke_plane_dual_kind kind, closed_gap g)
 {
-  if (kind == NKE_DUAL_ERF) return erf_at(d, in, tables, p, paired);
-  return kind == NKE_DUAL_GELU ? gelu_at(d, in, tables, p, paired) : exp_at(d, in, tables, p, paired);
+  if (kind == NKE_DUAL_EXP) return (vec_roots){g.s, g.s};
+  return v_roots(g.rest);
+}
+
+INLINE dual_pair closed_of(nke_plane_dual_kind kind, const closed_dual *d, closed_gap g, vec_roots e, vec t,
+                           const row_tables *tables, ptrdiff_t p, int paired)
+{
+  if (kind == NKE_DUAL_ERF) return erf_of(d, g, e, t);
+  return kind == NKE_DUAL_GELU ? gelu_of(g, e, t, tables, p, paired) : exp_of(d, g, t, tables, p, paired);
 }
 
 INLINE void closed_loop(nke_plane_dual_kind kind, const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t,
@@ -248,7 +279,10 @@ INLINE void closed_loop(nke_plane_dual_kind kind, const nke_plane_op *op, ptrdif
 {
   const closed_dual d = closed_dual_of(op);
   for (ptrdiff_t p = 0; p < n; p++) {
-    const dual_pair out = closed_at(kind, &d, (dual_pair){s[p], t ? t[p] : s[p]}, tables, p, paired);
+    const closed_gap g = closed_gap_of(kind, d.scale * s[p], tables, p, paired);
+    vec own = g.s;
+    if (t) own = d.scale * t[p];
+    const dual_pair out = closed_of(kind, &d, g, closed_roots(kind, g), own, tables, p, paired);
     out_s[p] = out.s;
     if (t) out_t[p] = out.t;
   }

@@ -1,7 +1,7 @@
 /* The inner loops of convolutional networks: the vertical sum of a 3 x 3 filter, the activation, and the plain row,
  * the horizontal sum of the next 3 x 3 filter, or 2 x 2 pooling, in registers. Included by plane_run.c only.
  *
- * With relu an entry takes four steps: its sums, its gap, its root, its result. A turn of the loop does each of them
+ * An entry takes four steps: its sums, its gap, its root, its result. A turn of the loop does each of them
  * for another column, so that none waits for the one before it: the processor looks no more than a few entries ahead.
  */
 #ifndef NKE_KERNEL_PLANE_FUSED_H
@@ -43,12 +43,14 @@ typedef struct fused_before {
 
 typedef struct fused_gap {
   vec s;
-  relu_gap gap;
+  relu_gap relu;
+  closed_gap closed;
 } fused_gap;
 
 typedef struct fused_root {
   fused_gap of;
-  vec root;
+  vec relu;
+  vec_roots closed;
 } fused_root;
 
 INLINE vec source_at(const fused_row *f, ptrdiff_t p)
@@ -86,14 +88,25 @@ INLINE vec t_at(const fused_row *f, fused_kind kind, ptrdiff_t p, vec s)
 
 INLINE fused_gap gap_at(const fused_row *f, fused_kind kind, ptrdiff_t p, vec s)
 {
-  const vec *const second = f->tables.second + 2 * p;
-  const real *const first = f->tables.first + 2 * p;
-  return (fused_gap){s, gap_of(s, v_set(first[0]), v_set(first[1]), second[0], second[1], kind.nonnegative)};
+  fused_gap g = {.s = s};
+  if (kind.dual == NKE_DUAL_ABRELU) {
+    const vec *const second = f->tables.second + 2 * p;
+    const real *const first = f->tables.first + 2 * p;
+    g.relu = gap_of(s, v_set(first[0]), v_set(first[1]), second[0], second[1], kind.nonnegative);
+  } else {
+    g.closed = closed_gap_of(kind.dual, s, &f->tables, p, 0);
+  }
+  return g;
 }
 
-INLINE fused_root root_at(fused_gap of)
+INLINE fused_root root_at(fused_kind kind, fused_gap of)
 {
-  return (fused_root){of, v_root(of.gap.y)};
+  fused_root e = {.of = of};
+  if (kind.dual == NKE_DUAL_ABRELU)
+    e.relu = v_root(of.relu.y);
+  else
+    e.closed = closed_roots(kind.dual, of.closed);
+  return e;
 }
 
 /* The result of column p. */
@@ -121,10 +134,10 @@ INLINE void put(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t 
   b->u1 = u;
 }
 
-INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, fused_root e)
+INLINE dual_pair relu_at(const fused_row *f, fused_kind kind, fused_root e, vec t)
 {
-  const relu_angle a = angle_of(e.of.gap, e.root, kind.nonnegative);
-  const vec s = e.of.s, t = t_at(f, kind, p, s);
+  const relu_angle a = angle_of(e.of.relu, e.relu, kind.nonnegative);
+  const vec s = e.of.s;
   dual_pair out = {.s = relu_k(a, s, kind.nonnegative)};
   if (!kind.own)
     out.t = relu_s_kdot(a, s);
@@ -133,44 +146,54 @@ INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrd
   else
     out.t = t * (relu_kdot(a, s, kind.nonnegative) + f->beta);
   if (kind.adjusted) out.s += f->beta * s;
-  put(f, kind, b, p, out);
+  return out;
 }
 
-INLINE void relu_columns(const fused_row *f, fused_kind kind, fused_before *b)
+INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, fused_root e)
+{
+  const vec t = t_at(f, kind, p, e.of.s);
+  if (kind.dual == NKE_DUAL_ABRELU)
+    put(f, kind, b, p, relu_at(f, kind, e, t));
+  else
+    put(f, kind, b, p, closed_of(kind.dual, &f->closed, e.of.closed, e.closed, t, &f->tables, p, 0));
+}
+
+INLINE void columns(const fused_row *f, fused_kind kind, fused_before *b)
 {
   enum { STEPS = 4 };
   const ptrdiff_t n = f->n;
   ptrdiff_t p = 0;
   if (n < STEPS) {
-    for (; p < n; p++) result_at(f, kind, b, p, root_at(gap_at(f, kind, p, s_at(f, kind, b, p, p + 1 == n))));
+    for (; p < n; p++) result_at(f, kind, b, p, root_at(kind, gap_at(f, kind, p, s_at(f, kind, b, p, p + 1 == n))));
     return;
   }
-  fused_root root = root_at(gap_at(f, kind, 0, s_at(f, kind, b, 0, 0)));
+  fused_root root = root_at(kind, gap_at(f, kind, 0, s_at(f, kind, b, 0, 0)));
   fused_gap gap = gap_at(f, kind, 1, s_at(f, kind, b, 1, 0));
   vec s = s_at(f, kind, b, 2, 0);
   for (; p < n - STEPS; p++) {
     result_at(f, kind, b, p, root);
-    root = root_at(gap);
+    root = root_at(kind, gap);
     gap = gap_at(f, kind, p + 2, s);
     s = s_at(f, kind, b, p + 3, 0);
   }
   result_at(f, kind, b, p, root);
-  root = root_at(gap);
+  root = root_at(kind, gap);
   gap = gap_at(f, kind, p + 2, s);
   s = s_at(f, kind, b, p + 3, 1);
   result_at(f, kind, b, p + 1, root);
-  result_at(f, kind, b, p + 2, root_at(gap));
-  result_at(f, kind, b, p + 3, root_at(gap_at(f, kind, p + 3, s)));
+  result_at(f, kind, b, p + 2, root_at(kind, gap));
+  result_at(f, kind, b, p + 3, root_at(kind, gap_at(f, kind, p + 3, s)));
 }
 
-INLINE void closed_columns(const fused_row *f, fused_kind kind, fused_before *b)
+/* The same in two steps, for what waits for no root. */
+INLINE void rootless_columns(const fused_row *f, fused_kind kind, fused_before *b)
 {
   const ptrdiff_t n = f->n;
   vec next = s_at(f, kind, b, 0, n == 1);
   for (ptrdiff_t p = 0; p < n; p++) {
     const vec s = next;
     if (p + 1 < n) next = s_at(f, kind, b, p + 1, p + 2 == n);
-    put(f, kind, b, p, closed_at(kind.dual, &f->closed, (dual_pair){s, t_at(f, kind, p, s)}, &f->tables, p, 0));
+    result_at(f, kind, b, p, root_at(kind, gap_at(f, kind, p, s)));
   }
 }
 
@@ -180,10 +203,10 @@ INLINE void fused(const fused_row *row, fused_kind kind)
   const ptrdiff_t n = f.n;
   fused_before b = {.pool = {f.pool[0], f.pool[1]}};
   if (kind.source) b.k1 = source_at(&f, 0);
-  if (kind.dual == NKE_DUAL_ABRELU)
-    relu_columns(&f, kind, &b);
+  if (kind.dual == NKE_DUAL_EXP)
+    rootless_columns(&f, kind, &b);
   else
-    closed_columns(&f, kind, &b);
+    columns(&f, kind, &b);
   if (kind.out == FUSED_SUM) {
     f.out_s[n - 1] = b.s0 + b.s1;
     f.out_u[n - 1] = b.u0 + b.u1;
@@ -203,19 +226,47 @@ NKE_FUSED_SET(first, ABRELU, .own = 0)
 NKE_FUSED_SET(source, ABRELU, .source = 1)
 NKE_FUSED_SET(later, ABRELU, .own = 1, .nonnegative = 1)
 NKE_FUSED_SET(any, ABRELU, .own = 1, .adjusted = 1)
-NKE_FUSED_SET(erf, ERF, .own = 1, .adjusted = 1)
-NKE_FUSED_SET(gelu, GELU, .own = 1, .adjusted = 1)
-NKE_FUSED_SET(exp, EXP, .own = 1, .adjusted = 1)
+#define NKE_FUSED_CLOSED(set, dual)                             \
+  NKE_FUSED_SET(set##_first, dual, .adjusted = 1)               \
+  NKE_FUSED_SET(set##_source, dual, .source = 1, .adjusted = 1) \
+  NKE_FUSED_SET(set##_later, dual, .own = 1, .adjusted = 1)
+NKE_FUSED_CLOSED(erf, ERF)
+NKE_FUSED_CLOSED(gelu, GELU)
+NKE_FUSED_CLOSED(exp, EXP)
 
-/* The loops of each set for each output. `first`, `later`: relu without bias; `source`: `first` with its third row;
- * `any`: relu and its family, whatever the layer (with u = s where T is S), as are the other duals. */
-enum { FUSED_FIRST, FUSED_SOURCE, FUSED_LATER, FUSED_ANY, FUSED_ERF, FUSED_GELU, FUSED_EXP, FUSED_SETS };
+/* The loops of each set for each output. `first`: where T is S, and without bias if it is relu; `source`, after it:
+ * the same with its third row; `later`: T of its own; `any`: relu and its family, whatever the layer (with u = s where
+ * T is S). */
+enum {
+  FUSED_FIRST,
+  FUSED_SOURCE,
+  FUSED_LATER,
+  FUSED_ANY,
+  FUSED_ERF_FIRST,
+  FUSED_ERF_SOURCE,
+  FUSED_ERF_LATER,
+  FUSED_GELU_FIRST,
+  FUSED_GELU_SOURCE,
+  FUSED_GELU_LATER,
+  FUSED_EXP_FIRST,
+  FUSED_EXP_SOURCE,
+  FUSED_EXP_LATER,
+  FUSED_SETS
+};
 #define NKE_FUSED_LOOPS(set)                                 \
   {                                                          \
     fused_##set##_ROW, fused_##set##_SUM, fused_##set##_POOL \
   }
 static void (*const fused_loops[FUSED_SETS][FUSED_OUTS])(const fused_row *) = {
-    NKE_FUSED_LOOPS(first), NKE_FUSED_LOOPS(source), NKE_FUSED_LOOPS(later), NKE_FUSED_LOOPS(any),
-    NKE_FUSED_LOOPS(erf),   NKE_FUSED_LOOPS(gelu),   NKE_FUSED_LOOPS(exp)};
+    NKE_FUSED_LOOPS(first),       NKE_FUSED_LOOPS(source),     NKE_FUSED_LOOPS(later),     NKE_FUSED_LOOPS(any),
+    NKE_FUSED_LOOPS(erf_first),   NKE_FUSED_LOOPS(erf_source), NKE_FUSED_LOOPS(erf_later), NKE_FUSED_LOOPS(gelu_first),
+    NKE_FUSED_LOOPS(gelu_source), NKE_FUSED_LOOPS(gelu_later), NKE_FUSED_LOOPS(exp_first), NKE_FUSED_LOOPS(exp_source),
+    NKE_FUSED_LOOPS(exp_later)};
+
+/* Whether a set has one after it that makes its own third row. */
+INLINE int fused_is_first(int set)
+{
+  return set == FUSED_FIRST || set == FUSED_ERF_FIRST || set == FUSED_GELU_FIRST || set == FUSED_EXP_FIRST;
+}
 
 #endif

@@ -176,17 +176,18 @@ static int fused_set(const run *r, int k)
   const int count = r->node->op_end - r->node->op_begin;
   const nke_plane_op *conv = &r->job->plan->ops[r->node->op_begin + k], *dual = conv + 1;
   if (r->job->paired || k + 1 >= count || !is_box3(conv) || dual->kind != NKE_OP_DUAL) return -1;
+  const int own = conv->ntk_out == NKE_NTK_OWN;
   switch (dual->dual_kind) {
     case NKE_DUAL_GENERIC:
       return -1;
     case NKE_DUAL_ABRELU:
       break;
     case NKE_DUAL_ERF:
-      return FUSED_ERF;
+      return own ? FUSED_ERF_LATER : FUSED_ERF_FIRST;
     case NKE_DUAL_GELU:
-      return FUSED_GELU;
+      return own ? FUSED_GELU_LATER : FUSED_GELU_FIRST;
     case NKE_DUAL_EXP:
-      return FUSED_EXP;
+      return own ? FUSED_EXP_LATER : FUSED_EXP_FIRST;
   }
   if (conv->factor != 1 || conv->offset != 0 || dual->dual_param[0] != 0) return FUSED_ANY;
   if (conv->ntk_out == NKE_NTK_SAME) return FUSED_FIRST;
