@@ -255,6 +255,24 @@ done:
 
 /* ---- cost ---- */
 
+/* Of one entry, S and T. */
+static double dual_flops(nke_plane_dual_kind kind)
+{
+  switch (kind) {
+    case NKE_DUAL_ABRELU:
+      return 30;
+    case NKE_DUAL_EXP:
+      return 32;
+    case NKE_DUAL_ERF:
+      return 42;
+    case NKE_DUAL_GELU:
+      return 52;
+    case NKE_DUAL_GENERIC:
+      return 100;
+  }
+  return 0;
+}
+
 static double op_flops(const nke_plane_op *op, double entries_in, double entries_out)
 {
   switch (op->kind) {
@@ -265,7 +283,7 @@ static double op_flops(const nke_plane_op *op, double entries_in, double entries
     case NKE_OP_NORMALIZE:
       return 3 * entries_in;
     case NKE_OP_DUAL:
-      return (op->dual_kind == NKE_DUAL_ABRELU ? 30 : op->dual_kind == NKE_DUAL_EXP ? 32 : 100) * entries_in;
+      return dual_flops(op->dual_kind) * entries_in;
   }
   return 0;
 }
