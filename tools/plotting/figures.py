@@ -97,8 +97,9 @@ def draw_errors(run, axis, variants, x):
 
 
 def log_axis(which):
-    """Ticks at 1, 2 and 5 of every decade, written as plain numbers."""
-    which.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=12))
+    """Ticks at 1, 2 and 5 of every decade, of more than three only at 1 and 3, written as plain numbers."""
+    low, high = which.get_view_interval()
+    which.set_major_locator(LogLocator(base=10, subs=(1, 3) if high > 1e3 * low else (1, 2, 5), numticks=12))
     which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1e4 else f"{value:,.0f}"))
     which.set_minor_formatter(NullFormatter())
 
