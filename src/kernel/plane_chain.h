@@ -9,43 +9,27 @@
 #include "kernel/plane_edges.h"
 #include "kernel/plane_stages.h"
 
-/* Where 2 x 2 pooling takes the entries of rows of parity a, columns of parity b of the plane: the only push that has
- * them in its window, or NULL. */
-static const nke_plane_push *pool_push(const run *r, int a, int b)
+/* Rows of parity a and columns of parity c go to the only push that has them in its window. Returns whether every row
+ * and column of the plane has one. */
+static int chain_pool(const run *r, stage *end)
 {
+  const int x0 = end->out.x0, x1 = end->out.x1, y0 = end->out.y0, y1 = end->out.y1;
+  int missing = (y1 - y0 > 1 ? 2 : 1) * (x1 - x0 > 1 ? 2 : 1);
+  for (int i = 0; i < 4; i++) end->pool[i / 2][i % 2] = (pool_column){.s = end->row_s};
   for (int p = r->step->push_begin; p < r->step->push_end; p++) {
     const nke_plane_push *push = &r->job->schedule->pushes[p];
     const int ey = push->dy - 2 * push->to_dy, ex = push->dx - 2 * push->to_dx;
-    if (a >= nke_plane_begin(ey) && a < nke_plane_end(2, ey) && b >= nke_plane_begin(ex) && b < nke_plane_end(2, ex))
-      return push;
+    const view v = view_slot(r, r->node->edge[0].to, push->slot, push->to_dy, push->to_dx);
+    end->row.pool_t = v.t - v.s;
+    for (int a = nke_plane_begin(ey); a < nke_plane_end(2, ey); a++)
+      for (int b = nke_plane_begin(ex); b < nke_plane_end(2, ex); b++) {
+        const int c = (x0 + b) & 1; /* the first column of parity b is x0 + c */
+        if ((y1 - y0 == 1 && (y0 & 1) != a) || x0 + c >= x1) continue;
+        end->pool[a][c] = (pool_column){.s = v.s + ((x0 + c) / 2 - v.x0), .pitch = v.stride, .y0 = v.y0};
+        missing--;
+      }
   }
-  return NULL;
-}
-
-/* Whether all that the chain's last pair computes is pooled 2 x 2, so that its loop can do it; if so, its targets. */
-static int chain_pool(const run *r, int k, stage *end)
-{
-  const nke_plane_node *node = r->node;
-  const nke_plane_edge *edge = &node->edge[0];
-  const int ends = k + 2 * r->stages[k].links == node->op_end - node->op_begin;
-  if (!ends || node->n_edges != 1 || edge->kind != NKE_EDGE_POOL || edge->window_h != 2 || edge->window_w != 2 ||
-      edge->stride_h != 2 || edge->stride_w != 2 || edge->factor != 1 || node->wrapped == 1 || node->out_h % 2 != 0 ||
-      node->out_w % 2 != 0)
-    return 0;
-  const int x0 = end->out.x0;
-  for (int a = 0; a < 2; a++)
-    for (int c = 0; c < 2; c++) {
-      const int used = x0 + c < end->out.x1 && (end->out.y1 - end->out.y0 > 1 || (end->out.y0 & 1) == a);
-      const nke_plane_push *push = pool_push(r, a, (x0 + c) & 1);
-      pool_column *to = &end->pool[a][c];
-      *to = (pool_column){.s = end->row_s};
-      if (used && !push) return 0;
-      if (!used) continue;
-      const view v = view_slot(r, edge->to, push->slot, push->to_dy, push->to_dx);
-      *to = (pool_column){.s = v.s + ((x0 + c) / 2 - v.x0), .pitch = v.stride, .y0 = v.y0};
-      end->row.pool_t = v.t - v.s;
-    }
-  return 1;
+  return missing == 0;
 }
 
 /* Before the plane's first row: the rows above it are zero. Whether the chain pools its results itself. */
@@ -54,20 +38,14 @@ static int chain_start(run *r, int k)
   stage *g = &r->stages[k];
   int pooled = 0;
   for (const stage *end = g + 2 * g->links; g < end; g += 2) {
-    const stage *dual = g + 1;
-    const closed_dual closed = closed_dual_of(dual->op);
     const int y = g->in.y0, x = g->in.x0;
-    g->row = (fused_row){.n = g->out.x1 - x,
-                         .s = {NULL, r->zeros, g->ring_s + ring_at(g, y)},
-                         .u = {NULL, r->zeros, g->ring_u + ring_at(g, y)},
-                         .factor = (real)g->op->factor * closed.scale,
-                         .offset = (real)g->op->offset * closed.scale,
-                         .beta = (real)dual->op->dual_param[0],
-                         .closed = closed,
-                         .out_s = dual->row_s,
-                         .out_u = dual->row_t,
-                         .tables = tables_at(r, dual->op, y, x, y + g->in.dy, x + g->in.dx)};
-    pooled = g->pooled = g + 2 == end && chain_pool(r, k, g);
+    fused_row *f = &g->row;
+    f->n = g->out.x1 - x;
+    f->s[1] = f->u[1] = r->zeros;
+    f->s[2] = g->ring_s + ring_at(g, y);
+    f->u[2] = g->ring_u + ring_at(g, y);
+    f->tables = tables_at(r, g[1].op, y, x, y + g->in.dy, x + g->in.dx);
+    pooled = g->pooled = g + 2 == end && g->can_pool && chain_pool(r, g);
   }
   return pooled;
 }

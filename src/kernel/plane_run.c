@@ -76,7 +76,7 @@ static nke_status run_step(run *r, const nke_plane_step *step)
 {
   nke_status st = NKE_OK;
   r->step = step;
-  r->node = &r->job->plan->nodes[step->node];
+  hold_node(r, step->node);
   const int ops = r->node->op_end - r->node->op_begin;
   set_stages(r);
   for (int p = step->push_begin; p < step->push_end; p++)
@@ -98,8 +98,8 @@ static nke_status run_plan(const nke_plane_job *job)
   nke_status st = NKE_OK;
   run r;
   r.job = job;
-  r.staged = NULL;
   lay_out_work(&r);
+  for (int n = 0; n < job->plan->n_nodes; n++) lay_out_node(&r, n);
   for (int k = 0; k < job->schedule->n_steps && st == NKE_OK; k++) st = run_step(&r, &job->schedule->steps[k]);
   return st;
 }

@@ -31,7 +31,7 @@ typedef struct stage {
   int fused;              /* of a chain: the set of fused_loops */
   fused_row row;          /* of a chain: the next row */
   pool_column pool[2][2]; /* of the end of a chain that is pooled here: rows even and odd, first and second column */
-  int pooled;
+  int can_pool, pooled;   /* of the end of a chain: what its node allows, and what the plane in hand does */
   ptrdiff_t row_entries; /* of a chain: of the tables of one row */
 } stage;
 
@@ -49,12 +49,12 @@ typedef struct run {
   const nke_plane_job *job;
   const nke_plane_node *node;
   const nke_plane_step *step;
-  stage *stages;                /* one an operation of the node in hand */
-  const nke_plane_node *staged; /* the node that the stages were laid out for */
-  sink *sinks;                  /* one a push of the step in hand */
-  vec **slots;                  /* per node: its planes */
-  vec *arena;                   /* rows of the node in hand */
-  vec *zeros;                   /* a row of zeros */
+  stage *all_stages; /* one an operation of the plan */
+  stage *stages;     /* those of the node in hand */
+  sink *sinks;       /* one a push of the step in hand */
+  vec **slots;       /* per node: its planes */
+  vec *arena;        /* rows of the node in hand */
+  vec *zeros;        /* a row of zeros */
   double *scratch;
 } run;
 
@@ -147,7 +147,7 @@ static void lay_out_work(run *r)
   char *at = r->job->work;
   r->slots = (vec **)(void *)at;
   at += slots_bytes(plan);
-  r->stages = (stage *)(void *)at;
+  r->all_stages = (stage *)(void *)at;
   at += stages_bytes(plan);
   r->sinks = (sink *)(void *)at;
   at += sinks_bytes(r->job->schedule);
@@ -201,13 +201,45 @@ static int chain_links(const run *r, int k)
   return links;
 }
 
-/* The operations of the node in hand and their row space. */
-static void set_node(run *r)
+INLINE void hold_node(run *r, int n)
+{
+  r->node = &r->job->plan->nodes[n];
+  r->stages = r->all_stages + r->node->op_begin;
+}
+
+/* Whether 2 x 2 pooling takes what the pair from operation k on computes, and nothing else does. */
+static int can_pool(const run *r, int k)
+{
+  const nke_plane_node *node = r->node;
+  const nke_plane_edge *edge = &node->edge[0];
+  return k + 2 == node->op_end - node->op_begin && node->n_edges == 1 &&
+         edge->kind == NKE_EDGE_POOL && edge->window_h == 2 && edge->window_w == 2 && edge->stride_h == 2 &&
+         edge->stride_w == 2 && edge->factor == 1 && node->wrapped != 1 && node->out_h % 2 == 0 && node->out_w % 2 == 0;
+}
+
+/* What the first pair of a chain is in every plane. */
+static void lay_out_link(run *r, int k)
+{
+  stage *g = &r->stages[k];
+  const stage *dual = g + 1;
+  const closed_dual closed = closed_dual_of(dual->op);
+  g->row_entries = (ptrdiff_t)dual->op->in_w * dual->op->entries;
+  g->can_pool = can_pool(r, k);
+  g->row = (fused_row){.factor = (real)g->op->factor * closed.scale,
+                       .offset = (real)g->op->offset * closed.scale,
+                       .beta = (real)dual->op->dual_param[0],
+                       .closed = closed,
+                       .out_s = dual->row_s,
+                       .out_u = dual->row_t};
+}
+
+/* The operations of node n and their row space, which all nodes share: a plane goes through its node in one step. */
+static void lay_out_node(run *r, int n)
 {
   const nke_plane_plan *plan = r->job->plan;
   const int groups = r->job->groups;
+  hold_node(r, n);
   vec *at = r->arena + 2 * (int64_t)r->node->in_w * groups;
-  r->staged = r->node;
   for (int k = 0; k < r->node->op_end - r->node->op_begin; k++) {
     stage *g = &r->stages[k];
     *g = (stage){.op = &plan->ops[r->node->op_begin + k]};
@@ -219,19 +251,19 @@ static void set_node(run *r)
       at += (int64_t)g->ring_rows * (g->op->out_w + 1);
       g->fused = fused_set(r, k);
       g->links = chain_links(r, k);
-      if (g->links) g->row_entries = (ptrdiff_t)g->op[1].in_w * g->op[1].entries;
     }
     g->row_s = at;
     g->row_t = at + (int64_t)g->op->out_w * groups;
     at += 2 * (int64_t)g->op->out_w * groups;
   }
+  for (int k = 0; k < r->node->op_end - r->node->op_begin; k++)
+    if (r->stages[k].links) lay_out_link(r, k);
 }
 
 /* Rectangles of the node's operations for the step in hand. */
 static void set_stages(run *r)
 {
   int dy = r->step->dy, dx = r->step->dx;
-  if (r->staged != r->node) set_node(r);
   for (int k = 0; k < r->node->op_end - r->node->op_begin; k++) {
     stage *g = &r->stages[k];
     g->in = rect_of(r->node->wrapped, g->op->in_h, g->op->in_w, dy, dx);
