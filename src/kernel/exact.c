@@ -260,6 +260,7 @@ static double dual_flops(nke_plane_dual_kind kind)
 {
   switch (kind) {
     case NKE_DUAL_ABRELU:
+    case NKE_DUAL_RELU:
       return 30;
     case NKE_DUAL_EXP:
       return 32;

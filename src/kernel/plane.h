@@ -26,6 +26,7 @@ typedef enum nke_plane_op_kind { NKE_OP_LINEAR, NKE_OP_CONV, NKE_OP_NORMALIZE, N
 typedef enum nke_plane_dual_kind {
   NKE_DUAL_GENERIC,
   NKE_DUAL_ABRELU,
+  NKE_DUAL_RELU, /* abrelu without a product a b, where the NTK is the NNGP */
   NKE_DUAL_ERF,
   NKE_DUAL_GELU,
   NKE_DUAL_EXP

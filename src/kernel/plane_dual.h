@@ -62,17 +62,18 @@ static const real asin_poly[] = {0.16666666666665383,  0.075000000003429891,  0.
                                  0.013884601157005497, 0.012173262660009399,  0.006510922118331709,
                                  0.019573724513628904, -0.016293796112292443, 0.031958779184205338};
 #endif
-/* acos(1 - y) / (pi sqrt(y (2 - y))) for y in [0, 1]: minimax polynomials of relative error 4.4e-7 (float), 1.1e-15
+/* acos(c) / (pi sqrt(1 - c^2)) for c in [0, 1]: minimax polynomials of relative error 4.4e-7 (float), 1.1e-15
  * (double). */
 #ifdef NKE_REAL_f32
-static const real arc_poly[] = {0.3183097486f,    0.1061204995f,  0.0420926075f,   0.02084028541f,
-                                -0.001594944261f, 0.02217514155f, -0.01656357658f, 0.008620022173f};
+static const real arc_poly[] = {0.4999997834f, -0.3182811635f, 0.2493616811f,  -0.2066398515f,
+                                0.1625257527f, -0.1038128335f, 0.04377667248f, -0.008620292932f};
 #else
 static const real arc_poly[] = {
-    0.318309886183791,     0.1061032953943495,    0.0424413181871766,     0.018189134976331577,  0.008084094660001958,
-    0.0036740606563499447, 0.0017010588530553064, 0.0007559312242819555,  0.0005516506112255984, -0.0004951827181046468,
-    0.0019824757532472467, -0.004040510515102521, 0.006697178797794546,   -0.008259320938935728, 0.007631719413834549,
-    -0.005087850352475337, 0.0023308352829802498, -0.0006575976372583355, 8.782216745598417e-05};
+    0.49999999999999945489,   -0.31830988618339106361,   0.24999999995113637244,  -0.21220658840938882405,
+    0.1874999384841500773,    -0.16976429729817010551,   0.15623965863390164284,  -0.14543548151112210639,
+    0.13628984069538921458,   -0.12754815750845939157,   0.11721324710722911792,  -0.10264055403260250985,
+    0.082076199087961359231,  -0.057005295441998063224,  0.032583181571420947811, -0.014435000385452840882,
+    0.0045884707983982270557, -0.0009232141947433141657, 0.000087824819532823738539};
 #endif
 #define TERMS(poly) (int)(sizeof(poly) / sizeof *(poly))
 
@@ -82,6 +83,20 @@ INLINE vec v_poly(vec y, const real *c, int terms)
 #pragma GCC unroll 20
   for (int k = terms - 2; k >= 0; k--) p = p * y + c[k];
   return p;
+}
+
+/* acos(c) / (pi sqrt(1 - c^2)), its even and odd powers side by side: half the latency. */
+INLINE vec v_arc(vec c)
+{
+  const vec z = c * c;
+  vec p = v_set(arc_poly[TERMS(arc_poly) - 1]), o = v_set(arc_poly[TERMS(arc_poly) - 2]);
+#pragma GCC unroll 20
+  for (int k = TERMS(arc_poly) - 3; k > 0; k -= 2) {
+    p = p * z + arc_poly[k];
+    o = o * z + arc_poly[k - 1];
+  }
+  if (TERMS(arc_poly) % 2 == 0) return p * c + o;
+  return (p * z + arc_poly[0]) + o * c;
 }
 
 /* k and kdot of max(x, 0) up to the factor 1/2 [Cho and Saul 2009]:
@@ -125,12 +140,6 @@ INLINE vec relu_k(relu_angle a, vec s, int nonnegative)
 INLINE vec relu_kdot(relu_angle a, vec s, int nonnegative)
 {
   return nonnegative ? 1 - a.acos : (real)0.5 + v_signed((real)0.5 - a.acos, s);
-}
-
-/* s kdot. */
-INLINE vec relu_s_kdot(relu_angle a, vec s)
-{
-  return v_max(s, v_zero()) - v_abs(s) * a.acos;
 }
 
 INLINE void abrelu(vec s, vec r1, vec u1, vec r2, vec u2, int nonnegative, vec *k, vec *kdot)
@@ -182,7 +191,7 @@ INLINE vec v_asin(vec c)
   return v_signed(v_select(far, (real)1.57079632679489661923 - 2 * a, a), c);
 }
 
-/* The numbers of a closed dual other than the relu family's. scale: of S and T, before; the others' is in their
+/* The numbers of a closed dual other than abrelu's. scale: of S and T, before; the others' is in their
  * tables. */
 typedef struct closed_dual {
   real param[2], scale;
@@ -201,7 +210,7 @@ typedef struct dual_pair {
   vec s, t;
 } dual_pair;
 
-/* c = s v v' and 1 - c^2, of which erf and gelu take roots. */
+/* c = s v v', of relu without its sign, and 1 - c^2, of which all but exp take roots. */
 typedef struct closed_gap {
   vec s, v, c, rest;
 } closed_gap;
@@ -212,10 +221,26 @@ INLINE closed_gap closed_gap_of(nke_plane_dual_kind kind, vec s, const row_table
   const int entries = kind == NKE_DUAL_ERF ? 1 : 2;
   closed_gap g = {.s = s};
   if (kind == NKE_DUAL_EXP) return g;
+  if (kind == NKE_DUAL_RELU) {
+    g.c = v_abs(s) * tables->second[entries * p + 1] * first_entry(tables, p, 1, paired);
+    g.rest = v_max(1 - g.c * g.c, v_set(ROOT_LEAST));
+    return g;
+  }
   g.v = first_entry(tables, p, 0, paired) * tables->second[entries * p];
   g.c = s * g.v;
   g.rest = v_max((1 - g.c) * (1 + g.c), v_set(ROOT_LEAST));
   return g;
+}
+
+/* relu where T is S, twice k and twice T' = s kdot, in the notation of abrelu: without a sign to tell apart and with one
+ * polynomial for both,
+ *   2 T' = s + |s| (1 - 2 acos|c| / pi),  2 k = 2 T' + 2 w sqrt(1 - c^2) / pi.
+ * Table entries: sqrt(2 q / (pi ROOT_SCALE)), 1 / sqrt q. root: v_root(1 - c^2). */
+INLINE dual_pair relu_of(closed_gap g, vec root, const row_tables *tables, ptrdiff_t p, int paired)
+{
+  const vec w = first_entry(tables, p, 0, paired) * tables->second[2 * p];
+  const vec angle = 1 - root * v_arc(g.c) * ((real)2 / ROOT_SCALE), t = g.s + v_abs(g.s) * angle;
+  return (dual_pair){w * root + t, t};
 }
 
 /* a erf(b x) + c [Williams 1997], c = 2 b^2 s v v', v = 1 / sqrt(1 + 2 b^2 q):
@@ -233,7 +258,7 @@ INLINE dual_pair gelu_of(closed_gap g, vec_roots e, vec t, const row_tables *tab
 {
   const real turn = (real)0.15915494309189533577;
   const vec q = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
-  const vec acos = e.root * v_poly(1 - v_abs(g.c), arc_poly, TERMS(arc_poly));
+  const vec acos = e.root * v_arc(v_abs(g.c));
   const vec angle = (real)0.25 + v_signed((real)0.25 - (real)0.5 * acos, g.c);
   const vec kdot = turn * g.c * e.inverse * (g.v * g.v * (e.inverse * e.inverse + 1 - q) + 1) + angle;
   return (dual_pair){turn * g.v * (g.c * g.c * e.inverse + q * e.root) + g.s * angle, t * kdot};
@@ -264,12 +289,14 @@ INLINE dual_pair exp_of(const closed_dual *d, closed_gap g, vec t, const row_tab
 INLINE vec_roots closed_roots(nke_plane_dual_kind kind, closed_gap g)
 {
   if (kind == NKE_DUAL_EXP) return (vec_roots){g.s, g.s};
+  if (kind == NKE_DUAL_RELU) return (vec_roots){v_root(g.rest), g.s};
   return v_roots(g.rest);
 }
 
 INLINE dual_pair closed_of(nke_plane_dual_kind kind, const closed_dual *d, closed_gap g, vec_roots e, vec t,
                            const row_tables *tables, ptrdiff_t p, int paired)
 {
+  if (kind == NKE_DUAL_RELU) return relu_of(g, e.root, tables, p, paired);
   if (kind == NKE_DUAL_ERF) return erf_of(d, g, e, t);
   return kind == NKE_DUAL_GELU ? gelu_of(g, e, t, tables, p, paired) : exp_of(d, g, t, tables, p, paired);
 }
@@ -288,13 +315,13 @@ INLINE void closed_loop(nke_plane_dual_kind kind, const nke_plane_op *op, ptrdif
   }
 }
 
-/* The duals above other than the relu family's. */
+/* The duals above other than abrelu's. */
 static void closed_row(const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t, const row_tables *tables,
                        int paired, vec *out_s, vec *out_t)
 {
-  const nke_plane_dual_kind kinds[] = {NKE_DUAL_ERF, NKE_DUAL_GELU, NKE_DUAL_EXP};
-#pragma GCC unroll 3
-  for (int k = 0; k < 3; k++) {
+  const nke_plane_dual_kind kinds[] = {NKE_DUAL_RELU, NKE_DUAL_ERF, NKE_DUAL_GELU, NKE_DUAL_EXP};
+#pragma GCC unroll 4
+  for (int k = 0; k < 4; k++) {
     if (op->dual_kind == kinds[k] && paired) closed_loop(kinds[k], op, n, s, t, tables, 1, out_s, out_t);
     if (op->dual_kind == kinds[k] && !paired) closed_loop(kinds[k], op, n, s, t, tables, 0, out_s, out_t);
   }
@@ -346,6 +373,10 @@ static void make_table(const nke_plane_op *op, double variance, void *table, int
   } else if (op->dual_kind == NKE_DUAL_ABRELU || op->dual_kind == NKE_DUAL_EXP) {
     const double raw = variance / op->scale_in;
     entry[0] = raw > least ? (real)sqrt(raw) : 0;
+    entry[step] = raw > least ? (real)(1 / sqrt(raw)) : 0;
+  } else if (op->dual_kind == NKE_DUAL_RELU) {
+    const double raw = variance / op->scale_in;
+    entry[0] = raw > least ? (real)sqrt(raw * 2 / (3.14159265358979323846 * ROOT_SCALE)) : 0;
     entry[step] = raw > least ? (real)(1 / sqrt(raw)) : 0;
   } else if (op->dual_kind == NKE_DUAL_ERF) {
     entry[0] = (real)sqrt(op->dual_param[2] * op->scale_in / (1 + op->dual_param[2] * variance));

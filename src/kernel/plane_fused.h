@@ -18,7 +18,7 @@ typedef struct fused_row {
   vec *third;
   row_tables tables;
   real factor, offset; /* of the filter */
-  real beta;           /* of the activation, if it is relu's */
+  real beta;           /* of the activation, if it is abrelu's */
   closed_dual closed;  /* of another */
   vec *out_s, *out_u;  /* S, T; or, summed horizontally, S, S + T (one vector before out_* is overwritten) */
   vec *pool[2];        /* pooled: where S of column 0 and of column 1 is added to; their T stands pool_t behind */
@@ -134,26 +134,20 @@ INLINE void put(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t 
   b->u1 = u;
 }
 
-INLINE dual_pair relu_at(const fused_row *f, fused_kind kind, fused_root e, vec t)
+INLINE dual_pair abrelu_at(const fused_row *f, fused_kind kind, fused_root e, vec t)
 {
   const relu_angle a = angle_of(e.of.relu, e.relu, kind.nonnegative);
   const vec s = e.of.s;
-  dual_pair out = {.s = relu_k(a, s, kind.nonnegative)};
-  if (!kind.own)
-    out.t = relu_s_kdot(a, s);
-  else if (!kind.adjusted)
-    out.t = t * relu_kdot(a, s, kind.nonnegative);
-  else
-    out.t = t * (relu_kdot(a, s, kind.nonnegative) + f->beta);
-  if (kind.adjusted) out.s += f->beta * s;
-  return out;
+  const vec k = relu_k(a, s, kind.nonnegative), kdot = relu_kdot(a, s, kind.nonnegative);
+  if (!kind.adjusted) return (dual_pair){k, t * kdot};
+  return (dual_pair){k + f->beta * s, t * (kdot + f->beta)};
 }
 
 INLINE void result_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, fused_root e)
 {
   const vec t = t_at(f, kind, p, e.of.s);
   if (kind.dual == NKE_DUAL_ABRELU)
-    put(f, kind, b, p, relu_at(f, kind, e, t));
+    put(f, kind, b, p, abrelu_at(f, kind, e, t));
   else
     put(f, kind, b, p, closed_of(kind.dual, &f->closed, e.of.closed, e.closed, t, &f->tables, p, 0));
 }
@@ -199,8 +193,9 @@ INLINE void rootless_columns(const fused_row *f, fused_kind kind, fused_before *
 
 INLINE void fused(const fused_row *row, fused_kind kind)
 {
-  const fused_row f = *row;
+  fused_row f = *row;
   const ptrdiff_t n = f.n;
+  f.tables.first_step = kind.dual == NKE_DUAL_ERF ? 1 : 2; /* known to the compiler */
   fused_before b = {.pool = {f.pool[0], f.pool[1]}};
   if (kind.source) b.k1 = source_at(&f, 0);
   if (kind.dual == NKE_DUAL_EXP)
@@ -222,8 +217,9 @@ INLINE void fused(const fused_row *row, fused_kind kind)
   NKE_FUSED(set, dual, ROW, __VA_ARGS__) \
   NKE_FUSED(set, dual, SUM, __VA_ARGS__) \
   NKE_FUSED(set, dual, POOL, __VA_ARGS__)
-NKE_FUSED_SET(first, ABRELU, .own = 0)
-NKE_FUSED_SET(source, ABRELU, .source = 1)
+NKE_FUSED_SET(first, RELU, .own = 0)
+NKE_FUSED_SET(source, RELU, .source = 1)
+NKE_FUSED_SET(biased, RELU, .adjusted = 1)
 NKE_FUSED_SET(later, ABRELU, .own = 1, .nonnegative = 1)
 NKE_FUSED_SET(any, ABRELU, .own = 1, .adjusted = 1)
 #define NKE_FUSED_CLOSED(set, dual)                             \
@@ -234,12 +230,13 @@ NKE_FUSED_CLOSED(erf, ERF)
 NKE_FUSED_CLOSED(gelu, GELU)
 NKE_FUSED_CLOSED(exp, EXP)
 
-/* The loops of each set for each output. `first`: where T is S, and without bias if it is relu; `source`, after it:
- * the same with its third row; `later`: T of its own; `any`: relu and its family, whatever the layer (with u = s where
- * T is S). */
+/* The loops of each set for each output. `first`: where T is S, of relu without bias; `source`, after it: the same with
+ * its third row; `biased`: relu with bias, where T is S; `later`: T of its own; `any`: abrelu, whatever the layer (with
+ * u = s where T is S). */
 enum {
   FUSED_FIRST,
   FUSED_SOURCE,
+  FUSED_BIASED,
   FUSED_LATER,
   FUSED_ANY,
   FUSED_ERF_FIRST,
@@ -258,7 +255,7 @@ enum {
     fused_##set##_ROW, fused_##set##_SUM, fused_##set##_POOL \
   }
 static void (*const fused_loops[FUSED_SETS][FUSED_OUTS])(const fused_row *) = {
-    NKE_FUSED_LOOPS(first),       NKE_FUSED_LOOPS(source),     NKE_FUSED_LOOPS(later),     NKE_FUSED_LOOPS(any),
+    NKE_FUSED_LOOPS(first),       NKE_FUSED_LOOPS(source),     NKE_FUSED_LOOPS(biased),      NKE_FUSED_LOOPS(later),     NKE_FUSED_LOOPS(any),
     NKE_FUSED_LOOPS(erf_first),   NKE_FUSED_LOOPS(erf_source), NKE_FUSED_LOOPS(erf_later), NKE_FUSED_LOOPS(gelu_first),
     NKE_FUSED_LOOPS(gelu_source), NKE_FUSED_LOOPS(gelu_later), NKE_FUSED_LOOPS(exp_first), NKE_FUSED_LOOPS(exp_source),
     NKE_FUSED_LOOPS(exp_later)};

@@ -173,6 +173,10 @@ static nke_status set_dual(builder *b, nke_plane_op *op, const nke_activation *a
     op->dual_kind = NKE_DUAL_ABRELU;
     op->dual_param[0] = ab[0] * ab[1] / bend;
     op->scale_out = op->scale_in * bend;
+    if (op->dual_param[0] == 0 && op->ntk_in == NKE_NTK_SAME) {
+      op->dual_kind = NKE_DUAL_RELU;
+      op->scale_out /= 2;
+    }
     set_table(b, op, 2);
     return NKE_OK;
   }
@@ -215,7 +219,8 @@ static nke_status add_dual(builder *b, const nke_layer *layer)
   op->ntk_out = op->ntk_in == NKE_NTK_ZERO ? NKE_NTK_ZERO : NKE_NTK_OWN;
   close_op(b, op);
   /* Odd activations give kernels of either sign, activations >= 0 kernels >= 0. */
-  b->plan->nodes[b->node].nonnegative = op->dual_kind == NKE_DUAL_ABRELU && op->dual_param[0] <= 0;
+  b->plan->nodes[b->node].nonnegative =
+      op->dual_kind == NKE_DUAL_RELU || (op->dual_kind == NKE_DUAL_ABRELU && op->dual_param[0] <= 0);
   return st;
 }
 

@@ -177,11 +177,14 @@ static int fused_set(const run *r, int k)
   const nke_plane_op *conv = &r->job->plan->ops[r->node->op_begin + k], *dual = conv + 1;
   if (r->job->paired || k + 1 >= count || !is_box3(conv) || dual->kind != NKE_OP_DUAL) return -1;
   const int own = conv->ntk_out == NKE_NTK_OWN;
+  const int adjusted = conv->factor != 1 || conv->offset != 0 || dual->dual_param[0] != 0;
   switch (dual->dual_kind) {
     case NKE_DUAL_GENERIC:
       return -1;
     case NKE_DUAL_ABRELU:
-      break;
+      return adjusted || conv->ntk_out == NKE_NTK_SAME || !dual->nonnegative ? FUSED_ANY : FUSED_LATER;
+    case NKE_DUAL_RELU:
+      return adjusted ? FUSED_BIASED : FUSED_FIRST;
     case NKE_DUAL_ERF:
       return own ? FUSED_ERF_LATER : FUSED_ERF_FIRST;
     case NKE_DUAL_GELU:
@@ -189,9 +192,7 @@ static int fused_set(const run *r, int k)
     case NKE_DUAL_EXP:
       return own ? FUSED_EXP_LATER : FUSED_EXP_FIRST;
   }
-  if (conv->factor != 1 || conv->offset != 0 || dual->dual_param[0] != 0) return FUSED_ANY;
-  if (conv->ntk_out == NKE_NTK_SAME) return FUSED_FIRST;
-  return dual->nonnegative ? FUSED_LATER : FUSED_ANY;
+  return -1;
 }
 
 static int chain_links(const run *r, int k)
