@@ -58,9 +58,9 @@ nke_status nke_h5file_create_dataset(nke_h5file *file, const char *name, nke_h5t
 bool nke_h5file_has(nke_h5file *file, const char *name);
 nke_status nke_h5file_dims(nke_h5file *file, const char *name, int *rank, int64_t *dims);
 
-/* Whether a data set is as nke_h5file_create_dataset() leaves it without chunks: numbers of these dimensions, with room
- * in the file. What is to be written in place must be. NKE_ERR_DATA. Local. */
-nke_status nke_h5file_expect(nke_h5file *file, const char *name, int rank, const int64_t *dims);
+/* Whether a data set is as nke_h5file_create_dataset() leaves it without chunks or, chunk not NULL, with these: numbers
+ * of these dimensions, with room in the file. What is to be written in place must be. NKE_ERR_DATA. Local. */
+nke_status nke_h5file_expect(nke_h5file *file, const char *name, int rank, const int64_t *dims, const int64_t *chunk);
 
 /* Write or read the box start[rank], count[rank] of a data set, packed row-major in memory with elements of `type`
  * (converted to and from the file's type). Local, independent: ranks may call it any number of times; nothing if a

@@ -84,6 +84,11 @@ static nke_status find(nke_h5file *f, const char *name, hid_t *id)
   return keep(f, name, *id);
 }
 
+static void clip_chunk(int rank, const int64_t *dims, const int64_t *chunk, hsize_t *piece)
+{
+  for (int i = 0; i < rank; i++) piece[i] = (hsize_t)nke_max(1, nke_min(chunk[i], dims[i]));
+}
+
 /* No fill: a new file's space is a hole, which reads as zero, and writing it twice would double the time. */
 static hid_t create_here(hid_t file, const char *name, nke_h5type type, int rank, const int64_t *dims,
                          const int64_t *chunk)
@@ -93,11 +98,11 @@ static hid_t create_here(hid_t file, const char *name, nke_h5type type, int rank
   H5Pset_create_intermediate_group(links, 1);
   H5Pset_alloc_time(layout, H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(layout, H5D_FILL_TIME_NEVER);
-  for (int i = 0; i < rank; i++) {
-    size[i] = (hsize_t)dims[i];
-    if (chunk) piece[i] = (hsize_t)nke_max(1, nke_min(chunk[i], dims[i]));
+  for (int i = 0; i < rank; i++) size[i] = (hsize_t)dims[i];
+  if (chunk) {
+    clip_chunk(rank, dims, chunk, piece);
+    H5Pset_chunk(layout, rank, piece);
   }
-  if (chunk) H5Pset_chunk(layout, rank, piece);
   const hid_t space = H5Screate_simple(rank, size, NULL);
   const hid_t id = H5Dcreate2(file, name, file_type(type), space, links, layout, H5P_DEFAULT);
   nke_hdf5_close(space);
@@ -109,7 +114,9 @@ static hid_t create_here(hid_t file, const char *name, nke_h5type type, int rank
 nke_status nke_h5file_create_dataset(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *dims,
                                      const int64_t *chunk)
 {
-  nke_status st = nke_agree(f->comm, nke_h5file_may_grow(f, array_bytes(type, rank, dims)));
+  int64_t room[NKE_H5_MAX_RANK]; /* whole chunks */
+  for (int i = 0; i < rank; i++) room[i] = chunk ? nke_ceil_div(dims[i], nke_max(1, chunk[i])) * chunk[i] : dims[i];
+  nke_status st = nke_agree(f->comm, nke_h5file_may_grow(f, array_bytes(type, rank, room)));
   if (st != NKE_OK) return st;
   const hid_t id = create_here(f->file, name, type, rank, dims, chunk);
   if (id < 0)
@@ -134,27 +141,46 @@ nke_status nke_h5file_dims(nke_h5file *f, const char *name, int *rank, int64_t *
   return NKE_OK;
 }
 
-static bool is_plain(hid_t id)
+/* In one piece; with `chunk` in chunks of that shape too. */
+static bool has_layout(hid_t layout, int rank, const hsize_t *chunk)
 {
-  H5D_space_status_t room = H5D_SPACE_STATUS_ERROR;
-  const hid_t layout = H5Dget_create_plist(id);
-  const bool ok = nke_hdf5_dataset_number(id) != H5T_NO_CLASS && layout >= 0 &&
-                  H5Pget_layout(layout) == H5D_CONTIGUOUS && H5Pget_external_count(layout) == 0 &&
-                  H5Dget_space_status(id, &room) >= 0 && room == H5D_SPACE_STATUS_ALLOCATED;
+  hsize_t found[NKE_H5_MAX_RANK];
+  if (layout < 0) return false;
+  if (H5Pget_layout(layout) == H5D_CONTIGUOUS) return H5Pget_external_count(layout) == 0;
+  if (!chunk || H5Pget_layout(layout) != H5D_CHUNKED || H5Pget_nfilters(layout) != 0) return false;
+  return H5Pget_chunk(layout, NKE_H5_MAX_RANK, found) == rank &&
+         memcmp(found, chunk, (size_t)rank * sizeof *chunk) == 0;
+}
+
+/* Numbers with room in the file. */
+static bool is_plain(hid_t id, int rank, const int64_t *dims, const hsize_t *chunk)
+{
+  const hid_t layout = H5Dget_create_plist(id), type = H5Dget_type(id);
+  bool ok = nke_hdf5_dataset_number(id) != H5T_NO_CLASS && has_layout(layout, rank, chunk);
+  hsize_t room = ok ? H5Tget_size(type) : 0;
+  for (int i = 0; i < rank && ok; i++) {
+    const hsize_t side = H5Pget_layout(layout) == H5D_CHUNKED ? chunk[i] : 1;
+    ok = !__builtin_mul_overflow(room, ((hsize_t)dims[i] + side - 1) / side * side, &room);
+  }
+  ok = ok && H5Dget_storage_size(id) == room;
+  nke_hdf5_close(type);
   nke_hdf5_close(layout);
   return ok;
 }
 
-nke_status nke_h5file_expect(nke_h5file *f, const char *name, int rank, const int64_t *dims)
+nke_status nke_h5file_expect(nke_h5file *f, const char *name, int rank, const int64_t *dims, const int64_t *chunk)
 {
   nke_status st = NKE_OK;
   hid_t id;
   int stored_rank;
   int64_t stored[NKE_H5_MAX_RANK];
+  hsize_t piece[NKE_H5_MAX_RANK];
   NKE_TRY(nke_h5file_dims(f, name, &stored_rank, stored));
   NKE_TRY(find(f, name, &id));
-  bool same = stored_rank == rank && is_plain(id);
+  if (chunk) clip_chunk(rank, dims, chunk, piece);
+  bool same = stored_rank == rank;
   for (int i = 0; same && i < rank; i++) same = stored[i] == dims[i];
+  same = same && is_plain(id, rank, dims, chunk ? piece : NULL);
   if (!same)
     st = nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has another shape, type or layout than nke gave it", f->path, name);
 done:
@@ -249,7 +275,7 @@ static nke_status check_stored(nke_h5file *f, const char *name, nke_h5type type,
   nke_status st = check_shape(f, name, rank, dims, max_bytes / type_bytes(type));
   if (st == NKE_OK) st = find(f, name, &id);
   if (st != NKE_OK) return st;
-  if (is_plain(id) && H5Dget_storage_size(id) <= (hsize_t)nke_hdf5_file_bytes(id)) return NKE_OK;
+  if (is_plain(id, rank, dims, NULL) && H5Dget_storage_size(id) <= (hsize_t)nke_hdf5_file_bytes(id)) return NKE_OK;
   return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has another type or layout than nke gave it", f->path, name);
 }
 

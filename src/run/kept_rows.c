@@ -39,8 +39,8 @@ static nke_status check(MPI_Comm comm, const char *path, const char *identity, c
     st = nke_fail(NKE_ERR_USAGE,
                   "%s: the rows of another config (%s; this run: %s); remove it, or --force to start anew", path, found,
                   identity);
-  if (st == NKE_OK) st = nke_h5file_expect(h5, features, 2, (const int64_t[]){k->n, k->m});
-  if (st == NKE_OK) st = nke_h5file_expect(h5, times, 1, &k->n);
+  if (st == NKE_OK) st = nke_h5file_expect(h5, features, 2, (const int64_t[]){k->n, k->m}, NULL);
+  if (st == NKE_OK) st = nke_h5file_expect(h5, times, 1, &k->n, NULL);
   nke_free(found);
   nke_h5file_close(&h5);
   return nke_agree(comm, st);

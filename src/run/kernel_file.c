@@ -42,10 +42,10 @@ int nke_kernel_file_path(const nke_config *config, char *path, size_t size)
 }
 
 static nke_status create_pair(nke_h5file *h5, const char *const names[2], nke_h5type type, int rank,
-                              const int64_t *dims)
+                              const int64_t *dims, const int64_t *chunk)
 {
   nke_status st = NKE_OK;
-  for (int k = 0; k < 2; k++) NKE_TRY(nke_h5file_create_dataset(h5, names[k], type, rank, dims, NULL));
+  for (int k = 0; k < 2; k++) NKE_TRY(nke_h5file_create_dataset(h5, names[k], type, rank, dims, chunk));
 done:
   return st;
 }
@@ -54,7 +54,8 @@ static const char *const train_names[2] = {"/train/nngp", "/train/ntk"};
 static const char *const test_names[2] = {"/test/nngp", "/test/ntk"};
 static const char *const part_names[2] = {"/tiles/nngp", "/tiles/ntk"};
 
-/* All of a new file, under its own name once it is complete. */
+/* All of a new file, under its own name once it is complete. A tile is a chunk, so that it lies in one piece: by rows
+ * its pieces would be short and far apart. */
 static nke_status create_file(MPI_Comm comm, const char *path, const char *identity, nke_precision precision,
                               const nke_kernel_file *file, bool force)
 {
@@ -70,10 +71,11 @@ static nke_status create_file(MPI_Comm comm, const char *path, const char *ident
   NKE_TRY(nke_h5file_put_int(h5, "/", "first", file->first));
   NKE_TRY(nke_h5file_put_int(h5, "/", "last", file->last));
   if (file->part) {
-    NKE_TRY(create_pair(h5, part_names, type, 3, (const int64_t[]){tiles, t->tile, t->tile}));
+    NKE_TRY(create_pair(h5, part_names, type, 3, (const int64_t[]){tiles, t->tile, t->tile}, NULL));
   } else {
-    NKE_TRY(create_pair(h5, train_names, type, 2, (const int64_t[]){t->n, t->n}));
-    if (t->n_test > 0) NKE_TRY(create_pair(h5, test_names, type, 2, (const int64_t[]){t->n_test, t->n}));
+    const int64_t chunk[2] = {t->tile, t->tile};
+    NKE_TRY(create_pair(h5, train_names, type, 2, (const int64_t[]){t->n, t->n}, chunk));
+    if (t->n_test > 0) NKE_TRY(create_pair(h5, test_names, type, 2, (const int64_t[]){t->n_test, t->n}, chunk));
   }
   NKE_TRY(nke_h5file_create_dataset(h5, "/done", NKE_H5_U8, 1, &tiles, NULL));
   NKE_TRY(nke_h5file_commit(&h5));
@@ -114,10 +116,11 @@ done:
   return st;
 }
 
-static nke_status expect_pair(nke_h5file *h5, const char *const names[2], int rank, const int64_t *dims)
+static nke_status expect_pair(nke_h5file *h5, const char *const names[2], int rank, const int64_t *dims,
+                              const int64_t *chunk)
 {
   nke_status st = NKE_OK;
-  for (int k = 0; k < 2; k++) NKE_TRY(nke_h5file_expect(h5, names[k], rank, dims));
+  for (int k = 0; k < 2; k++) NKE_TRY(nke_h5file_expect(h5, names[k], rank, dims, chunk));
 done:
   return st;
 }
@@ -130,12 +133,13 @@ static nke_status check_contents(nke_h5file *h5, const nke_kernel_file *file)
   const nke_tiling *t = &file->tiling;
   const int64_t tiles = file->last - file->first;
   if (file->part) {
-    NKE_TRY(expect_pair(h5, part_names, 3, (const int64_t[]){tiles, t->tile, t->tile}));
+    NKE_TRY(expect_pair(h5, part_names, 3, (const int64_t[]){tiles, t->tile, t->tile}, NULL));
   } else {
-    NKE_TRY(expect_pair(h5, train_names, 2, (const int64_t[]){t->n, t->n}));
-    if (t->n_test > 0) NKE_TRY(expect_pair(h5, test_names, 2, (const int64_t[]){t->n_test, t->n}));
+    const int64_t chunk[2] = {t->tile, t->tile};
+    NKE_TRY(expect_pair(h5, train_names, 2, (const int64_t[]){t->n, t->n}, chunk));
+    if (t->n_test > 0) NKE_TRY(expect_pair(h5, test_names, 2, (const int64_t[]){t->n_test, t->n}, chunk));
   }
-  NKE_TRY(nke_h5file_expect(h5, "/done", 1, &tiles));
+  NKE_TRY(nke_h5file_expect(h5, "/done", 1, &tiles, NULL));
 done:
   return st;
 }
@@ -256,7 +260,7 @@ static nke_status check_done(nke_h5file *h5, int64_t tiles)
   int64_t missing = 0;
   const int64_t start = 0;
   unsigned char *done = NULL;
-  NKE_TRY(nke_h5file_expect(h5, "/done", 1, &tiles));
+  NKE_TRY(nke_h5file_expect(h5, "/done", 1, &tiles, NULL));
   NKE_TRY(nke_alloc(tiles, 1, "the map of tiles", &done));
   NKE_TRY(nke_h5file_read(h5, "/done", NKE_H5_U8, 1, &start, &tiles, done));
   for (int64_t k = 0; k < tiles; k++) missing += !done[k];
@@ -279,7 +283,9 @@ nke_status nke_kernel_file_whole(MPI_Comm comm, const char *path, const char *id
   NKE_TRY(nke_h5file_get_int(h5, "/", "tile", &tile));
   NKE_TRY(nke_h5file_get_int(h5, "/", "last", &last));
   st = check_done(h5, last);
-  if (st == NKE_OK) st = nke_h5file_expect(h5, train_names[kind == NKE_KERNEL_NTK], 2, (const int64_t[]){n, n});
+  if (st == NKE_OK)
+    st = nke_h5file_expect(h5, train_names[kind == NKE_KERNEL_NTK], 2, (const int64_t[]){n, n},
+                           (const int64_t[]){tile, tile});
   st = nke_agree(comm, st);
 done:
   if (st != NKE_OK) nke_h5file_close(&h5);

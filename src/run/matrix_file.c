@@ -105,8 +105,8 @@ static nke_status expect(nke_h5file *file, const char *folder, int64_t n, int64_
   nke_status st = NKE_OK;
   const names name = names_of(folder);
   const int64_t dims[3] = {lower_blocks(n, nb), nb, nb};
-  NKE_TRY(nke_h5file_expect(file, name.blocks, 3, dims));
-  st = nke_h5file_expect(file, name.checksums, 1, dims);
+  NKE_TRY(nke_h5file_expect(file, name.blocks, 3, dims, NULL));
+  st = nke_h5file_expect(file, name.checksums, 1, dims, NULL);
 done:
   return st;
 }

@@ -216,6 +216,10 @@ KERNELS = [  # kernel table.yaml --set kernel.file=NAME
             "kernel-group.*/train/ntk"),
     Changed("kernel-chunks.h5", lambda file: (delete("train/ntk")(file), file["train"].create_dataset(
         "ntk", (1 << 40, 1 << 20), chunks=(1, 1))), 3, "kernel-chunks.*/train/ntk"),
+    Changed("kernel-packed.h5", lambda file: (delete("train/ntk")(file), file["train"].create_dataset(
+        "ntk", data=np.zeros((30, 30)), chunks=(8, 8), compression="gzip")), 3, "kernel-packed.*/train/ntk"),
+    Changed("kernel-holes.h5", lambda file: (delete("train/ntk")(file), file["train"].create_dataset(
+        "ntk", (30, 30), dtype="f8", chunks=(8, 8))), 3, "kernel-holes.*/train/ntk"),
 ]
 
 

@@ -3,6 +3,7 @@
 usage: test_kernel.py PROGRAM [KILLS]
 """
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,6 +78,23 @@ class Kernel(program.Case):
         before = (self.folder / "whole/kernel.h5").read_bytes()
         self.assertIn("0 computed now", self.program.must("kernel", "case.yaml", "--set", "run.out=whole", ranks=2))
         self.assertEqual(before, (self.folder / "whole/kernel.h5").read_bytes())
+
+    def test_a_tile_lies_in_one_piece(self):
+        with h5py.File(self.folder / "whole/kernel.h5") as file:
+            for name in ("train/ntk", "train/nngp", "test/ntk", "test/nngp"):
+                self.assertEqual(file[name].chunks, (8, 8))
+
+    def test_a_file_without_chunks_goes_on(self):
+        """As versions up to 0.1 wrote it."""
+        path = self.folder / "contiguous.h5"
+        shutil.copy(self.folder / "whole/kernel.h5", path)
+        with h5py.File(path, "a") as file:
+            for name, values in self.whole.items():
+                del file[name]
+                file[name] = np.zeros_like(values)
+        done = self.program.must("kernel", "case.yaml", "--set", f"kernel.file={path}", ranks=2)
+        self.assertIn(f"{TILES} computed now", done)
+        self.same(path)
 
     def test_parts_are_joined(self):
         self.program.must("kernel", "case.yaml", "--set", "run.out=parts", "--tiles", "0:10")
