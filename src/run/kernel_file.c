@@ -50,12 +50,20 @@ done:
   return st;
 }
 
+/* Rows and columns of a chunk: a tile, so that it lies in one piece (by rows its pieces would be short and far apart),
+ * or some, where there would be more than a million chunks. One of 4 GiB is more than HDF5 takes. */
+static int64_t chunk_side(int64_t n, int64_t tile)
+{
+  enum { LEAST = 32, MOST = 4096, ALONG = 1024 };
+  const int64_t least = nke_max(LEAST, nke_ceil_div(n, ALONG));
+  return tile > MOST ? MOST : nke_ceil_div(least, nke_max(tile, 1)) * tile;
+}
+
 static const char *const train_names[2] = {"/train/nngp", "/train/ntk"};
 static const char *const test_names[2] = {"/test/nngp", "/test/ntk"};
 static const char *const part_names[2] = {"/tiles/nngp", "/tiles/ntk"};
 
-/* All of a new file, under its own name once it is complete. A tile is a chunk, so that it lies in one piece: by rows
- * its pieces would be short and far apart. */
+/* All of a new file, under its own name once it is complete. */
 static nke_status create_file(MPI_Comm comm, const char *path, const char *identity, nke_precision precision,
                               const nke_kernel_file *file, bool force)
 {
@@ -73,7 +81,7 @@ static nke_status create_file(MPI_Comm comm, const char *path, const char *ident
   if (file->part) {
     NKE_TRY(create_pair(h5, part_names, type, 3, (const int64_t[]){tiles, t->tile, t->tile}, NULL));
   } else {
-    const int64_t chunk[2] = {t->tile, t->tile};
+    const int64_t side = chunk_side(t->n, t->tile), chunk[2] = {side, side};
     NKE_TRY(create_pair(h5, train_names, type, 2, (const int64_t[]){t->n, t->n}, chunk));
     if (t->n_test > 0) NKE_TRY(create_pair(h5, test_names, type, 2, (const int64_t[]){t->n_test, t->n}, chunk));
   }
@@ -135,7 +143,7 @@ static nke_status check_contents(nke_h5file *h5, const nke_kernel_file *file)
   if (file->part) {
     NKE_TRY(expect_pair(h5, part_names, 3, (const int64_t[]){tiles, t->tile, t->tile}, NULL));
   } else {
-    const int64_t chunk[2] = {t->tile, t->tile};
+    const int64_t side = chunk_side(t->n, t->tile), chunk[2] = {side, side};
     NKE_TRY(expect_pair(h5, train_names, 2, (const int64_t[]){t->n, t->n}, chunk));
     if (t->n_test > 0) NKE_TRY(expect_pair(h5, test_names, 2, (const int64_t[]){t->n_test, t->n}, chunk));
   }
@@ -285,7 +293,7 @@ nke_status nke_kernel_file_whole(MPI_Comm comm, const char *path, const char *id
   st = check_done(h5, last);
   if (st == NKE_OK)
     st = nke_h5file_expect(h5, train_names[kind == NKE_KERNEL_NTK], 2, (const int64_t[]){n, n},
-                           (const int64_t[]){tile, tile});
+                           (const int64_t[]){chunk_side(n, tile), chunk_side(n, tile)});
   st = nke_agree(comm, st);
 done:
   if (st != NKE_OK) nke_h5file_close(&h5);

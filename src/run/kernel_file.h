@@ -1,7 +1,7 @@
 /* The kernel file: /train/ntk and /train/nngp [n, n], /test/ntk and /test/nngp [n_test, n], /done [tiles]; or, of a
  * part of the tiles [first, last), /tiles/ntk and /tiles/nngp [tiles, tile, tile] and /done. float or double by
- * precision; a chunk of the square ones is a tile (files in one piece, of earlier versions, are gone on with too). The
- * attribute `identity` says what the kernel is of: a file is only continued by the same. */
+ * precision; a chunk of the square ones is a tile, or a few small ones (files in one piece, of earlier versions, are
+ * gone on with too). The attribute `identity` says what the kernel is of: a file is only continued by the same. */
 #ifndef NKE_RUN_KERNEL_FILE_H
 #define NKE_RUN_KERNEL_FILE_H
 

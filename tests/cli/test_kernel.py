@@ -80,9 +80,14 @@ class Kernel(program.Case):
         self.assertEqual(before, (self.folder / "whole/kernel.h5").read_bytes())
 
     def test_a_tile_lies_in_one_piece(self):
-        with h5py.File(self.folder / "whole/kernel.h5") as file:
-            for name in ("train/ntk", "train/nngp", "test/ntk", "test/nngp"):
-                self.assertEqual(file[name].chunks, (8, 8))
+        """A chunk is a tile, or as many as make 32 rows, or all."""
+        for tile, side in ((8, 32), (30, N), (40, 40)):
+            out = self.folder / f"tile{tile}"
+            self.program.must("kernel", "case.yaml", "--set", f"run.out={out}", "--set", f"kernel.tile={tile}", ranks=2)
+            with h5py.File(out / "kernel.h5") as file:
+                for name in ("train/ntk", "train/nngp"):
+                    self.assertEqual(file[name].chunks, (side, side))
+                    np.testing.assert_allclose(file[name][...], self.whole[name], rtol=1e-12)
 
     def test_a_file_without_chunks_goes_on(self):
         """As versions up to 0.1 wrote it."""
