@@ -85,9 +85,13 @@ INLINE vec v_poly(vec y, const real *c, int terms)
   return p;
 }
 
-/* acos(c) / (pi sqrt(1 - c^2)), its even and odd powers side by side: half the latency. */
+/* acos(c) / (pi sqrt(1 - c^2)). Where 32 registers keep enough entries in flight by Horner's rule, else its even and
+ * odd powers side by side: one product more, half the latency. */
 INLINE vec v_arc(vec c)
 {
+#ifdef NKE_ISA_avx512
+  return v_poly(c, arc_poly, TERMS(arc_poly));
+#else
   const vec z = c * c;
   vec p = v_set(arc_poly[TERMS(arc_poly) - 1]), o = v_set(arc_poly[TERMS(arc_poly) - 2]);
 #pragma GCC unroll 20
@@ -97,6 +101,7 @@ INLINE vec v_arc(vec c)
   }
   if (TERMS(arc_poly) % 2 == 0) return p * c + o;
   return (p * z + arc_poly[0]) + o * c;
+#endif
 }
 
 /* k and kdot of max(x, 0) up to the factor 1/2 [Cho and Saul 2009]:
