@@ -115,7 +115,10 @@ nke_status nke_h5file_create_dataset(nke_h5file *f, const char *name, nke_h5type
                                      const int64_t *chunk)
 {
   int64_t room[NKE_H5_MAX_RANK]; /* whole chunks */
-  for (int i = 0; i < rank; i++) room[i] = chunk ? nke_ceil_div(dims[i], nke_max(1, chunk[i])) * chunk[i] : dims[i];
+  hsize_t piece[NKE_H5_MAX_RANK];
+  if (chunk) clip_chunk(rank, dims, chunk, piece);
+  for (int i = 0; i < rank; i++)
+    room[i] = chunk ? nke_ceil_div(dims[i], (int64_t)piece[i]) * (int64_t)piece[i] : dims[i];
   nke_status st = nke_agree(f->comm, nke_h5file_may_grow(f, array_bytes(type, rank, room)));
   if (st != NKE_OK) return st;
   const hid_t id = create_here(f->file, name, type, rank, dims, chunk);

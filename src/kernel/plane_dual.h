@@ -69,10 +69,10 @@ static const real arc_poly[] = {0.4999997834f, -0.3182811635f, 0.2493616811f,  -
                                 0.1625257527f, -0.1038128335f, 0.04377667248f, -0.008620292932f};
 #else
 static const real arc_poly[] = {
-    0.49999999999999945489,   -0.31830988618339106361,   0.24999999995113637244,  -0.21220658840938882405,
-    0.1874999384841500773,    -0.16976429729817010551,   0.15623965863390164284,  -0.14543548151112210639,
-    0.13628984069538921458,   -0.12754815750845939157,   0.11721324710722911792,  -0.10264055403260250985,
-    0.082076199087961359231,  -0.057005295441998063224,  0.032583181571420947811, -0.014435000385452840882,
+    0.49999999999999945489,   -0.31830988618339106361,   0.24999999995113637244,    -0.21220658840938882405,
+    0.1874999384841500773,    -0.16976429729817010551,   0.15623965863390164284,    -0.14543548151112210639,
+    0.13628984069538921458,   -0.12754815750845939157,   0.11721324710722911792,    -0.10264055403260250985,
+    0.082076199087961359231,  -0.057005295441998063224,  0.032583181571420947811,   -0.014435000385452840882,
     0.0045884707983982270557, -0.0009232141947433141657, 0.000087824819532823738539};
 #endif
 #define TERMS(poly) (int)(sizeof(poly) / sizeof *(poly))
@@ -237,8 +237,7 @@ INLINE closed_gap closed_gap_of(nke_plane_dual_kind kind, vec s, const row_table
   return g;
 }
 
-/* relu where T is S, twice k and twice T' = s kdot, in the notation of abrelu: without a sign to tell apart and with one
- * polynomial for both,
+/* relu where T is S, twice k and twice T' = s kdot, in the notation of abrelu: no sign to tell apart, one polynomial:
  *   2 T' = s + |s| (1 - 2 acos|c| / pi),  2 k = 2 T' + 2 w sqrt(1 - c^2) / pi.
  * Table entries: sqrt(2 q / (pi ROOT_SCALE)), 1 / sqrt q. root: v_root(1 - c^2). */
 INLINE dual_pair relu_of(closed_gap g, vec root, const row_tables *tables, ptrdiff_t p, int paired)

@@ -255,10 +255,10 @@ enum {
     fused_##set##_ROW, fused_##set##_SUM, fused_##set##_POOL \
   }
 static void (*const fused_loops[FUSED_SETS][FUSED_OUTS])(const fused_row *) = {
-    NKE_FUSED_LOOPS(first),       NKE_FUSED_LOOPS(source),     NKE_FUSED_LOOPS(biased),      NKE_FUSED_LOOPS(later),     NKE_FUSED_LOOPS(any),
-    NKE_FUSED_LOOPS(erf_first),   NKE_FUSED_LOOPS(erf_source), NKE_FUSED_LOOPS(erf_later), NKE_FUSED_LOOPS(gelu_first),
-    NKE_FUSED_LOOPS(gelu_source), NKE_FUSED_LOOPS(gelu_later), NKE_FUSED_LOOPS(exp_first), NKE_FUSED_LOOPS(exp_source),
-    NKE_FUSED_LOOPS(exp_later)};
+    NKE_FUSED_LOOPS(first),      NKE_FUSED_LOOPS(source),      NKE_FUSED_LOOPS(biased),     NKE_FUSED_LOOPS(later),
+    NKE_FUSED_LOOPS(any),        NKE_FUSED_LOOPS(erf_first),   NKE_FUSED_LOOPS(erf_source), NKE_FUSED_LOOPS(erf_later),
+    NKE_FUSED_LOOPS(gelu_first), NKE_FUSED_LOOPS(gelu_source), NKE_FUSED_LOOPS(gelu_later), NKE_FUSED_LOOPS(exp_first),
+    NKE_FUSED_LOOPS(exp_source), NKE_FUSED_LOOPS(exp_later)};
 
 /* Whether a set has one after it that makes its own third row. */
 INLINE int fused_is_first(int set)

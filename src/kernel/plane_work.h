@@ -213,9 +213,9 @@ static int can_pool(const run *r, int k)
 {
   const nke_plane_node *node = r->node;
   const nke_plane_edge *edge = &node->edge[0];
-  return k + 2 == node->op_end - node->op_begin && node->n_edges == 1 &&
-         edge->kind == NKE_EDGE_POOL && edge->window_h == 2 && edge->window_w == 2 && edge->stride_h == 2 &&
-         edge->stride_w == 2 && edge->factor == 1 && node->wrapped != 1 && node->out_h % 2 == 0 && node->out_w % 2 == 0;
+  return k + 2 == node->op_end - node->op_begin && node->n_edges == 1 && edge->kind == NKE_EDGE_POOL &&
+         edge->window_h == 2 && edge->window_w == 2 && edge->stride_h == 2 && edge->stride_w == 2 &&
+         edge->factor == 1 && node->wrapped != 1 && node->out_h % 2 == 0 && node->out_w % 2 == 0;
 }
 
 /* What the first pair of a chain is in every plane. */
