@@ -91,18 +91,15 @@ static void clip_chunk(int rank, const int64_t *dims, const int64_t *chunk, hsiz
 
 /* No fill: a new file's space is a hole, which reads as zero, and writing it twice would double the time. */
 static hid_t create_here(hid_t file, const char *name, nke_h5type type, int rank, const int64_t *dims,
-                         const int64_t *chunk)
+                         const hsize_t *chunk)
 {
-  hsize_t size[NKE_H5_MAX_RANK], piece[NKE_H5_MAX_RANK];
+  hsize_t size[NKE_H5_MAX_RANK];
   const hid_t links = H5Pcreate(H5P_LINK_CREATE), layout = H5Pcreate(H5P_DATASET_CREATE);
   H5Pset_create_intermediate_group(links, 1);
   H5Pset_alloc_time(layout, H5D_ALLOC_TIME_EARLY);
   H5Pset_fill_time(layout, H5D_FILL_TIME_NEVER);
   for (int i = 0; i < rank; i++) size[i] = (hsize_t)dims[i];
-  if (chunk) {
-    clip_chunk(rank, dims, chunk, piece);
-    H5Pset_chunk(layout, rank, piece);
-  }
+  if (chunk) H5Pset_chunk(layout, rank, chunk);
   const hid_t space = H5Screate_simple(rank, size, NULL);
   const hid_t id = H5Dcreate2(file, name, file_type(type), space, links, layout, H5P_DEFAULT);
   nke_hdf5_close(space);
@@ -121,7 +118,7 @@ nke_status nke_h5file_create_dataset(nke_h5file *f, const char *name, nke_h5type
     room[i] = chunk ? nke_ceil_div(dims[i], (int64_t)piece[i]) * (int64_t)piece[i] : dims[i];
   nke_status st = nke_agree(f->comm, nke_h5file_may_grow(f, array_bytes(type, rank, room)));
   if (st != NKE_OK) return st;
-  const hid_t id = create_here(f->file, name, type, rank, dims, chunk);
+  const hid_t id = create_here(f->file, name, type, rank, dims, chunk ? piece : NULL);
   if (id < 0)
     st = nke_fail(NKE_ERR_OUTPUT, "%s: %s: cannot be created", f->path, name);
   else

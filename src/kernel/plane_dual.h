@@ -374,13 +374,10 @@ static void make_table(const nke_plane_op *op, double variance, void *table, int
   real *entry = table;
   if (op->kind == NKE_OP_NORMALIZE) {
     entry[0] = (real)sqrt(op->scale_in / (1e-12 + variance)); /* 1e-12: neural-tangents' eps */
-  } else if (op->dual_kind == NKE_DUAL_ABRELU || op->dual_kind == NKE_DUAL_EXP) {
+  } else if (op->dual_kind == NKE_DUAL_ABRELU || op->dual_kind == NKE_DUAL_RELU || op->dual_kind == NKE_DUAL_EXP) {
     const double raw = variance / op->scale_in;
-    entry[0] = raw > least ? (real)sqrt(raw) : 0;
-    entry[step] = raw > least ? (real)(1 / sqrt(raw)) : 0;
-  } else if (op->dual_kind == NKE_DUAL_RELU) {
-    const double raw = variance / op->scale_in;
-    entry[0] = raw > least ? (real)sqrt(raw * 2 / (3.14159265358979323846 * ROOT_SCALE)) : 0;
+    const double unit = op->dual_kind == NKE_DUAL_RELU ? 2 / (3.14159265358979323846 * ROOT_SCALE) : 1;
+    entry[0] = raw > least ? (real)sqrt(raw * unit) : 0;
     entry[step] = raw > least ? (real)(1 / sqrt(raw)) : 0;
   } else if (op->dual_kind == NKE_DUAL_ERF) {
     entry[0] = (real)sqrt(op->dual_param[2] * op->scale_in / (1 + op->dual_param[2] * variance));

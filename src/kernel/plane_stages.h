@@ -116,10 +116,8 @@ static nke_status pointwise(run *r, stage *g, const row_tables *tables, ptrdiff_
   if (op->dual_kind == NKE_DUAL_GENERIC)
     return generic_row(op, n, s, t, tables, paired, unit, r->scratch, out_s, out_t);
   const real beta = (real)op->dual_param[0];
-  if (unit && op->dual_kind == NKE_DUAL_RELU)
-    abrelu_unit_row(n, s, t, 1, out_s, out_t);
-  else if (unit && op->dual_kind == NKE_DUAL_ABRELU)
-    abrelu_unit_row(n, s, t, beta, out_s, out_t);
+  if (unit && (op->dual_kind == NKE_DUAL_ABRELU || op->dual_kind == NKE_DUAL_RELU))
+    abrelu_unit_row(n, s, t, op->dual_kind == NKE_DUAL_RELU ? 1 : beta, out_s, out_t); /* relu's are twice k, T' */
   else if (op->dual_kind != NKE_DUAL_ABRELU)
     closed_row(op, n, s, t, tables, paired, out_s, out_t);
   else

@@ -56,7 +56,8 @@ static int64_t chunk_side(int64_t n, int64_t tile)
 {
   enum { LEAST = 32, MOST = 4096, ALONG = 1024 };
   const int64_t least = nke_max(LEAST, nke_ceil_div(n, ALONG));
-  return tile > MOST ? MOST : nke_ceil_div(least, nke_max(tile, 1)) * tile;
+  if (tile < 1 || tile > MOST) return MOST; /* below 1: of a damaged file */
+  return nke_ceil_div(least, tile) * tile;
 }
 
 static const char *const train_names[2] = {"/train/nngp", "/train/ntk"};

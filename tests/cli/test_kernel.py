@@ -90,7 +90,7 @@ class Kernel(program.Case):
                     np.testing.assert_allclose(file[name][...], self.whole[name], rtol=1e-12)
 
     def test_a_file_without_chunks_goes_on(self):
-        """As versions up to 0.1 wrote it."""
+        """As earlier versions wrote it."""
         path = self.folder / "contiguous.h5"
         shutil.copy(self.folder / "whole/kernel.h5", path)
         with h5py.File(path, "a") as file:
