@@ -11,21 +11,20 @@
 
 /* Rows of parity a and columns of parity c go to the only push that has them in its window. Returns whether every row
  * and column of the plane has one. */
-static int chain_pool(const run *r, stage *end)
+static int chain_pool(const run *r, const rect *c, chain_link *l)
 {
-  const int x0 = end->out.x0, x1 = end->out.x1, y0 = end->out.y0, y1 = end->out.y1;
-  int missing = (y1 - y0 > 1 ? 2 : 1) * (x1 - x0 > 1 ? 2 : 1);
-  for (int i = 0; i < 4; i++) end->pool[i / 2][i % 2] = (pool_column){.s = end->row_s};
+  int missing = (c->y1 - c->y0 > 1 ? 2 : 1) * (c->x1 - c->x0 > 1 ? 2 : 1);
   for (int p = r->step->push_begin; p < r->step->push_end; p++) {
     const nke_plane_push *push = &r->job->schedule->pushes[p];
     const int ey = push->dy - 2 * push->to_dy, ex = push->dx - 2 * push->to_dx;
     const view v = view_slot(r, r->node->edge[0].to, push->slot, push->to_dy, push->to_dx);
-    end->row.pool_t = v.t - v.s;
+    l->row.pool_t = v.t - v.s;
     for (int a = nke_plane_begin(ey); a < nke_plane_end(2, ey); a++)
       for (int b = nke_plane_begin(ex); b < nke_plane_end(2, ex); b++) {
-        const int c = (x0 + b) & 1; /* the first column of parity b is x0 + c */
-        if ((y1 - y0 == 1 && (y0 & 1) != a) || x0 + c >= x1) continue;
-        end->pool[a][c] = (pool_column){.s = v.s + ((x0 + c) / 2 - v.x0), .pitch = v.stride, .y0 = v.y0};
+        const int y = c->y0 + ((c->y0 ^ a) & 1), x = c->x0 + ((c->x0 ^ b) & 1); /* the first ones of these parities */
+        if (y >= c->y1 || x >= c->x1) continue;
+        l->pool[a].at[x - c->x0] = v.s + (y / 2 - v.y0) * v.stride + (x / 2 - v.x0);
+        l->pool[a].pitch[x - c->x0] = v.stride;
         missing--;
       }
   }
@@ -36,61 +35,59 @@ static int chain_pool(const run *r, stage *end)
 static int chain_start(run *r, int k)
 {
   stage *g = &r->stages[k];
+  const rect c = g->in;
   int pooled = 0;
   for (const stage *end = g + 2 * g->links; g < end; g += 2) {
-    const int y = g->in.y0, x = g->in.x0;
-    fused_row *f = &g->row;
-    f->n = g->out.x1 - x;
-    f->s[1] = f->u[1] = r->zeros;
-    f->s[2] = g->ring_s + ring_at(g, y);
-    f->u[2] = g->ring_u + ring_at(g, y);
-    f->tables = tables_at(r, g[1].op, y, x, y + g->in.dy, x + g->in.dx);
-    pooled = g->pooled = g + 2 == end && g->can_pool && chain_pool(r, g);
+    chain_link *l = &g->link;
+    fused_row *f = &l->row;
+    fused_out out = FUSED_SUM;
+    f->n = c.x1 - c.x0;
+    f->in[1] = (row_pair){r->zeros, r->zeros};
+    f->in[2] = l->ring[c.y0 & (CHAIN_RING - 1)];
+    f->tables = tables_at(r, g[1].op, c.y0, c.x0, c.y0 + c.dy, c.x0 + c.dx);
+    if (g + 2 == end) {
+      pooled = l->pooled = l->can_pool && chain_pool(r, &c, l);
+      out = pooled ? FUSED_POOL : FUSED_ROW;
+    }
+    l->loop[0] = fused_loops[l->set][out];
+    l->loop[1] = fused_loops[l->set + fused_is_first(l->set)][out];
   }
   return pooled;
 }
 
-/* Row y of one pair. source: 1 if its input row y + 1 is made here, 0 if it is in the ring. */
-static void link_row(const run *r, stage *g, int y, int last, int source)
+/* Row y of one pair. below: its input row y + 1, or zeros. source: 1 if that row is made here, 0 if it is there. */
+INLINE void link_row(chain_link *l, int y, const row_pair *below, int source)
 {
-  const stage *next = g + 2;
-  const int own = g->op->ntk_out == NKE_NTK_OWN, more = y + 1 < g->in.y1;
-  const int64_t below = ring_at(g, y + 1);
-  fused_out out = FUSED_SUM;
-  fused_row *f = &g->row;
-  f->s[0] = f->s[1];
-  f->s[1] = f->s[2];
-  f->s[2] = more ? g->ring_s + below : r->zeros;
-  f->u[0] = own ? f->u[1] : f->s[0];
-  f->u[1] = own ? f->u[2] : f->s[1];
-  f->u[2] = own && more ? g->ring_u + below : f->s[2];
-  if (!last) {
-    f->out_s = next->ring_s + ring_at(next, y);
-    f->out_u = next->ring_u + ring_at(next, y);
-  } else if (g->pooled) {
-    const pool_column *to = g->pool[y & 1];
-    out = FUSED_POOL;
-    f->pool[0] = to[0].s + (y / 2 - to[0].y0) * to[0].pitch;
-    f->pool[1] = to[1].s + (y / 2 - to[1].y0) * to[1].pitch;
-  } else {
-    out = FUSED_ROW;
-  }
-  fused_loops[g->fused + source][out](f);
-  f->tables.first += g->row_entries;
-  f->tables.second += g->row_entries;
+  fused_row *f = &l->row;
+  f->in[0] = f->in[1];
+  f->in[1] = f->in[2];
+  f->in[2] = *below;
+  f->out = l->to[y & (CHAIN_RING - 1)];
+  if (l->pooled)
+    for (int c = 0; c < 2; c++) {
+      pool_rows *to = &l->pool[y & 1];
+      f->pool[c] = to->at[c];
+      to->at[c] += to->pitch[c];
+    }
+  l->loop[source](f);
+  f->tables.first += l->entries;
+  f->tables.second += l->entries;
 }
 
 /* Input row y is in the first ring, or can be made (source), or lies below the plane: the rows that it completes. */
-static nke_status chain_advance(run *r, int k, int y, int source)
+INLINE nke_status chain_advance(run *r, int k, int y, int source)
 {
-  stage *g = &r->stages[k], *end = g + 2 * (g->links - 1);
-  const int links = g->links, y0 = g->in.y0, y1 = g->in.y1;
-  for (int j = 0; j < links && y - 1 - j >= y0; j++)
-    if (y - 1 - j < y1) link_row(r, g + 2 * j, y - 1 - j, j + 1 == links, source && j == 0);
-  const int done = y - links, after = k + 2 * links;
-  if (end->pooled || done < y0 || done >= y1) return NKE_OK;
-  if (after < r->node->op_end - r->node->op_begin) return feed(r, after, done, end[1].row_s, end[1].row_t);
-  deliver(r, done, end[1].row_s, end[1].row_t);
+  stage *const first = &r->stages[k], *const end = first + 2 * first->links;
+  const row_pair none = {r->zeros, r->zeros};
+  const int y0 = first->in.y0, y1 = first->in.y1;
+  int row = y;
+  for (stage *g = first; g < end && row > y0; g += 2, row--)
+    if (row <= y1)
+      link_row(&g->link, row - 1, row < y1 ? &g->link.ring[row & (CHAIN_RING - 1)] : &none, source && g == first);
+  const int done = y - first->links, after = k + 2 * first->links;
+  if (end[-2].link.pooled || done < y0 || done >= y1) return NKE_OK;
+  if (after < r->node->op_end - r->node->op_begin) return feed(r, after, done, end[-1].row_s, end[-1].row_t);
+  deliver(r, done, end[-1].row_s, end[-1].row_t);
   return NKE_OK;
 }
 
@@ -122,15 +119,15 @@ static nke_status chain_source(run *r, const rect *c)
   const nke_plane_job *job = r->job;
   stage *g = &r->stages[0];
   const int64_t w = r->node->in_w;
-  g->row.first = (const real *)job->first_image + 3 * (c->y0 * w + c->x0);
-  g->row.second = (const vec *)job->second_image + 3 * ((c->y0 + c->dy) * w + c->x0 + c->dx);
+  fused_row *f = &g->link.row;
+  f->first = (const real *)job->first_image + 3 * (c->y0 * w + c->x0);
+  f->second = (const vec *)job->second_image + 3 * ((c->y0 + c->dy) * w + c->x0 + c->dx);
   for (int y = c->y0; y < c->y1 && st == NKE_OK; y++) {
-    const int source = fused_is_first(g->fused) && y > c->y0;
-    g->row.third = g->ring_s + ring_at(g, y);
-    if (!source) input_box_row(c->x1 - c->x0, g->row.first, g->row.second, g->row.third);
+    const int source = fused_is_first(g->link.set) && y > c->y0;
+    if (!source) input_box_row(f->n, f->first, f->second, g->ring_s + ring_at(g, y));
     st = chain_advance(r, 0, y, source);
-    g->row.first += 3 * w;
-    g->row.second += 3 * w;
+    f->first += 3 * w;
+    f->second += 3 * w;
   }
   return st;
 }

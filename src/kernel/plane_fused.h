@@ -9,20 +9,24 @@
 
 #include "kernel/plane_dual.h"
 
+/* A row of S, and of T or S + T. */
+typedef struct row_pair {
+  vec *s, *u;
+} row_pair;
+
 /* Three rows of horizontal sums of S and of S + T, the rows' operation, and where the result goes. */
 typedef struct fused_row {
+  row_pair in[3];
+  row_pair out; /* S, T; or, summed horizontally, S, S + T (one vector before them is overwritten) */
   ptrdiff_t n;
-  const vec *s[3], *u[3];
-  const real *first; /* source: the third row is made from these pixels of three channels and goes to `third` */
+  const real *first; /* source: the third row's S is made here, from these pixels of three channels */
   const vec *second;
-  vec *third;
   row_tables tables;
+  vec *pool[2]; /* pooled: where S of column 0 and of column 1 is added to; their T stands pool_t behind */
+  ptrdiff_t pool_t;
   real factor, offset; /* of the filter */
   real beta;           /* of the activation, if it is abrelu's */
   closed_dual closed;  /* of another */
-  vec *out_s, *out_u;  /* S, T; or, summed horizontally, S, S + T (one vector before out_* is overwritten) */
-  vec *pool[2];        /* pooled: where S of column 0 and of column 1 is added to; their T stands pool_t behind */
-  ptrdiff_t pool_t;
 } fused_row;
 
 typedef enum fused_out { FUSED_ROW, FUSED_SUM, FUSED_POOL, FUSED_OUTS } fused_out;
@@ -66,13 +70,13 @@ INLINE vec s_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t 
   if (kind.source) {
     const vec k = last ? v_zero() : source_at(f, p + 1);
     third = b->k0 + b->k1 + k;
-    f->third[p] = third;
+    f->in[2].s[p] = third;
     b->k0 = b->k1;
     b->k1 = k;
   } else {
-    third = f->s[2][p];
+    third = f->in[2].s[p];
   }
-  const vec s = f->s[0][p] + f->s[1][p] + third;
+  const vec s = f->in[0].s[p] + f->in[1].s[p] + third;
   if (!kind.adjusted) return s;
   return s * f->factor + f->offset;
 }
@@ -81,7 +85,7 @@ INLINE vec s_at(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t 
 INLINE vec t_at(const fused_row *f, fused_kind kind, ptrdiff_t p, vec s)
 {
   if (!kind.own) return s;
-  const vec t = f->u[0][p] + f->u[1][p] + f->u[2][p];
+  const vec t = f->in[0].u[p] + f->in[1].u[p] + f->in[2].u[p];
   if (!kind.adjusted) return t;
   return t * f->factor + f->offset;
 }
@@ -113,8 +117,8 @@ INLINE fused_root root_at(fused_kind kind, fused_gap of)
 INLINE void put(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t p, dual_pair out)
 {
   if (kind.out == FUSED_ROW) {
-    f->out_s[p] = out.s;
-    f->out_u[p] = out.t;
+    f->out.s[p] = out.s;
+    f->out.u[p] = out.t;
     return;
   }
   if (kind.out == FUSED_POOL) {
@@ -126,8 +130,8 @@ INLINE void put(const fused_row *f, fused_kind kind, fused_before *b, ptrdiff_t 
     return;
   }
   const vec u = out.s + out.t;
-  f->out_s[p - 1] = b->s0 + b->s1 + out.s;
-  f->out_u[p - 1] = b->u0 + b->u1 + u;
+  f->out.s[p - 1] = b->s0 + b->s1 + out.s;
+  f->out.u[p - 1] = b->u0 + b->u1 + u;
   b->s0 = b->s1;
   b->s1 = out.s;
   b->u0 = b->u1;
@@ -203,8 +207,8 @@ INLINE void fused(const fused_row *row, fused_kind kind)
   else
     columns(&f, kind, &b);
   if (kind.out == FUSED_SUM) {
-    f.out_s[n - 1] = b.s0 + b.s1;
-    f.out_u[n - 1] = b.u0 + b.u1;
+    f.out.s[n - 1] = b.s0 + b.s1;
+    f.out.u[n - 1] = b.u0 + b.u1;
   }
 }
 
@@ -230,6 +234,8 @@ NKE_FUSED_CLOSED(erf, ERF)
 NKE_FUSED_CLOSED(gelu, GELU)
 NKE_FUSED_CLOSED(exp, EXP)
 
+typedef void fused_loop(const fused_row *f);
+
 /* The loops of each set for each output. `first`: where T is S, of relu without bias; `source`, after it: the same with
  * its third row; `biased`: relu with bias, where T is S; `later`: T of its own; `any`: abrelu, whatever the layer (with
  * u = s where T is S). */
@@ -254,7 +260,7 @@ enum {
   {                                                          \
     fused_##set##_ROW, fused_##set##_SUM, fused_##set##_POOL \
   }
-static void (*const fused_loops[FUSED_SETS][FUSED_OUTS])(const fused_row *) = {
+static fused_loop *const fused_loops[FUSED_SETS][FUSED_OUTS] = {
     NKE_FUSED_LOOPS(first),      NKE_FUSED_LOOPS(source),      NKE_FUSED_LOOPS(biased),     NKE_FUSED_LOOPS(later),
     NKE_FUSED_LOOPS(any),        NKE_FUSED_LOOPS(erf_first),   NKE_FUSED_LOOPS(erf_source), NKE_FUSED_LOOPS(erf_later),
     NKE_FUSED_LOOPS(gelu_first), NKE_FUSED_LOOPS(gelu_source), NKE_FUSED_LOOPS(gelu_later), NKE_FUSED_LOOPS(exp_first),

@@ -15,12 +15,6 @@ static const vec *ntk_row(nke_plane_ntk ntk, const vec *s, const vec *t)
 
 /* ---- convolution ---- */
 
-/* Where row y of a convolution's input is kept, relative to ring_s and ring_u. */
-static int64_t ring_at(const stage *g, int y)
-{
-  return (int64_t)(y & (g->ring_rows - 1)) * (g->op->out_w + 1);
-}
-
 static void conv_take(stage *g, int y, const vec *s, const vec *t)
 {
   const box b = {.x0 = g->in.x0,

@@ -13,26 +13,35 @@ typedef struct rect {
   int dy, dx, y0, y1, x0, x1;
 } rect;
 
-/* Where 2 x 2 pooling adds a column of rows y of one parity: S for y / 2 = y0. */
-typedef struct pool_column {
-  vec *s;
-  int64_t pitch;
-  int y0;
-} pool_column;
+/* Where 2 x 2 pooling adds the first and the second column of the next row of one parity, and of the row after it. */
+typedef struct pool_rows {
+  vec *at[2];
+  ptrdiff_t pitch[2];
+} pool_rows;
+
+enum { CHAIN_RING = 4 }; /* rows that a 3 x 3 convolution keeps: ring_rows() */
+
+/* A pair of a 3 x 3 convolution and its activation in a chain. */
+typedef struct chain_link {
+  fused_row row;             /* the next row */
+  fused_loop *loop[2];       /* what runs it: third input row in the ring, made here */
+  row_pair ring[CHAIN_RING]; /* input row y is in ring[y % 4] */
+  row_pair to[CHAIN_RING];   /* output row y goes to to[y % 4] */
+  ptrdiff_t entries;         /* of the tables of one row */
+  pool_rows pool[2];         /* pooled: rows even and odd */
+  int set;                   /* of fused_loops */
+  int can_pool, pooled;      /* of the chain's end: what its node allows, and what the plane in hand does */
+} chain_link;
 
 /* One operation while its node runs a plane. */
 typedef struct stage {
   const nke_plane_op *op;
   rect in, out;
-  vec *row_s, *row_t;     /* output row */
-  vec *ring_s, *ring_u;   /* conv: rows of box sums of S and S + T, each after one vector of margin */
-  int ring_rows, next;    /* next output row */
-  int links;              /* conv: so many pairs of a convolution and its activation from here on go through a chain */
-  int fused;              /* of a chain: the set of fused_loops */
-  fused_row row;          /* of a chain: the next row */
-  pool_column pool[2][2]; /* of the end of a chain that is pooled here: rows even and odd, first and second column */
-  int can_pool, pooled;   /* of the end of a chain: what its node allows, and what the plane in hand does */
-  ptrdiff_t row_entries; /* of a chain: of the tables of one row */
+  vec *row_s, *row_t;   /* output row */
+  vec *ring_s, *ring_u; /* conv: rows of box sums of S and S + T, each after one vector of margin */
+  int ring_rows, next;  /* next output row */
+  int links;            /* conv: so many pairs of a convolution and its activation from here on go through a chain */
+  chain_link link;      /* of a chain: this pair */
 } stage;
 
 /* Where one push of the step in hand adds to: the next plane's row that is being gathered, of `rows` still to come,
@@ -67,6 +76,12 @@ static rect rect_of(int wrapped, int h, int w, int dy, int dx)
                 .y1 = nke_plane_end(h, dy),
                 .x0 = nke_plane_begin(dx),
                 .x1 = nke_plane_end(w, dx)};
+}
+
+/* Where row y of a convolution's input is kept, relative to ring_s and ring_u. */
+static int64_t ring_at(const stage *g, int y)
+{
+  return (int64_t)(y & (g->ring_rows - 1)) * (g->op->out_w + 1);
 }
 
 /* Rows that a convolution keeps, rounded up to a power of two so that a row's place is found by a mask. */
@@ -218,20 +233,26 @@ static int can_pool(const run *r, int k)
          edge->factor == 1 && node->wrapped != 1 && node->out_h % 2 == 0 && node->out_w % 2 == 0;
 }
 
-/* What the first pair of a chain is in every plane. */
+/* What does not change from plane to plane of the pair of a chain from operation k on. */
 static void lay_out_link(run *r, int k)
 {
   stage *g = &r->stages[k];
-  const stage *dual = g + 1;
+  const stage *dual = g + 1, *next = g + 2;
   const closed_dual closed = closed_dual_of(dual->op);
-  g->row_entries = (ptrdiff_t)dual->op->in_w * dual->op->entries;
-  g->can_pool = can_pool(r, k);
-  g->row = (fused_row){.factor = (real)g->op->factor * closed.scale,
+  chain_link *l = &g->link;
+  l->entries = (ptrdiff_t)dual->op->in_w * dual->op->entries;
+  l->set = fused_set(r, k);
+  l->can_pool = can_pool(r, k);
+  l->row = (fused_row){.factor = (real)g->op->factor * closed.scale,
                        .offset = (real)g->op->offset * closed.scale,
                        .beta = (real)dual->op->dual_param[0],
-                       .closed = closed,
-                       .out_s = dual->row_s,
-                       .out_u = dual->row_t};
+                       .closed = closed};
+  for (int i = 0; i < CHAIN_RING; i++) {
+    l->ring[i] = (row_pair){g->ring_s + ring_at(g, i), g->ring_u + ring_at(g, i)};
+    if (g->op->ntk_out != NKE_NTK_OWN) l->ring[i].u = l->ring[i].s;
+    l->to[i] = (row_pair){dual->row_s, dual->row_t};
+    if (g->links > 1) l->to[i] = (row_pair){next->ring_s + ring_at(next, i), next->ring_u + ring_at(next, i)};
+  }
 }
 
 /* The operations of node n and their row space, which all nodes share: a plane goes through its node in one step. */
@@ -250,7 +271,6 @@ static void lay_out_node(run *r, int n)
       at += (int64_t)g->ring_rows * (g->op->out_w + 1);
       g->ring_u = at + 1;
       at += (int64_t)g->ring_rows * (g->op->out_w + 1);
-      g->fused = fused_set(r, k);
       g->links = chain_links(r, k);
     }
     g->row_s = at;
@@ -265,15 +285,18 @@ static void lay_out_node(run *r, int n)
 static void set_stages(run *r)
 {
   int dy = r->step->dy, dx = r->step->dx;
+  rect c = rect_of(r->node->wrapped, r->node->in_h, r->node->in_w, dy, dx);
   for (int k = 0; k < r->node->op_end - r->node->op_begin; k++) {
     stage *g = &r->stages[k];
-    g->in = rect_of(r->node->wrapped, g->op->in_h, g->op->in_w, dy, dx);
-    if (g->op->kind == NKE_OP_CONV) {
-      dy /= g->op->stride_h;
-      dx /= g->op->stride_w;
+    const nke_plane_op *op = g->op;
+    g->in = c;
+    if (op->stride_h > 1 || op->stride_w > 1 || op->out_h != op->in_h || op->out_w != op->in_w) {
+      dy /= op->stride_h;
+      dx /= op->stride_w;
+      c = rect_of(r->node->wrapped, op->out_h, op->out_w, dy, dx);
     }
-    g->out = rect_of(r->node->wrapped, g->op->out_h, g->op->out_w, dy, dx);
-    g->next = g->out.y0;
+    g->out = c;
+    g->next = c.y0;
   }
 }
 
