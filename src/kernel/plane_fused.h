@@ -54,7 +54,7 @@ typedef struct fused_gap {
 typedef struct fused_root {
   fused_gap of;
   vec relu;
-  vec_roots closed;
+  closed_root closed;
 } fused_root;
 
 INLINE vec source_at(const fused_row *f, ptrdiff_t p)
@@ -109,7 +109,7 @@ INLINE fused_root root_at(fused_kind kind, fused_gap of)
   if (kind.dual == NKE_DUAL_ABRELU)
     e.relu = v_root(of.relu.y);
   else
-    e.closed = closed_roots(kind.dual, of.closed);
+    e.closed = closed_root_of(kind.dual, of.closed);
   return e;
 }
 
