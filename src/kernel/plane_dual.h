@@ -85,23 +85,28 @@ INLINE vec v_poly(vec y, const real *c, int terms)
   return p;
 }
 
-/* acos(c) / (pi sqrt(1 - c^2)). Where 32 registers keep enough entries in flight by Horner's rule, else its even and
- * odd powers side by side: half the latency, and c c is there already. */
-INLINE vec v_arc(vec c)
+/* The same, where 16 registers keep too few entries in flight: even and odd powers side by side, half the latency. */
+INLINE vec v_split_poly(vec y, const real *c, int terms)
 {
 #ifdef NKE_ISA_avx512
-  return v_poly(c, arc_poly, TERMS(arc_poly));
+  return v_poly(y, c, terms);
 #else
-  const vec z = c * c;
-  vec p = v_set(arc_poly[TERMS(arc_poly) - 1]), o = v_set(arc_poly[TERMS(arc_poly) - 2]);
+  const vec z = y * y;
+  vec p = v_set(c[terms - 1]), o = v_set(c[terms - 2]);
 #pragma GCC unroll 20
-  for (int k = TERMS(arc_poly) - 3; k > 0; k -= 2) {
-    p = p * z + arc_poly[k];
-    o = o * z + arc_poly[k - 1];
+  for (int k = terms - 3; k > 0; k -= 2) {
+    p = p * z + c[k];
+    o = o * z + c[k - 1];
   }
-  if (TERMS(arc_poly) % 2 == 0) return p * c + o;
-  return (p * z + arc_poly[0]) + o * c;
+  if (terms % 2 == 0) return p * y + o;
+  return (p * z + c[0]) + o * y;
 #endif
+}
+
+/* acos(c) / (pi sqrt(1 - c^2)). */
+INLINE vec v_arc(vec c)
+{
+  return v_split_poly(c, arc_poly, TERMS(arc_poly));
 }
 
 /* k and kdot of max(x, 0) up to the factor 1/2 [Cho and Saul 2009]:
@@ -215,22 +220,27 @@ typedef struct dual_pair {
   vec s, t;
 } dual_pair;
 
-/* c = s v v', of relu without its sign, and 1 - c^2, of which all but exp take roots. */
+/* c = s v v', of relu without its sign, of exp the exponent, and 1 - c^2, of which all but exp take roots. */
 typedef struct closed_gap {
   vec s, v, c, rest;
 } closed_gap;
 
-/* The root of 1 - c^2 and what can be known beside it: of relu v_arc(|c|), of erf and gelu the inverse root. */
+/* What takes long and can be known side by side: the root of 1 - c^2, of erf and gelu its inverse, of relu and gelu
+ * v_arc(|c|), of erf asin(c), of exp the exponential. */
 typedef struct closed_root {
-  vec root, other;
+  vec root, inverse, angle;
 } closed_root;
 
 /* s: of gelu in units of its variances, else as it comes. */
-INLINE closed_gap closed_gap_of(nke_plane_dual_kind kind, vec s, const row_tables *tables, ptrdiff_t p, int paired)
+INLINE closed_gap closed_gap_of(nke_plane_dual_kind kind, const closed_dual *d, vec s, const row_tables *tables,
+                                ptrdiff_t p, int paired)
 {
   const int entries = kind == NKE_DUAL_ERF ? 1 : 2;
   closed_gap g = {.s = s};
-  if (kind == NKE_DUAL_EXP) return g;
+  if (kind == NKE_DUAL_EXP) {
+    g.c = d->param[1] * s * (first_entry(tables, p, 1, paired) * tables->second[2 * p + 1]);
+    return g;
+  }
   if (kind == NKE_DUAL_RELU) {
     g.c = v_abs(s) * tables->second[entries * p + 1] * first_entry(tables, p, 1, paired);
     g.rest = v_max(1 - g.c * g.c, v_set(ROOT_LEAST));
@@ -257,7 +267,7 @@ INLINE dual_pair relu_of(closed_gap g, vec root, vec arc, const row_tables *tabl
  * Table entry: v sqrt(2 b^2 scale). Parameters: 2 a^2 / pi and c^2. Raw T: kdot comes without its scale. */
 INLINE dual_pair erf_of(const closed_dual *d, closed_gap g, closed_root e, vec t)
 {
-  return (dual_pair){d->param[0] * v_asin(g.c) + d->param[1], t * (d->param[0] * g.v * e.other)};
+  return (dual_pair){d->param[0] * e.angle + d->param[1], t * (d->param[0] * g.v * e.inverse)};
 }
 
 /* gelu [Tsuchida et al. 2021], v = 1 / sqrt(1 + q), c = s v v', e = sqrt(1 - c^2), V = v v', b = asin(c) / (2 pi) +
@@ -267,10 +277,10 @@ INLINE dual_pair gelu_of(closed_gap g, closed_root e, vec t, const row_tables *t
 {
   const real turn = (real)0.15915494309189533577;
   const vec q = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
-  const vec acos = e.root * v_arc(v_abs(g.c));
+  const vec acos = e.root * e.angle;
   const vec angle = (real)0.25 + v_signed((real)0.25 - (real)0.5 * acos, g.c);
-  const vec kdot = turn * g.c * e.other * (g.v * g.v * (e.other * e.other + 1 - q) + 1) + angle;
-  return (dual_pair){turn * g.v * (g.c * g.c * e.other + q * e.root) + g.s * angle, t * kdot};
+  const vec kdot = turn * g.c * e.inverse * (g.v * g.v * (e.inverse * e.inverse + 1 - q) + 1) + angle;
+  return (dual_pair){turn * g.v * (g.c * g.c * e.inverse + q * e.root) + g.s * angle, t * kdot};
 }
 
 /* sqrt(q q') exp(gamma (rho + shift)), rho = s / sqrt(q q'), up to the factor exp(gamma shift):
@@ -286,29 +296,34 @@ static const real exp_poly[] = {
     1.0 / 5040, 1.0 / 40320, 1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
 #endif
 
-INLINE dual_pair exp_of(const closed_dual *d, closed_gap g, vec t, const row_tables *tables, ptrdiff_t p, int paired)
+INLINE dual_pair exp_of(const closed_dual *d, vec e, vec t, const row_tables *tables, ptrdiff_t p, int paired)
 {
   const vec size = first_entry(tables, p, 0, paired) * tables->second[2 * p];
-  const vec inverse = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
-  vec e = v_poly(d->param[1] * g.s * inverse, exp_poly, TERMS(exp_poly));
-  for (int k = 0; k < d->squarings; k++) e = e * e;
   return (dual_pair){size * e, d->param[0] * t * e};
 }
 
-INLINE closed_root closed_root_of(nke_plane_dual_kind kind, closed_gap g)
+INLINE closed_root closed_root_of(nke_plane_dual_kind kind, const closed_dual *d, closed_gap g)
 {
-  if (kind == NKE_DUAL_EXP) return (closed_root){g.s, g.s};
-  if (kind == NKE_DUAL_RELU) return (closed_root){v_root(g.rest), v_arc(g.c)};
+  closed_root r = {.root = v_zero()};
+  if (kind == NKE_DUAL_EXP) {
+    r.angle = v_split_poly(g.c, exp_poly, TERMS(exp_poly));
+    for (int k = 0; k < d->squarings; k++) r.angle = r.angle * r.angle;
+    return r;
+  }
+  if (kind == NKE_DUAL_RELU) return (closed_root){.root = v_root(g.rest), .angle = v_arc(g.c)};
   const vec_roots e = v_roots(g.rest);
-  return (closed_root){e.root, e.inverse};
+  r.root = e.root;
+  r.inverse = e.inverse;
+  r.angle = kind == NKE_DUAL_GELU ? v_arc(v_abs(g.c)) : v_asin(g.c);
+  return r;
 }
 
 INLINE dual_pair closed_of(nke_plane_dual_kind kind, const closed_dual *d, closed_gap g, closed_root e, vec t,
                            const row_tables *tables, ptrdiff_t p, int paired)
 {
-  if (kind == NKE_DUAL_RELU) return relu_of(g, e.root, e.other, tables, p, paired);
+  if (kind == NKE_DUAL_RELU) return relu_of(g, e.root, e.angle, tables, p, paired);
   if (kind == NKE_DUAL_ERF) return erf_of(d, g, e, t);
-  return kind == NKE_DUAL_GELU ? gelu_of(g, e, t, tables, p, paired) : exp_of(d, g, t, tables, p, paired);
+  return kind == NKE_DUAL_GELU ? gelu_of(g, e, t, tables, p, paired) : exp_of(d, e.angle, t, tables, p, paired);
 }
 
 INLINE void closed_loop(nke_plane_dual_kind kind, const nke_plane_op *op, ptrdiff_t n, const vec *s, const vec *t,
@@ -316,10 +331,10 @@ INLINE void closed_loop(nke_plane_dual_kind kind, const nke_plane_op *op, ptrdif
 {
   const closed_dual d = closed_dual_of(op);
   for (ptrdiff_t p = 0; p < n; p++) {
-    const closed_gap g = closed_gap_of(kind, d.scale * s[p], tables, p, paired);
+    const closed_gap g = closed_gap_of(kind, &d, d.scale * s[p], tables, p, paired);
     vec own = g.s;
     if (t) own = d.scale * t[p];
-    const dual_pair out = closed_of(kind, &d, g, closed_root_of(kind, g), own, tables, p, paired);
+    const dual_pair out = closed_of(kind, &d, g, closed_root_of(kind, &d, g), own, tables, p, paired);
     out_s[p] = out.s;
     if (t) out_t[p] = out.t;
   }

@@ -98,18 +98,18 @@ INLINE fused_gap gap_at(const fused_row *f, fused_kind kind, ptrdiff_t p, vec s)
     const real *const first = f->tables.first + 2 * p;
     g.relu = gap_of(s, v_set(first[0]), v_set(first[1]), second[0], second[1], kind.nonnegative);
   } else {
-    g.closed = closed_gap_of(kind.dual, s, &f->tables, p, 0);
+    g.closed = closed_gap_of(kind.dual, &f->closed, s, &f->tables, p, 0);
   }
   return g;
 }
 
-INLINE fused_root root_at(fused_kind kind, fused_gap of)
+INLINE fused_root root_at(const fused_row *f, fused_kind kind, fused_gap of)
 {
   fused_root e = {.of = of};
   if (kind.dual == NKE_DUAL_ABRELU)
     e.relu = v_root(of.relu.y);
   else
-    e.closed = closed_root_of(kind.dual, of.closed);
+    e.closed = closed_root_of(kind.dual, &f->closed, of.closed);
   return e;
 }
 
@@ -162,37 +162,25 @@ INLINE void columns(const fused_row *f, fused_kind kind, fused_before *b)
   const ptrdiff_t n = f->n;
   ptrdiff_t p = 0;
   if (n < STEPS) {
-    for (; p < n; p++) result_at(f, kind, b, p, root_at(kind, gap_at(f, kind, p, s_at(f, kind, b, p, p + 1 == n))));
+    for (; p < n; p++) result_at(f, kind, b, p, root_at(f, kind, gap_at(f, kind, p, s_at(f, kind, b, p, p + 1 == n))));
     return;
   }
-  fused_root root = root_at(kind, gap_at(f, kind, 0, s_at(f, kind, b, 0, 0)));
+  fused_root root = root_at(f, kind, gap_at(f, kind, 0, s_at(f, kind, b, 0, 0)));
   fused_gap gap = gap_at(f, kind, 1, s_at(f, kind, b, 1, 0));
   vec s = s_at(f, kind, b, 2, 0);
   for (; p < n - STEPS; p++) {
     result_at(f, kind, b, p, root);
-    root = root_at(kind, gap);
+    root = root_at(f, kind, gap);
     gap = gap_at(f, kind, p + 2, s);
     s = s_at(f, kind, b, p + 3, 0);
   }
   result_at(f, kind, b, p, root);
-  root = root_at(kind, gap);
+  root = root_at(f, kind, gap);
   gap = gap_at(f, kind, p + 2, s);
   s = s_at(f, kind, b, p + 3, 1);
   result_at(f, kind, b, p + 1, root);
-  result_at(f, kind, b, p + 2, root_at(kind, gap));
-  result_at(f, kind, b, p + 3, root_at(kind, gap_at(f, kind, p + 3, s)));
-}
-
-/* The same in two steps, for what waits for no root. */
-INLINE void rootless_columns(const fused_row *f, fused_kind kind, fused_before *b)
-{
-  const ptrdiff_t n = f->n;
-  vec next = s_at(f, kind, b, 0, n == 1);
-  for (ptrdiff_t p = 0; p < n; p++) {
-    const vec s = next;
-    if (p + 1 < n) next = s_at(f, kind, b, p + 1, p + 2 == n);
-    result_at(f, kind, b, p, root_at(kind, gap_at(f, kind, p, s)));
-  }
+  result_at(f, kind, b, p + 2, root_at(f, kind, gap));
+  result_at(f, kind, b, p + 3, root_at(f, kind, gap_at(f, kind, p + 3, s)));
 }
 
 INLINE void fused(const fused_row *row, fused_kind kind)
@@ -202,10 +190,7 @@ INLINE void fused(const fused_row *row, fused_kind kind)
   f.tables.first_step = kind.dual == NKE_DUAL_ERF ? 1 : 2; /* known to the compiler */
   fused_before b = {.pool = {f.pool[0], f.pool[1]}};
   if (kind.source) b.k1 = source_at(&f, 0);
-  if (kind.dual == NKE_DUAL_EXP)
-    rootless_columns(&f, kind, &b);
-  else
-    columns(&f, kind, &b);
+  columns(&f, kind, &b);
   if (kind.out == FUSED_SUM) {
     f.out.s[n - 1] = b.s0 + b.s1;
     f.out.u[n - 1] = b.u0 + b.u1;
