@@ -14,6 +14,7 @@
 static int chain_pool(const run *r, const rect *c, chain_link *l)
 {
   int missing = (c->y1 - c->y0 > 1 ? 2 : 1) * (c->x1 - c->x0 > 1 ? 2 : 1);
+  memset(l->pool, 0, sizeof l->pool); /* a single row or column leaves the other's place empty */
   for (int p = r->step->push_begin; p < r->step->push_end; p++) {
     const nke_plane_push *push = &r->job->schedule->pushes[p];
     const int ey = push->dy - 2 * push->to_dy, ex = push->dx - 2 * push->to_dx;
