@@ -1,3 +1,6 @@
+#ifdef __linux__
+#define _GNU_SOURCE /* sync_file_range */
+#endif
 #include "data/h5file.h"
 
 #include "base/memory.h"
@@ -261,6 +264,17 @@ nke_status nke_h5file_flush(nke_h5file *f)
   if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 || !sync_path(f->part ? f->part : f->path, O_RDONLY))
     st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be flushed to disk", f->path);
   return nke_agree(f->comm, st);
+}
+
+void nke_h5file_wrote(nke_h5file *f, int64_t bytes)
+{
+  enum { ENOUGH = 4 << 20 }; /* for a call to cost little beside the writing */
+  f->held += bytes;
+  if (f->fd < 0 || f->held < ENOUGH) return;
+  f->held = 0;
+#ifdef __linux__
+  sync_file_range(f->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* an error shows when the file is flushed */
+#endif
 }
 
 nke_status nke_h5file_sync(const nke_h5file *f)

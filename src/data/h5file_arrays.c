@@ -205,6 +205,7 @@ nke_status nke_h5file_write(nke_h5file *f, const char *name, nke_h5type type, in
   const bool ok = memory >= 0 && H5Dwrite(id, memory_type(type), memory, space, H5P_DEFAULT, data) >= 0;
   nke_hdf5_close(memory);
   nke_hdf5_close(space);
+  if (ok) nke_h5file_wrote(f, array_bytes(type, rank, count));
   if (ok) return NKE_OK;
   return nke_fail(NKE_ERR_OUTPUT, "%s: %s: row %lld and on cannot be written: is the disk full?", f->path, name,
                   (long long)start[0]);

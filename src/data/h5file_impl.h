@@ -21,12 +21,17 @@ struct nke_h5file {
   char *spare_name;
   int spare; /* rank 0, new file: descriptor of a file that keeps room on the disk and other runs away; -1: none */
   int fd;    /* of a file opened for update, to flush what this rank wrote; -1: none */
+  int64_t held; /* bytes that this rank has written since it last set the disk to them */
   nke_open_dataset *open;
 };
 
 /* Whether the file may grow by `bytes` under the system's limit on the size of a file (ulimit -f). To be asked before:
  * once a file is past the limit HDF5 cannot close it, and crashes at exit. NKE_ERR_OUTPUT. Local. */
 nke_status nke_h5file_may_grow(const nke_h5file *file, int64_t bytes);
+
+/* Count what this rank wrote. Every few megabytes of a file opened for update the disk is set to them without waiting,
+ * so that it writes while the rank computes and a flush finds little left; where the system can do that. Local. */
+void nke_h5file_wrote(nke_h5file *file, int64_t bytes);
 
 /* Close every open data set; false if HDF5 could not. */
 bool nke_h5file_close_datasets(nke_h5file *file);
