@@ -111,7 +111,7 @@ static hid_t create_here(hid_t file, const char *name, nke_h5type type, int rank
 nke_status nke_h5file_create_dataset(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *dims,
                                      const int64_t *chunk)
 {
-  int64_t room[NKE_H5_MAX_RANK]; /* whole chunks */
+  int64_t room[NKE_H5_MAX_RANK] = {0}; /* whole chunks */
   hsize_t piece[NKE_H5_MAX_RANK];
   if (chunk) clip_chunk(rank, dims, chunk, piece);
   for (int i = 0; i < rank; i++)
