@@ -47,7 +47,9 @@ nke_job() {
       echo "stopped with a checkpoint after $NKE_MAX_RESTARTS restarts; submit again to go on" >&2
     else
       echo "time is up: checkpoint written, back into the queue"
-      scontrol requeue "$SLURM_JOB_ID" && exec sleep 60 # until the requeue ends it
+      # Of an array this task alone: the number of its last task is also that of the whole array.
+      scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" &&
+        exec sleep 60 # until the requeue ends it
     fi
   fi
   exit "$status"

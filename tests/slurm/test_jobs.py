@@ -182,6 +182,26 @@ class Jobs(unittest.TestCase):
                 np.testing.assert_array_equal(joined[name][:], whole[name][:], name)
             self.assertTrue(whole["done"][:].all())
 
+    def test_one_task_of_an_array_is_out_of_time(self):
+        """Only that task goes back into the queue: the last one, whose number is also that of the whole array."""
+        program = self.folder / "program"
+        program.write_text(f"""#!/bin/bash
+case "$SLURM_ARRAY_TASK_ID $SLURM_RESTART_COUNT $*" in
+  *--dry-run*) ;;
+  "1  "*) trap 'exit 5' USR1; touch waiting; while :; do sleep 0.1; done ;;
+esac
+exec {PROGRAM} "$@"
+""")
+        program.chmod(0o755)
+        args = ["fit.yaml", "--set", "data.train.rows=0:100", "--set", "data.test=null", "--set", "kernel.tile=16"]
+        parts = self.job("kernel-array", *args, options=["--array=0-1"], NKE_PROGRAM="./program")
+        first, last = (Job.submitted(self.folder, f"{parts.id}_{task}") for task in (0, 1))
+        first.must()
+        last.wait_for(lambda fields: (self.folder / "waiting").exists(), "start")
+        subprocess.run(["scancel", "--signal=USR1", "--batch", last.id], check=True)
+        self.assertEqual((last.must(), first.must()), (1, 0))
+        self.job("kernel-merge", *args).must()
+
     def submit(self, *args):
         return subprocess.run(["jobs/submit", *SMALL, *args], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
                               capture_output=True)
