@@ -21,7 +21,8 @@ nke_run() {
   local pid status ranks=${NKE_RANKS:-$SLURM_NTASKS}
   nke_signal=
   if [ "$NKE_LAUNCHER" = srun ]; then
-    srun --mpi=pmix --ntasks="$ranks" --wait=15 "$NKE_PROGRAM" "$@" &
+    # srun does not inherit the job's --cpus-per-task since Slurm 22.05.
+    srun --mpi=pmix --ntasks="$ranks" --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --wait=15 "$NKE_PROGRAM" "$@" &
   else
     mpirun -n "$ranks" "$NKE_PROGRAM" "$@" &
   fi

@@ -214,9 +214,19 @@ exec {PROGRAM} "$@"
         Job.submitted(self.folder, done.stdout.split()[-1]).must()
         self.assertEqual(self.report()["ranks"], 2)
 
+    def test_submit_counts_ranks_and_not_cores(self):
+        for options, words in ((["--cpus-per-task=2"], "2 ranks, 512 MiB and 2 cores each"),
+                               (["--nodes=2", "--ntasks=3"], "3 ranks, 256 MiB each"),
+                               (["--nodes=2"], "4 ranks, 256 MiB each")):
+            with self.subTest(options):
+                done = self.submit("--check", *options, "compare", "fit.yaml")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(words, done.stdout)
+
     def test_submit_refuses(self):
         for args, code, word in ((["fit", "none.yaml"], 2, "none.yaml"), (["fit", "fit.yaml", "--set", "data.train.file=no.h5"], 3, "no.h5"),
-                                 (["--partition=none", "fit", "fit.yaml"], 2, "partition"), (["train", "fit.yaml"], 2, "train"),
+                                 (["--partition=none", "fit", "fit.yaml"], 2, "partition"),
+                                 (["-N", "1", "fit", "fit.yaml"], 2, "--name=value"), (["--mem=1G", "fit", "fit.yaml"], 2, "--mem-per-cpu"), (["train", "fit.yaml"], 2, "train"),
                                  (["--mem-per-cpu=8M", "fit", "fit.yaml"], 2, "a rank needs")):
             with self.subTest(word):
                 done = self.submit(*args)
