@@ -4,25 +4,29 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { FIT = 1, PREDICT = 2, EMBED = 4, SYNTH = 8, INFO = 16, DOCTOR = 32, KERNEL = 64, COMPARE = 128, ALL = 255 };
 
 const nke_command nke_commands[] = {
   {"fit", FIT, nke_fit_run, true, 0, 0, "CONFIG.yaml",
-   "read, preprocess, embed, solve, choose lambda, evaluate; writes model.h5 and report.json to run.out"},
+   "read, preprocess, embed, solve, choose lambda, evaluate; writes model.h5 and\n"
+   "report.json to run.out"},
   {"predict", PREDICT, nke_predict_run, false, 2, 2, "MODEL.h5 DATA.h5",
    "scores and classes of new rows, and metrics where they have labels"},
   {"embed", EMBED, nke_embed_run, true, 0, 0, "CONFIG.yaml",
    "the features of every row; writes features.h5 to run.out"},
   {"kernel", KERNEL, nke_kernel_run, true, 0, 0, "CONFIG.yaml",
-   "the exact NNGP and NTK of all pairs of rows, tile by tile; writes kernel.file, and goes on where it was stopped"},
+   "the exact NNGP and NTK of all pairs of rows, tile by tile; writes kernel.file,\n"
+   "and goes on where it was stopped"},
   {"compare", COMPARE, nke_compare_run, true, 0, 0, "CONFIG.yaml",
-   "sketched kernels against the exact one on the rows of data.train: error, spectrum, accuracy, time; writes\n"
-   "compare.json and compare.csv to run.out, and goes on where it was stopped"},
+   "sketched kernels against the exact one on the rows of data.train: error, spectrum, accuracy,\n"
+   "time; writes compare.json and compare.csv to run.out, and goes on where it was stopped"},
   {"synth", SYNTH, nke_synth_run, true, 0, 0, "CONFIG.yaml",
    "a data set from a random network plus noise; writes synth.file"},
   {"info", INFO, nke_info_run, false, 0, 1, "[FILE]",
-   "what is in a config, data, model or other file of nke; without one: layers, activations, build"},
+   "what is in a config (.yaml), data, model or other file of nke; without one: layers,\n"
+   "activations, build"},
   {"doctor", DOCTOR, nke_doctor_run, false, 0, 0, "",
    "check this installation and how it was launched, with a self-test"},
   {.name = NULL},
@@ -58,8 +62,8 @@ const nke_option nke_options[] = {
 static void print_command(const nke_command *command)
 {
   const bool solves = command->bit == FIT;
-  printf("mpirun -n P nke %s %s [OPTION]...%s\n\n%s\n\n", command->name, command->arguments,
-         solves ? " [-- PETSc options]" : "", command->help);
+  printf("mpirun -n P nke %s%s%s [OPTION]...%s\n\n%s\n\n", command->name, *command->arguments ? " " : "",
+         command->arguments, solves ? " [-- PETSc options]" : "", command->help);
   for (const nke_option *o = nke_options; o->name; o++) {
     char left[64];
     if (!(o->commands & command->bit) || !o->help) continue;
@@ -68,10 +72,22 @@ static void print_command(const nke_command *command)
   }
 }
 
+/* Each line of `help` after the first below the first. */
+static void print_indented(const char *help, int column)
+{
+  for (const char *line = help; line;) {
+    const size_t length = strcspn(line, "\n");
+    printf("%.*s\n", (int)length, line);
+    line = line[length] ? line + length + 1 : NULL;
+    if (line) printf("%*s", column, "");
+  }
+}
+
 static void print_all(void)
 {
   printf("mpirun -n P nke COMMAND [OPTION]...\n\nKernel regression with the kernels of infinitely wide networks, on MPI.\n\n");
-  for (const nke_command *c = nke_commands; c->name; c++) printf("  %-8s %-17s %s\n", c->name, c->arguments, c->help);
+  for (const nke_command *c = nke_commands; c->name; c++)
+    print_indented(c->help, printf("  %-8s %-17s ", c->name, c->arguments));
   printf("\n`nke COMMAND --help` says more, `nke info --config-reference` lists the keys of a config.\n"
          "Exit codes: 0 done, 1 internal error, 2 usage or config, 3 data, 4 numerical failure, 5 stopped by a signal after\n"
          "a checkpoint, 6 output cannot be written.\n");

@@ -1,12 +1,15 @@
 /* `nke info`: what this program knows, and what is in a file. */
+#define _POSIX_C_SOURCE 200809L /* access */
 #include "base/memory.h"
 #include "data/contents.h"
 #include "run/commands.h"
 #include "run/version.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void print_parameters(const nke_activation_info *row)
 {
@@ -99,11 +102,25 @@ static nke_status print_dataset(const char *path)
   return NKE_OK;
 }
 
+static nke_status check_there(const char *path)
+{
+  return access(path, F_OK) == 0 ? NKE_OK : nke_fail(NKE_ERR_DATA, "%s: %s", path, strerror(errno));
+}
+
+static nke_status print_contents(const char *path)
+{
+  const nke_status st = check_there(path);
+  return st == NKE_OK ? nke_hdf5_contents(path, print_line, NULL) : st;
+}
+
 static nke_status print_file(const char *path)
 {
   if (ends_with(path, ".yaml") || ends_with(path, ".yml")) return print_config(path);
-  if (ends_with(path, ".h5") || ends_with(path, ".hdf5")) return nke_hdf5_contents(path, print_line, NULL);
-  return print_dataset(path);
+  if (ends_with(path, ".h5") || ends_with(path, ".hdf5")) return print_contents(path);
+  nke_status st = print_dataset(path);
+  if (st == NKE_OK || !strstr(nke_error_text(), "unknown file type")) return st;
+  st = check_there(path); /* what is not there is of no type */
+  return st == NKE_OK ? nke_fail(NKE_ERR_DATA, "%s; a config ends in .yaml or .yml", nke_error_text()) : st;
 }
 
 static nke_status print_reference(void)

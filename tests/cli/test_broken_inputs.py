@@ -150,6 +150,8 @@ CALLS = [
     Call("config is a pipe", ["fit", "pipe.csv"], 2, r"pipe\.csv.*pipe"),
     Call("model is a pipe", ["predict", "pipe.h5", "good.h5"], 3, r"pipe\.h5"),
     Call("info of a missing file", ["info", "none.h5"], 3, r"none\.h5"),
+    Call("info of a missing file without a type", ["info", "none"], 3, r"none: No such file"),
+    Call("info of an unknown type", ["info", "good/report.json"], 3, r"report\.json: unknown file type.*\.yaml"),
     Call("info of a text", ["info", "text.h5"], 3, r"text\.h5"),
     Call("info of a bad config", ["info", "bad.yaml"], 2, r"bad\.yaml:1"),
     Call("a long word", ["fit" * 3000], 2, r"unknown command"),
