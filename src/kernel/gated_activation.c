@@ -112,7 +112,8 @@ static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *st
   const int64_t length = stage->w.length;
   if (stage->concat) {
     nke_taps_concat(plan, &stage->taps, in->stride, in->width_s, s_in, pixel, s);
-    clear_from(plan, nke_taps_concat_width(&stage->taps, in->width_s), stage->used_s, s);
+    /* t may be a copy of s. */
+    clear_from(plan, nke_taps_concat_width(&stage->taps, in->width_s), nke_max(stage->used_s, stage->used_t), s);
   } else {
     nke_taps_sum(plan, &stage->taps, length, s_in, pixel, s);
     if (stage->taps.bias_table) plan->k->add(length, stage->taps.bias_table, s);

@@ -9,6 +9,7 @@
 #include "num/hermite.h"
 #include "support/mpi_main.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <string.h>
 
@@ -226,6 +227,36 @@ static void a_zero_row_has_finite_features(void **state)
   }
 }
 
+/* Features of a row of three entries, where new memory is full of `fill`. */
+static void features_with_memory_of(int fill, const nke_network *network, const char *method, double z[64])
+{
+  static const double x[3] = {0.3, -1.2, 0.8};
+  const nke_embedding_options options = {
+    .kernel = NKE_KERNEL_NTK, .method = method, .features = 64, .degree = 3, .precision = NKE_DOUBLE};
+  nke_features *f;
+  mallopt(M_PERTURB, fill);
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+  assert_int_equal(nke_features_apply(f, 1, x, z), NKE_OK);
+  mallopt(M_PERTURB, 0);
+  nke_features_destroy(&f);
+}
+
+/* The transforms of three entries are longer than those; what lies behind them must not count. */
+static void short_rows_read_no_memory_but_their_own(void **state)
+{
+  (void)state;
+  static const char *const methods[] = {"tensorsketch", "polysketch"};
+  nke_network *network = dense_network("relu");
+  double z[64], y[64];
+  assert_int_equal(nke_network_shape(network, (nke_shape){.height = 1, .width = 1, .channels = 3}), NKE_OK);
+  for (int i = 0; i < 2; i++) {
+    features_with_memory_of(0x55, network, methods[i], z);
+    features_with_memory_of(0xc0, network, methods[i], y);
+    assert_memory_equal(z, y, sizeof z);
+  }
+  nke_network_destroy(&network);
+}
+
 /* Interpolated coefficients against direct ones; folded ones have the full second moment; exp_normalized by hand. */
 static void series_match_the_hermite_coefficients(void **state)
 {
@@ -307,6 +338,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(variance_falls_as_one_over_m),
   cmocka_unit_test(single_precision_follows_double),
   cmocka_unit_test(a_zero_row_has_finite_features),
+  cmocka_unit_test(short_rows_read_no_memory_but_their_own),
   cmocka_unit_test(series_match_the_hermite_coefficients),
   cmocka_unit_test(wrong_options_and_full_memory_are_errors),
 };
