@@ -149,11 +149,14 @@ nke_status nke_gated_stage_add(nke_gated_plan *plan, const nke_image *in, nke_ga
 /* Allocate out's vectors for its shape, widths, stride and theta. Local. */
 nke_status nke_image_alloc(nke_gated_plan *plan, nke_image *image);
 
-/* gated_taps.c: the taps of a linear layer on an image of shape `in` (conv, dense, avgpool, global_avgpool, flatten); NULL
- * is the identity. Vectors have `width` entries in use of `stride`. `mixes`: the taps of one output are summed into one
- * vector, so they need distinct shifts or signs. */
+/* How the taps of one output meet: side by side or averaged, or summed into one vector, which takes distinct shifts or
+ * signs. Shifts are cyclic over the stride: they move entries beyond the width, where those are not read. */
+typedef enum nke_taps_mix { NKE_TAPS_APART, NKE_TAPS_SUMMED, NKE_TAPS_SUMMED_IN_PLACE } nke_taps_mix;
+
+/* gated_taps.c: the taps of a linear layer on an image of shape `in` (conv, dense, avgpool, global_avgpool, flatten);
+ * NULL is the identity. Vectors have `width` entries in use of `stride`. */
 nke_status nke_taps_create(nke_gated_plan *plan, const nke_layer *layer, nke_shape in, nke_shape out, int64_t stride,
-                           int64_t width, int mixes, nke_taps *taps);
+                           int64_t width, nke_taps_mix mix, nke_taps *taps);
 void nke_taps_clear(nke_taps *taps);
 /* out [stride] = the sum of the taps of output pixel `pixel`, of the feature image `data`; without the bias. */
 void nke_taps_sum(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, const void *data, int64_t pixel,

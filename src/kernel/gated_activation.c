@@ -338,7 +338,8 @@ nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *lin
   stage->width = plan->widths[plan->used_widths++];
   stage->adds_sigma = linear != NULL;
   stage->concat = concat;
-  NKE_TRY(nke_taps_create(plan, linear, in->shape, activation->in, in->stride, in->width_s, !concat, &stage->taps));
+  NKE_TRY(nke_taps_create(plan, linear, in->shape, activation->in, in->stride, in->width_s,
+                          concat ? NKE_TAPS_APART : NKE_TAPS_SUMMED, &stage->taps));
   const nke_theta before = linear && in->theta == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : in->theta;
   const nke_theta after = plan->kernel == NKE_KERNEL_NTK && before != NKE_THETA_ZERO ? NKE_THETA_OWN : NKE_THETA_ZERO;
   if (plan->ends && after == NKE_THETA_OWN) stage->width += stage->width * 3 / 4; /* nke_gated_sigma_length */

@@ -51,6 +51,14 @@ static nke_theta theta_after(const nke_gated_plan *plan, const nke_layer *layer,
   return before == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : NKE_THETA_OWN;
 }
 
+/* What follows reads the widths, the features of a last layer themselves. */
+static nke_taps_mix taps_mix(const nke_image *in, const nke_layer *layer)
+{
+  if (in->raw || averages(layer)) return NKE_TAPS_APART;
+  const int64_t width = nke_max(in->width_s, nke_image_theta_width(in));
+  return width < in->stride ? NKE_TAPS_SUMMED_IN_PLACE : NKE_TAPS_SUMMED;
+}
+
 nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, int is_last,
                             const nke_image **out)
 {
@@ -61,8 +69,8 @@ nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const 
   stage->concat = in->raw && !averages(layer);
   stage->adds_sigma = adds_sigma(layer);
   stage->forward = stage->concat ? forward_concat : forward_sum;
-  NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, in->width_s,
-                          !stage->concat && !averages(layer), &stage->taps));
+  NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, in->width_s, taps_mix(in, layer),
+                          &stage->taps));
   *o = (nke_image){.shape = layer->out, .raw = in->raw, .width_s = in->width_s, .width_t = in->width_t,
                    .stride = in->stride, .theta = theta_after(plan, layer, in->theta)};
   if (stage->concat) {

@@ -106,8 +106,14 @@ static void fill_pixels(const window *v, nke_shape in, nke_shape out, nke_taps *
         }
 }
 
+static int shifts_do(nke_taps_mix mix, int64_t stride, const nke_taps *taps)
+{
+  if (mix == NKE_TAPS_SUMMED_IN_PLACE && taps->n > 1) return 0;
+  return find_shifts(taps->n, (int)nke_min(stride / NKE_GATED_LANES, 1 << 12), taps->shift);
+}
+
 nke_status nke_taps_create(nke_gated_plan *plan, const nke_layer *layer, nke_shape in, nke_shape out, int64_t stride,
-                           int64_t width, int mixes, nke_taps *taps)
+                           int64_t width, nke_taps_mix mix, nke_taps *taps)
 {
   nke_status st = NKE_OK;
   const window v = layer_window(layer, in);
@@ -118,9 +124,8 @@ nke_status nke_taps_create(nke_gated_plan *plan, const nke_layer *layer, nke_sha
   NKE_TRY(nke_alloc(taps->n * taps->out_pixels, sizeof *taps->pixel, "filter taps", &taps->pixel));
   NKE_TRY(nke_calloc(taps->n, sizeof *taps->shift, "filter taps", &taps->shift));
   fill_pixels(&v, in, out, taps);
-  if (mixes && !find_shifts(taps->n, (int)nke_min(stride / NKE_GATED_LANES, 1 << 12), taps->shift))
-    NKE_TRY(tap_signs(plan, stride, taps));
-  if (mixes && v.bias != 0) {
+  if (mix != NKE_TAPS_APART && !shifts_do(mix, stride, taps)) NKE_TRY(tap_signs(plan, stride, taps));
+  if (mix != NKE_TAPS_APART && v.bias != 0) {
     NKE_TRY(nke_gated_alloc(plan, stride, "the bias", &taps->bias_table));
     NKE_TRY(nke_gated_signs(plan, width, v.bias / sqrt((double)width), taps->bias_table));
   }

@@ -119,6 +119,102 @@ static void dense_relu_means_match_the_arc_cosine_kernels(void **state)
   }
 }
 
+/* ---- against the exact kernels: entries add up in the trace, so that few seeds tell a bias ---- */
+
+enum { ROWS = 3, MAX_ENTRIES = 64 };
+
+static nke_layer relu_layer(void)
+{
+  nke_activation relu;
+  assert_int_equal(nke_activation_init(&relu, "relu", 0, NULL, NULL), NKE_OK);
+  return nke_layer_activation(&relu);
+}
+
+static nke_layer dense_layer(void)
+{
+  return nke_layer_dense(sqrt(2), 0.1);
+}
+
+static nke_network *network_made_of(int n, const nke_layer *layers)
+{
+  nke_network *network;
+  assert_int_equal(nke_network_create(&network), NKE_OK);
+  for (int i = 0; i < n; i++) assert_int_equal(nke_network_append(network, &layers[i]), NKE_OK);
+  return network;
+}
+
+static void shape_to(nke_network *network, nke_shape input)
+{
+  if (nke_network_shape(network, input) != NKE_OK) fail_msg("%s", nke_error_text());
+}
+
+static double exact_trace(const nke_network *network, nke_kernel_kind kernel, const double *x)
+{
+  nke_exact *exact;
+  double *norms, nngp[ROWS], ntk[ROWS], sum = 0;
+  assert_int_equal(nke_exact_create(network, NKE_DOUBLE, 0, &exact), NKE_OK);
+  assert_int_equal(nke_alloc(ROWS * nke_exact_norms_length(exact), sizeof *norms, "norms", &norms), NKE_OK);
+  assert_int_equal(nke_exact_norms(exact, ROWS, x, norms), NKE_OK);
+  assert_int_equal(nke_exact_diagonal(exact, ROWS, x, norms, nngp, ntk), NKE_OK);
+  for (int i = 0; i < ROWS; i++) sum += kernel == NKE_KERNEL_NTK ? ntk[i] : nngp[i];
+  nke_free(norms);
+  nke_exact_destroy(&exact);
+  return sum;
+}
+
+static double features_trace(const nke_network *network, const nke_embedding_options *options, const double *x)
+{
+  nke_features *f;
+  double *z, sum = 0;
+  if (nke_features_create(network, options, &f) != NKE_OK) fail_msg("%s", nke_error_text());
+  const int64_t m = nke_features_length(f);
+  assert_true(options->features == 0 || options->features == m);
+  assert_int_equal(nke_alloc(ROWS * m, sizeof *z, "z", &z), NKE_OK);
+  assert_int_equal(nke_features_apply(f, ROWS, x, z), NKE_OK);
+  for (int64_t i = 0; i < ROWS * m; i++) sum += z[i] * z[i];
+  nke_free(z);
+  nke_features_destroy(&f);
+  return sum;
+}
+
+/* 5 standard errors, and a hundredth for the bias of order 1 / m; one seed's error is at most `noise`. */
+static void check_trace(const char *what, const nke_network *network, nke_embedding_options options, int seeds,
+                        double noise)
+{
+  double x[ROWS * MAX_ENTRIES], sum = 0, sum2 = 0;
+  const int64_t d = nke_shape_length(network->input);
+  assert_true(d <= MAX_ENTRIES);
+  for (int64_t i = 0; i < ROWS * d; i++) x[i] = normal(8, i);
+  const double exact = exact_trace(network, options.kernel, x);
+  options.precision = NKE_DOUBLE;
+  for (int s = 0; s < seeds; s++) {
+    options.seed = (uint64_t)(2000 + s);
+    const double ratio = features_trace(network, &options, x) / exact;
+    sum += ratio;
+    sum2 += ratio * ratio;
+  }
+  const double mean = sum / seeds, deviation = sqrt((sum2 / seeds - mean * mean) * seeds / (seeds - 1));
+  if (fabs(mean - 1) > 5 * deviation / sqrt(seeds) + 0.01 || deviation > noise)
+    fail_msg("%s, %s of %lld: %g of the exact trace, %g from seed to seed", what, options.method,
+             (long long)options.features, mean, deviation);
+}
+
+/* A sum over pixels keeps every feature, whatever the width. */
+static void flattened_features_have_the_exact_trace(void **state)
+{
+  (void)state;
+  const nke_layer layers[] = {nke_layer_conv(3, sqrt(2), 0.1), relu_layer(), nke_layer_simple(NKE_LAYER_FLATTEN),
+                              dense_layer()};
+  static const int64_t features[] = {2100, 2048};
+  nke_network *network = network_made_of(4, layers);
+  shape_to(network, (nke_shape){.axes = 2, .height = 3, .width = 3, .channels = 3});
+  for (int i = 0; i < 2; i++) {
+    check_trace("nngp, flatten", network, options_of(NKE_KERNEL_NNGP, features[i], 0), 20, 0.05);
+    check_trace("ntk, flatten", network, options_of(NKE_KERNEL_NTK, 2 * features[i], 0), 20, 0.05);
+  }
+  nke_network_destroy(&network);
+}
+
 /* Features of one row, of `precision`. */
 static void features_of(nke_features *f, int64_t n, const double *x, void *z)
 {
@@ -129,17 +225,17 @@ static void a_row_does_not_depend_on_its_neighbours(void **state)
 {
   (void)state;
   const nke_shape shape = {.axes = 2, .height = 32, .width = 32, .channels = 3};
-  enum { D = 32 * 32 * 3, ROWS = 5 };
-  static double x[ROWS * D];
-  for (int i = 0; i < ROWS * D; i++) x[i] = normal(3, i);
+  enum { D = 32 * 32 * 3, MANY = 5 };
+  static double x[MANY * D];
+  for (int i = 0; i < MANY * D; i++) x[i] = normal(3, i);
   nke_network *network = network_of("myrtle5", "gelu", shape);
   nke_embedding_options options = options_of(NKE_KERNEL_NTK, 600, 5);
   nke_features *f, *g;
   assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
   assert_int_equal(nke_features_create(network, &options, &g), NKE_OK);
-  static float all[ROWS * 600], one[600];
-  features_of(f, ROWS, x, all);
-  for (int r = ROWS - 1; r >= 0; r--) {
+  static float all[MANY * 600], one[600];
+  features_of(f, MANY, x, all);
+  for (int r = MANY - 1; r >= 0; r--) {
     features_of(g, 1, x + r * D, one);
     assert_memory_equal(one, all + r * 600, sizeof one);
   }
@@ -275,6 +371,7 @@ static void wrong_options_are_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
   cmocka_unit_test(dense_relu_means_match_the_arc_cosine_kernels),
+  cmocka_unit_test(flattened_features_have_the_exact_trace),
   cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
   cmocka_unit_test(single_precision_follows_double),
   cmocka_unit_test(the_flip_average_is_flip_invariant),
