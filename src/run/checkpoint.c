@@ -49,7 +49,8 @@ bool nke_checkpoint_waits(const nke_fit *fit)
 {
   nke_checkpoint c;
   const nke_session *const s = &fit->session;
-  return !s->invocation->force && set_paths(s->config->run.out, &c) == NKE_OK &&
+  /* No other trainer has a Gram matrix, and a file that lies there is not read. */
+  return fit->trainer == &nke_trainer_primal && !s->invocation->force && set_paths(s->config->run.out, &c) == NKE_OK &&
          (nke_h5file_exists(s->comm, c.path) || nke_h5file_exists(s->comm, c.previous));
 }
 

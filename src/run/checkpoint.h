@@ -24,7 +24,7 @@ typedef struct nke_checkpoint {
  * starts anew); NKE_ERR_DATA: damaged, and so is the one before. */
 nke_status nke_checkpoint_begin(nke_fit *fit);
 
-/* Whether a checkpoint waits in run.out (and is not overruled by --force). Collective. */
+/* Whether a checkpoint waits in run.out that this trainer reads (and that --force does not overrule). Collective. */
 bool nke_checkpoint_waits(const nke_fit *fit);
 
 /* At the end of every slab and solution: write a checkpoint where checkpoint.seconds have passed or a signal came; after

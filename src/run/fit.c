@@ -50,16 +50,22 @@ done:
   return st;
 }
 
-/* The smallest mean squared error of the scores; ties to the larger lambda. */
-static void choose(nke_fit *fit)
+/* The smallest mean squared error of the scores; ties to the larger lambda. Local; the same on all ranks. */
+static nke_status choose(nke_fit *fit)
 {
   fit->best = -1;
   for (int i = 0; i < fit->n_path; i++) {
     const nke_path_point *const p = &fit->path[i];
     if (p->solved && (fit->best < 0 || p->validation.mse <= fit->path[fit->best].validation.mse)) fit->best = i;
   }
-  if (fit->best < 0) fit->best = fit->n_path - 1;
+  if (fit->best < 0) {
+    fit->best = 0;
+    return nke_fail(NKE_ERR_NUMERIC,
+                    "solver.lambda: no lambda of the path, %g to %g, could be solved; a larger one helps",
+                    fit->path[0].lambda, fit->path[fit->n_path - 1].lambda);
+  }
   fit->validation = fit->path[fit->best].validation;
+  return NKE_OK;
 }
 
 /* The final solve with every training row; a failing factor moves to ten times the lambda, at most 1, and says so. */
@@ -113,7 +119,7 @@ static nke_status run_phase(nke_fit *fit, void *state)
       return selects && !folds ? solve_path(fit, state) : NKE_OK;
     case NKE_PHASE_VALIDATE: return selects && !judges && !folds ? validate(fit, state) : NKE_OK;
     case NKE_PHASE_FINAL:
-      if (selects) choose(fit);
+      if (selects) NKE_TRY(choose(fit));
       if (judges)
         take_best(fit);
       else

@@ -126,6 +126,15 @@ class Solvers(program.Case):
             final, expected = weights, self.fit("folds-final", f"solver.lambda=[{report['lambda']}]")[1]
             self.assertLess(np.linalg.norm(final - expected), 1e-6 * np.linalg.norm(expected))
 
+    def test_folds_beside_a_checkpoint_that_is_not_read(self):
+        """Trainers that keep features read no checkpoint: their folds are fitted whatever lies in run.out."""
+        sets = ["solver.select={kfold: 3}", "solver.type=dual"]
+        expected, _ = self.fit("folds-alone", *sets)
+        (self.folder / "folds-beside").mkdir()
+        (self.folder / "folds-beside/checkpoint.h5").touch()
+        report, _ = self.fit("folds-beside", *sets)
+        self.assertEqual(report["path"], expected["path"])
+
     def test_class_weights(self):
         """Weighted least squares on two unequal classes, by numpy and by every trainer."""
         rng = np.random.default_rng(4)
