@@ -13,6 +13,8 @@
 #include <math.h>
 #include <string.h>
 
+static const nke_metrics unknown = {.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
+
 /* Which training rows are held out: none where there is nothing to choose or a validation set of its own. */
 static nke_status split_rows(nke_fit *fit)
 {
@@ -30,7 +32,8 @@ static nke_status create_path(nke_fit *fit)
   const nke_reals *const lambda = &fit->session.config->solver.lambda;
   fit->n_path = lambda->n;
   const nke_status st = nke_calloc(lambda->n, sizeof *fit->path, "the lambda path", &fit->path);
-  for (int i = 0; st == NKE_OK && i < lambda->n; i++) fit->path[i].lambda = lambda->at[i];
+  for (int i = 0; st == NKE_OK && i < lambda->n; i++)
+    fit->path[i] = (nke_path_point){.lambda = lambda->at[i], .validation = unknown};
   return st;
 }
 
@@ -44,7 +47,8 @@ static nke_status validate(nke_fit *fit, void *state)
     st = fit->trainer->score(fit, state, s->validation, "fit: validation rows", fit->n_path, fit->path_weights, metrics);
   else
     st = fit->trainer->validate(fit, state, fit->n_path, fit->path_weights, metrics);
-  for (int i = 0; st == NKE_OK && i < fit->n_path; i++) fit->path[i].validation = metrics[i];
+  for (int i = 0; st == NKE_OK && i < fit->n_path; i++)
+    if (fit->path[i].solved) fit->path[i].validation = metrics[i];
 done:
   nke_free(metrics);
   return st;
@@ -72,7 +76,7 @@ static nke_status choose(nke_fit *fit)
 static nke_status solve_final(nke_fit *fit, void *state)
 {
   nke_status st;
-  fit->final = (nke_path_point){.lambda = fit->path[fit->best].lambda};
+  fit->final = (nke_path_point){.lambda = fit->path[fit->best].lambda, .validation = unknown};
   do {
     st = fit->trainer->solve(fit, state, 1, &fit->final, fit->weights);
     if (st != NKE_ERR_NUMERIC || fit->final.lambda >= 1) return st;
@@ -277,7 +281,6 @@ nke_status nke_fit_run(const nke_invocation *invocation)
   nke_status st = NKE_OK;
   nke_fit *fit = NULL;
   NKE_TRY(nke_agree(invocation->comm, nke_calloc(1, sizeof *fit, "the fit", &fit)));
-  const nke_metrics unknown = {.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
   fit->train = fit->validation = fit->test = unknown;
   NKE_TRY(nke_session_open(invocation, &fit->session));
   st = run(fit);

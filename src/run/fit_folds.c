@@ -32,11 +32,11 @@ static nke_status run_fold(nke_fit *fit, int64_t fold, nke_path_point *all, nke_
   NKE_TRY(fit->trainer->solve(fit, state, fit->n_path, fit->path, fit->path_weights));
   NKE_TRY(fit->trainer->validate(fit, state, fit->n_path, fit->path_weights, metrics));
   for (int i = 0; i < fit->n_path; i++) {
-    const int solved = fit->path[i].solved && (fold == 0 || all[i].solved);
-    merge(&all[i].validation, &metrics[i]);
-    fit->path[i].validation = all[i].validation;
-    all[i] = fit->path[i];
-    all[i].solved = solved;
+    nke_path_point point = fit->path[i];
+    point.solved = fit->path[i].solved && (fold == 0 || all[i].solved);
+    point.validation = all[i].validation;
+    merge(&point.validation, &metrics[i]);
+    all[i] = point;
   }
 done:
   if (state) fit->trainer->destroy(state);
@@ -58,7 +58,10 @@ nke_status nke_fit_folds(nke_fit *fit)
   if (st == NKE_OK) st = nke_calloc(fit->n_path, sizeof *metrics, "metrics", &metrics);
   NKE_TRY(nke_agree(comm, st));
   for (int64_t fold = 0; fold < folds; fold++) NKE_TRY(run_fold(fit, fold, all, metrics));
-  for (int i = 0; i < fit->n_path; i++) fit->path[i] = all[i];
+  for (int i = 0; i < fit->n_path; i++) {
+    if (!all[i].solved) all[i].validation = fit->path[i].validation; /* unknown, as the path begins */
+    fit->path[i] = all[i];
+  }
 done:
   nke_free(all);
   nke_free(metrics);

@@ -135,6 +135,21 @@ class Solvers(program.Case):
         report, _ = self.fit("folds-beside", *sets)
         self.assertEqual(report["path"], expected["path"])
 
+    def test_what_is_not_validated_is_null(self):
+        """A lambda alone, and those of a path that have no factor (each row is there twice, in single precision)."""
+        report, _ = self.fit("alone", "solver.lambda=[1e-2]")
+        self.assertIsNone(report["path"][0]["validation"]["mse"])
+        x, y = np.repeat(np.linspace(-1, 1, N)[:, None], D, axis=1), np.linspace(0, 1, N)
+        program.write_h5(self.folder / "line.h5", x=x, y=y)
+        for name, select in (("rows", "validation"), ("folds", "{kfold: 3}"), ("gcv", "gcv")):
+            with self.subTest(name):
+                report, _ = self.fit(f"unsolved-{name}", "data={train: {file: line.h5, x: /x, y: /y}, test: {file: null}, task: regression}",
+                                     "solver.lambda=[0, 1e-2]", f"solver.select={select}", "run.precision=single", ranks=2)
+                first, second = report["path"]
+                self.assertEqual((first["solved"], second["solved"]), (False, True))
+                self.assertEqual(set(first["validation"].values()), {None, 0})
+                self.assertGreater(second["validation"]["mse"], 0)
+
     def test_class_weights(self):
         """Weighted least squares on two unequal classes, by numpy and by every trainer."""
         rng = np.random.default_rng(4)
