@@ -251,6 +251,7 @@ static nke_status run(nke_fit *fit)
   const int64_t pairs = s->invocation->validate_pairs;
   if (nke_dataset_targets(s->train) == 0)
     return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
+  NKE_TRY(nke_session_check_targets(s));
   if (pairs > 0 && s->exact)
     return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected features to compare with the exact kernel, got "
                                    "embedding.method none");

@@ -35,6 +35,20 @@ done:
   return st;
 }
 
+static nke_status check_targets(const nke_dataset *train, const nke_dataset *other)
+{
+  const int64_t expected = nke_dataset_targets(train), got = other ? nke_dataset_targets(other) : 0;
+  if (got == 0 || got == expected) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: y: expected %lld target columns as in training, got %lld", nke_dataset_path(other),
+                  (long long)expected, (long long)got);
+}
+
+nke_status nke_session_check_targets(const nke_session *s)
+{
+  const nke_status st = check_targets(s->train, s->validation);
+  return st == NKE_OK ? check_targets(s->train, s->test) : st;
+}
+
 nke_status nke_session_embedding(nke_session *s, int64_t n_train)
 {
   const nke_embedding_options *const options = &s->config->embedding;

@@ -27,6 +27,10 @@ typedef struct nke_session {
 /* Open the config's data sets, check that their rows have one shape, shape the network, plan the embedding. Collective. */
 nke_status nke_session_open(const nke_invocation *invocation, nke_session *session);
 
+/* Whether the other data sets' targets, where they have any, have the columns of the training rows'. NKE_ERR_DATA.
+ * Local. */
+nke_status nke_session_check_targets(const nke_session *session);
+
 /* The rows of data.train as they will be seen by the kernel: a file of preprocessed rows, or data.train itself. Local. */
 nke_status nke_session_kernel(nke_session *session, nke_dataset *train, const nke_preprocess *preprocess);
 

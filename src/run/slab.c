@@ -39,7 +39,8 @@ static nke_status reserve(const nke_embedder *e, const nke_dataset *dataset, int
   NKE_TRY(nke_alloc(n * d, sizeof *slab->x, "rows of a slab", &slab->x));
   NKE_TRY(nke_alloc(n * m, (size_t)nke_precision_bytes(e->precision), "features of a slab", &slab->z));
   if (e->targets) {
-    NKE_TRY(nke_alloc(n * nke_targets_columns(e->targets), sizeof *slab->raw_y, "targets of a slab", &slab->raw_y));
+    /* What the file has: only the encoding refuses other columns than in training. */
+    NKE_TRY(nke_alloc(n * nke_dataset_targets(dataset), sizeof *slab->raw_y, "targets of a slab", &slab->raw_y));
     NKE_TRY(nke_alloc(n * nke_targets_count(e->targets), sizeof *slab->y, "targets of a slab", &slab->y));
   }
   slab->capacity = n;

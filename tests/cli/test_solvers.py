@@ -150,6 +150,20 @@ class Solvers(program.Case):
                 self.assertEqual(set(first["validation"].values()), {None, 0})
                 self.assertGreater(second["validation"]["mse"], 0)
 
+    def test_other_target_columns_than_in_training(self):
+        """Refused by fit before any work, and by predict, which hears of them from the model."""
+        rng = np.random.default_rng(9)
+        program.write_h5(self.folder / "three.h5", x=rng.standard_normal((5000, D)), y=rng.standard_normal((5000, 300)))
+        done = self.program.run("fit", "case.yaml", "--set", "data.test={file: three.h5, x: /x, y: /y}", "--set",
+                                "run.out=columns", ranks=2)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("three.h5: y: expected 2 target columns as in training, got 300", done.stderr)
+        self.assertFalse((self.folder / "columns").exists())
+        self.fit("columns-model", "solver.lambda=[1e-2]")
+        done = self.program.run("predict", "columns-model/model.h5", "three.h5", "--x=/x", "--y=/y", "--out=p.h5", ranks=2)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("expected 2 target columns as in training, got 300", done.stderr)
+
     def test_class_weights(self):
         """Weighted least squares on two unequal classes, by numpy and by every trainer."""
         rng = np.random.default_rng(4)
