@@ -283,6 +283,7 @@ nke_status nke_fit_run(const nke_invocation *invocation)
   nke_fit *fit = NULL;
   NKE_TRY(nke_agree(invocation->comm, nke_calloc(1, sizeof *fit, "the fit", &fit)));
   fit->train = fit->validation = fit->test = unknown;
+  fit->failed_lambda = -1;
   NKE_TRY(nke_session_open(invocation, &fit->session));
   st = run(fit);
 done:

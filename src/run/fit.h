@@ -83,7 +83,7 @@ struct nke_fit {
   nke_metrics train, validation, test;
   nke_certificate certificate;
   int recompute;        /* what an iteration passes over is made anew each time, as memory does not hold it */
-  double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else 0 */
+  double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else -1 */
 };
 
 /* Whether solver.select is loo or gcv: no rows are held out, and what is chosen is final. Local. */

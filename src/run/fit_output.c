@@ -69,7 +69,7 @@ static json_t *warnings_json(const nke_fit *fit)
 {
   json_t *const list = json_array();
   char line[256];
-  if (fit->failed_lambda > 0) {
+  if (fit->failed_lambda >= 0) {
     snprintf(line, sizeof line, "lambda %g was too small for a Cholesky factor; %g was taken", fit->failed_lambda,
              fit->final.lambda);
     json_array_append_new(list, json_string(line));

@@ -150,6 +150,16 @@ class Solvers(program.Case):
                 self.assertEqual(set(first["validation"].values()), {None, 0})
                 self.assertGreater(second["validation"]["mse"], 0)
 
+    def test_a_larger_lambda_than_was_chosen_is_a_warning(self):
+        x, y = np.repeat(np.linspace(-1, 1, N)[:, None], D, axis=1), np.linspace(0, 1, N)
+        program.write_h5(self.folder / "line.h5", x=x, y=y)
+        for name, chosen in (("zero", 0), ("tiny", 1e-300)):
+            report, _ = self.fit(f"larger-{name}", "data={train: {file: line.h5, x: /x, y: /y}, test: {file: null}, "
+                                 "task: regression}", f"solver.lambda=[{chosen}]", "run.precision=single")
+            self.assertGreater(report["lambda"], chosen)
+            self.assertIn(f"lambda {chosen:g} was too small for a Cholesky factor", report["warnings"][0])
+        self.assertFalse([line for line in self.fit("as-chosen", "solver.lambda=[1e-2]")[0]["warnings"] if "small" in line])
+
     def test_other_target_columns_than_in_training(self):
         """Refused by fit before any work, and by predict, which hears of them from the model."""
         rng = np.random.default_rng(9)
