@@ -21,8 +21,9 @@ static nke_status split_rows(nke_fit *fit)
   const nke_config *const config = fit->session.config;
   const int64_t n = nke_dataset_rows(fit->session.train);
   fit->kept = nke_rows_all(n);
-  if (fit->n_path == 1 || fit->session.validation || nke_fit_by_criterion(fit) || nke_fit_by_folds(fit))
-    return NKE_OK;
+  if (nke_fit_by_folds(fit))
+    return nke_rows_check_folds(nke_dataset_originals(fit->session.train), config->solver.folds);
+  if (fit->n_path == 1 || fit->session.validation || nke_fit_by_criterion(fit)) return NKE_OK;
   return nke_rows_split(n, nke_dataset_originals(fit->session.train), config->data.validation_fraction,
                         config->run.seed, &fit->kept, &fit->held_out);
 }

@@ -4,38 +4,30 @@
 #include "base/rng.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 nke_rows nke_rows_all(int64_t n)
 {
   return (nke_rows){.n = n, .index = NULL};
 }
 
-/* Rows with a uniform number of `stream` in [from, to) are held out. */
-typedef struct draw {
-  uint64_t seed, stream;
-  double from, to;
-  int64_t originals; /* row r is a copy of row r mod originals */
-} draw;
+/* Which originals are held out; row r is a copy of row r mod originals. */
+typedef int row_test(const void *context, int64_t original);
 
-static int is_held_out(const draw *d, int64_t row)
-{
-  const double u = nke_random_uniform(d->seed, d->stream, (uint64_t)(row % d->originals));
-  return d->from <= u && u < d->to;
-}
-
-static nke_status split(int64_t n, const draw *d, const char *what, nke_rows *kept, nke_rows *held_out)
+static nke_status split(int64_t n, int64_t originals, row_test *is_out, const void *context, const char *what,
+                        nke_rows *kept, nke_rows *held_out)
 {
   nke_status st = NKE_OK;
   int64_t held = 0;
   *kept = *held_out = (nke_rows){0};
-  for (int64_t r = 0; r < n; r++) held += is_held_out(d, r);
+  for (int64_t r = 0; r < n; r++) held += is_out(context, r % originals);
   if (held == 0 || held == n)
     return nke_fail(NKE_ERR_USAGE, "%s leaves %s of %lld rows", what,
                     held == 0 ? "no validation rows" : "no training rows", (long long)n);
   NKE_TRY(nke_alloc(held, sizeof *held_out->index, "validation rows", &held_out->index));
   NKE_TRY(nke_alloc(n - held, sizeof *kept->index, "training rows", &kept->index));
   for (int64_t r = 0; r < n; r++) {
-    nke_rows *const to = is_held_out(d, r) ? held_out : kept;
+    nke_rows *const to = is_out(context, r % originals) ? held_out : kept;
     to->index[to->n++] = r;
   }
 done:
@@ -46,24 +38,68 @@ done:
   return st;
 }
 
-nke_status nke_rows_split(int64_t n, int64_t originals, double fraction, uint64_t seed, nke_rows *kept,
-                          nke_rows *held_out)
+typedef struct fraction {
+  uint64_t seed;
+  double below;
+} fraction;
+
+static int is_below(const void *context, int64_t row)
 {
-  const draw d = {.seed = seed, .stream = nke_stream(NKE_STREAM_VALIDATION, 0), .from = 0, .to = fraction,
-                  .originals = originals};
+  const fraction *const f = context;
+  return nke_random_uniform(f->seed, nke_stream(NKE_STREAM_VALIDATION, 0), (uint64_t)row) < f->below;
+}
+
+nke_status nke_rows_split(int64_t n, int64_t originals, double part, uint64_t seed, nke_rows *kept, nke_rows *held_out)
+{
+  const fraction f = {.seed = seed, .below = part};
   char what[64];
-  snprintf(what, sizeof what, "data.validation: a fraction of %g", fraction);
-  return split(n, &d, what, kept, held_out);
+  snprintf(what, sizeof what, "data.validation: a fraction of %g", part);
+  return split(n, originals, is_below, &f, what, kept, held_out);
+}
+
+typedef struct drawn {
+  double number;
+  int64_t row;
+} drawn;
+
+static int by_number(const void *left, const void *right)
+{
+  const drawn *const a = left, *const b = right;
+  if (a->number != b->number) return a->number < b->number ? -1 : 1;
+  return a->row < b->row ? -1 : a->row > b->row;
+}
+
+static int is_marked(const void *context, int64_t row)
+{
+  return ((const unsigned char *)context)[row];
+}
+
+nke_status nke_rows_check_folds(int64_t originals, int64_t folds)
+{
+  if (folds <= originals) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "solver.select: expected no more folds than training rows, %lld, got kfold %lld",
+                  (long long)originals, (long long)folds);
 }
 
 nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept,
                          nke_rows *held_out)
 {
-  const draw d = {.seed = seed, .stream = nke_stream(NKE_STREAM_SAMPLE, 0), .from = (double)fold / (double)folds,
-                  .to = (double)(fold + 1) / (double)folds, .originals = originals};
-  char what[64];
-  snprintf(what, sizeof what, "solver.select: fold %lld of %lld", (long long)fold, (long long)folds);
-  return split(n, &d, what, kept, held_out);
+  nke_status st = NKE_OK;
+  drawn *order = NULL;
+  unsigned char *marks = NULL;
+  *kept = *held_out = (nke_rows){0};
+  NKE_TRY(nke_rows_check_folds(originals, folds));
+  NKE_TRY(nke_alloc(originals, sizeof *order, "the order of folds", &order));
+  NKE_TRY(nke_calloc(originals, sizeof *marks, "the rows of a fold", &marks));
+  for (int64_t r = 0; r < originals; r++)
+    order[r] = (drawn){nke_random_uniform(seed, nke_stream(NKE_STREAM_SAMPLE, 0), (uint64_t)r), r};
+  qsort(order, (size_t)originals, sizeof *order, by_number);
+  for (int64_t p = 0; p < originals; p++) marks[order[p].row] = folds * p / originals == fold;
+  st = split(n, originals, is_marked, marks, "solver.select: a fold", kept, held_out);
+done:
+  nke_free(order);
+  nke_free(marks);
+  return st;
 }
 
 int64_t nke_rows_originals(const nke_rows *rows, int64_t begin, int64_t end, int64_t originals)

@@ -22,13 +22,17 @@ static inline int64_t nke_rows_at(const nke_rows *rows, int64_t position)
 }
 
 /* Split rows 0 .. n-1 of which row r is a copy of row r mod originals (dataset.h): it is held out, with all its copies,
- * where the uniform number (seed, NKE_STREAM_VALIDATION, r mod originals) is below `fraction`. Depends on nothing else.
+ * where the uniform number (seed, NKE_STREAM_VALIDATION, r mod originals) is below `part`. Depends on nothing else.
  * NKE_ERR_USAGE where one of the two parts would be empty. Local. */
-nke_status nke_rows_split(int64_t n, int64_t originals, double fraction, uint64_t seed, nke_rows *kept,
-                          nke_rows *held_out);
+nke_status nke_rows_split(int64_t n, int64_t originals, double part, uint64_t seed, nke_rows *kept, nke_rows *held_out);
 
-/* Fold `fold` of `folds`: row r is held out where floor(folds u) = fold, u the uniform number
- * (seed, NKE_STREAM_SAMPLE, r mod originals). NKE_ERR_USAGE where one of the two parts would be empty. Local. */
+/* Whether there is a row for each fold: NKE_ERR_USAGE. Local. */
+nke_status nke_rows_check_folds(int64_t originals, int64_t folds);
+
+/* Fold `fold` of `folds`: row r is held out where floor(folds p / originals) = fold, p the place of r mod originals
+ * among the originals in the order of their uniform numbers (seed, NKE_STREAM_SAMPLE, r mod originals), ties by row:
+ * folds differ by one original at most. NKE_ERR_USAGE where there are more folds than originals; NKE_ERR_MEMORY: 17
+ * bytes an original for the time of the call. Local. */
 nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept,
                          nke_rows *held_out);
 

@@ -126,6 +126,18 @@ class Solvers(program.Case):
             final, expected = weights, self.fit("folds-final", f"solver.lambda=[{report['lambda']}]")[1]
             self.assertLess(np.linalg.norm(final - expected), 1e-6 * np.linalg.norm(expected))
 
+    def test_as_many_folds_as_rows_and_no_more(self):
+        """Each row left out once, at any seed; a fold more is refused before any work."""
+        few = ["--set", "data.train.rows=0:10", "--set", "run.out=few"]
+        for seed in range(1, 4):
+            self.program.must("fit", "case.yaml", *few, "--set", f"run.seed={seed}", "--set", "solver.select={kfold: 10}",
+                              "--force")
+        report = json.loads((self.folder / "few/report.json").read_text())
+        self.assertEqual([point["validation"]["rows"] for point in report["path"]], [10] * 3)
+        done = self.program.run("fit", "case.yaml", *few, "--set", "solver.select={kfold: 11}", "--dry-run", ranks=2)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("expected no more folds than training rows, 10, got kfold 11", done.stderr)
+
     def test_folds_beside_a_checkpoint_that_is_not_read(self):
         """Trainers that keep features read no checkpoint: their folds are fitted whatever lies in run.out."""
         sets = ["solver.select={kfold: 3}", "solver.type=dual"]
