@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "data/dataset_impl.h"
+#include "data/h5file.h"
 
 #include <math.h>
 #include <string.h>
@@ -84,6 +85,16 @@ void nke_dataset_close(nke_dataset **dataset)
   nke_free(d->y);
   nke_free(d);
   *dataset = NULL;
+}
+
+bool nke_dataset_is_file(const nke_dataset *d, const char *path)
+{
+  char *targets = NULL;
+  bool same = nke_same_file(d->path, path);
+  if (!same && d->source.class == &nke_source_npy && d->source.targets > 0 && nke_source_path(d->y, &targets) == NKE_OK)
+    same = nke_same_file(targets, path);
+  nke_free(targets);
+  return same;
 }
 
 int64_t nke_dataset_originals(const nke_dataset *d) { return d->rows.end - d->rows.begin; }

@@ -63,6 +63,9 @@ const char *nke_dataset_path(const nke_dataset *dataset);
 int64_t nke_dataset_first_row(const nke_dataset *dataset);
 int64_t nke_dataset_bytes(const nke_dataset *dataset);
 
+/* Whether `path` is a file that the data set is read from, by whatever name. Local. */
+bool nke_dataset_is_file(const nke_dataset *dataset, const char *path);
+
 /* What each row goes through as it is read: a linear map to `length` entries (a sketch). sparse: the row has value[k] at
  * index[k], k < nnz, else it is x [d]; both give the same bits for the same row with ascending indices. */
 typedef struct nke_row_map {

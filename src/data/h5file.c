@@ -79,6 +79,12 @@ bool nke_h5file_exists(MPI_Comm comm, const char *path)
   return there;
 }
 
+bool nke_same_file(const char *a, const char *b)
+{
+  struct stat one, other;
+  return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 /* What stands at path may be replaced: nothing, a file of ours, or by force any regular file. On rank 0. */
 static nke_status check_replaceable(const char *path, bool force)
 {

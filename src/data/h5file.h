@@ -90,6 +90,9 @@ nke_status nke_h5file_get_double(nke_h5file *file, const char *object, const cha
 nke_status nke_h5file_get_int(nke_h5file *file, const char *object, const char *key, int64_t *value);
 nke_status nke_h5file_get_string(nke_h5file *file, const char *object, const char *key, char **value);
 
+/* Whether two paths are the same file. Local. */
+bool nke_same_file(const char *a, const char *b);
+
 /* Make a folder and its parents, by rank 0. NKE_ERR_OUTPUT. Collective. */
 nke_status nke_make_folders(MPI_Comm comm, const char *folder);
 

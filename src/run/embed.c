@@ -68,6 +68,7 @@ static nke_status write_features(nke_session *s)
   MPI_Comm_rank(s->comm, &rank);
   if (snprintf(path, sizeof path, "%s/features.h5", s->config->run.out) >= (int)sizeof path)
     return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+  NKE_TRY(nke_session_spare(s, path));
   NKE_TRY(nke_h5file_create(s->comm, path, s->invocation->force, &file));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_agree(s->comm, nke_config_print(s->config, &config)));

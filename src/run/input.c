@@ -93,3 +93,17 @@ done:
   nke_dataset_close(&dataset);
   return st;
 }
+
+nke_status nke_input_in_use(const char *output, const char *option)
+{
+  return nke_fail(NKE_ERR_USAGE, "%s: is read by this run and cannot be written by it; give another %s", output,
+                  option);
+}
+
+nke_status nke_input_spare(MPI_Comm comm, const nke_dataset *dataset, const char *output, const char *option)
+{
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  const bool same = rank == 0 && dataset && nke_dataset_is_file(dataset, output);
+  return nke_agree(comm, same ? nke_input_in_use(output, option) : NKE_OK);
+}

@@ -14,4 +14,11 @@
  * a block of its rows is more than half of run.memory_per_rank. */
 nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec *spec, nke_dataset **out);
 
+/* NKE_ERR_USAGE where the file to be written at `output` is one that `dataset` (NULL: none) is read from: no force
+ * helps. option: what is to be given another value. Collective. */
+nke_status nke_input_spare(MPI_Comm comm, const nke_dataset *dataset, const char *output, const char *option);
+
+/* The line that says so of any file. */
+nke_status nke_input_in_use(const char *output, const char *option);
+
 #endif

@@ -60,7 +60,10 @@ nke_status nke_input_gather(MPI_Comm comm, nke_config *config, const nke_data_sp
   if (st == NKE_OK && k > 0) st = nke_dataset_read_range(dataset, mine, NULL, y);
   NKE_TRY(nke_agree(comm, st));
   NKE_TRY(sketch_rows(comm, wide, dataset, m, mine, x));
-  const nke_data_spec sketched = {.file = spec->file, .x = spec->x, .y = spec->y, .row_end = -1,
+  const nke_data_spec sketched = {.file = nke_dataset_path(dataset),
+                                  .x = spec->x,
+                                  .y = spec->y,
+                                  .row_end = -1,
                                   .memory = {.n = n, .n_dims = 1, .dims = {m}, .k = k, .x = x, .y = y}};
   st = nke_dataset_open(comm, &sketched, out);
 done:

@@ -369,6 +369,8 @@ static nke_status run_job(kernel_job *job)
   NKE_TRY(open_job(job));
   if (job->invocation->dry_run) return print_dry_run(job);
   NKE_TRY(nke_agree(job->comm, check_memory(job)));
+  NKE_TRY(nke_input_spare(job->comm, job->train, job->path, "kernel.file"));
+  NKE_TRY(nke_input_spare(job->comm, job->test, job->path, "kernel.file"));
   NKE_TRY(nke_kernel_file_open(job->comm, job->path, job->identity, job->config->run.precision, &job->tiling,
                                job->tiles, is_part(job), job->invocation->force, &job->file));
   if (job->invocation->merge) return nke_kernel_merge(job->comm, &job->file, job->identity);

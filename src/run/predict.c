@@ -94,6 +94,19 @@ done:
   return st;
 }
 
+/* Not over the model or the rows. */
+static nke_status create_file(const nke_invocation *inv, predict *p)
+{
+  nke_status st = NKE_OK;
+  const char *const out = inv->out ? inv->out : "predictions.h5";
+  if (nke_same_file(out, inv->files[0])) st = nke_input_in_use(out, "--out");
+  NKE_TRY(nke_agree(inv->comm, st));
+  NKE_TRY(nke_input_spare(inv->comm, p->session.test, out, "--out"));
+  st = nke_h5file_create(inv->comm, out, inv->force, &p->out);
+done:
+  return st;
+}
+
 static void print_result(const predict *p)
 {
   const nke_metrics *const m = &p->metrics;
@@ -127,7 +140,7 @@ static nke_status run(const nke_invocation *inv, predict *p)
              nke_matrix_file_bytes(s->m) / 1048576);
     goto done;
   }
-  NKE_TRY(nke_h5file_create(inv->comm, inv->out ? inv->out : "predictions.h5", inv->force, &p->out));
+  NKE_TRY(create_file(inv, p));
   const nke_rows all = nke_rows_all(nke_dataset_rows(s->test));
   NKE_TRY(create_outputs(p, all.n));
   NKE_TRY(nke_agree(inv->comm, nke_score_sums_create(&s->embedder, 1, &p->sums)));

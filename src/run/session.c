@@ -156,6 +156,16 @@ void nke_session_ready(nke_session *s)
   };
 }
 
+nke_status nke_session_spare(const nke_session *s, const char *path)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_input_spare(s->comm, s->train, path, "run.out"));
+  NKE_TRY(nke_input_spare(s->comm, s->validation, path, "run.out"));
+  NKE_TRY(nke_input_spare(s->comm, s->test, path, "run.out"));
+done:
+  return st;
+}
+
 void nke_session_close(nke_session *s)
 {
   nke_dataset_close(&s->train);

@@ -52,6 +52,9 @@ nke_status nke_session_targets(nke_session *session, double *targets);
 /* Fill session->embedder from the parts above. Local. */
 void nke_session_ready(nke_session *session);
 
+/* NKE_ERR_USAGE where a file to be written into run.out is one of the data sets'. Collective. */
+nke_status nke_session_spare(const nke_session *session, const char *path);
+
 void nke_session_close(nke_session *session);
 
 /* Shape a network for data rows and check what the embedding asks of it (flips). Local. */

@@ -1,0 +1,80 @@
+"""Which files the program reads, replaces and refuses.
+
+usage: test_files.py PROGRAM
+"""
+import os
+import sys
+import unittest
+
+import h5py
+import numpy as np
+
+import program
+
+CONFIG = """\
+run: {out: out}
+data:
+  train: {file: data.h5, x: /train/x, y: /train/y}
+  test: {file: data.h5, x: /test/x, y: /test/y}
+  task: classification
+  preprocess: [standardize]
+network: [dense: {}, activation: relu, dense: {}]
+embedding: {features: 64}
+solver: {lambda: [0.01], select: loo}
+kernel: {tile: 16}
+"""
+N, N_TEST, D = 60, 20, 5
+
+
+def table(n, seed=0):
+    """n rows [n, D] and their two classes."""
+    x = np.random.default_rng(seed).standard_normal((n, D))
+    return x, (x[:, 0] > 0).astype(np.uint8)
+
+
+class Files(program.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.write_data(cls.folder / "data.h5")
+        (cls.folder / "case.yaml").write_text(CONFIG)
+        cls.program.must("fit", "case.yaml")
+
+    @staticmethod
+    def write_data(path, seed=0):
+        x, y = table(N + N_TEST, seed)
+        program.write_h5(path, train__x=x[:N], train__y=y[:N], test__x=x[N:], test__y=y[N:])
+
+    def refused(self, code, says, *args, **options):
+        """Exit code and one line."""
+        done = self.program.run(*args, **options)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("nke: ")]
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertRegex(lines[0], says)
+
+    def kept(self, path, *command, says="is read by this run", **options):
+        """Refused with and without --force, and the file is as it was."""
+        before = (self.folder / path).read_bytes()
+        for force in ((), ("--force",)):
+            self.refused(2, says, *command, *force, **options)
+        self.assertEqual((self.folder / path).read_bytes(), before)
+
+    def test_predictions_do_not_replace_what_they_are_of(self):
+        for ranks in (1, 2):
+            self.kept("out/model.h5", "predict", "out/model.h5", "data.h5", "--out", "out/model.h5", ranks=ranks)
+        self.kept("data.h5", "predict", "out/model.h5", "data.h5", "--out", "./data.h5")
+        os.link(self.folder / "data.h5", self.folder / "other-name.h5")
+        self.kept("data.h5", "predict", "out/model.h5", "data.h5", "--out", "other-name.h5")
+
+    def test_outputs_do_not_replace_the_data(self):
+        (self.folder / "own").mkdir()
+        for command, name in (("embed", "features.h5"), ("fit", "model.h5"), ("kernel", "kernel.h5")):
+            path = f"own/{name}"
+            self.write_data(self.folder / path)
+            for key in ("train", "test"):
+                self.kept(path, command, "case.yaml", "--set", "run.out=own", "--set", f"data.{key}.file={path}")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
