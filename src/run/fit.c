@@ -158,6 +158,15 @@ static nke_status keep_factor(nke_fit *fit, const void *state)
   return st;
 }
 
+/* Test rows that cannot be scored cost the test's metrics, not the model that is solved by then. */
+static nke_status keep_test_failure(nke_fit *fit, nke_status st)
+{
+  if (st != NKE_ERR_DATA && st != NKE_ERR_NUMERIC) return st;
+  fit->test_status = st;
+  fit->test = unknown;
+  return nke_agree(fit->session.comm, nke_strdup(nke_error_text(), &fit->test_error));
+}
+
 static nke_status train(nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -167,10 +176,11 @@ static nke_status train(nke_fit *fit)
   NKE_TRY(fit->trainer->create(fit, &state));
   NKE_TRY(nke_checkpoint_begin(fit));
   NKE_TRY(nke_fit_keep_begin(fit));
-  for (; fit->phase <= NKE_PHASE_TEST; fit->phase++, fit->position = 0) {
+  for (; fit->phase < NKE_PHASE_TEST; fit->phase++, fit->position = 0) {
     NKE_TRY(run_phase(fit, state));
-    if (fit->phase < NKE_PHASE_TEST) NKE_TRY(nke_fit_keep_step(fit));
+    NKE_TRY(nke_fit_keep_step(fit));
   }
+  NKE_TRY(keep_test_failure(fit, run_phase(fit, state)));
   if (fit->session.invocation->variance) st = keep_factor(fit, state);
 done:
   if (state) fit->trainer->destroy(state);
@@ -274,6 +284,8 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_fit_output_write(fit));
   nke_checkpoint_remove(fit);
   nke_fit_keep_remove(fit);
+  if (fit->test_error)
+    st = nke_fail(fit->test_status, "%s; the model is in %s, without a test", fit->test_error, s->config->run.out);
 done:
   return st;
 }
@@ -298,6 +310,7 @@ done:
     nke_free(fit->weights);
     nke_free(fit->path_weights);
     nke_free(fit->resumed_sums);
+    nke_free(fit->test_error);
     nke_checkpoint_end(fit);
   }
   nke_free(fit);

@@ -81,6 +81,8 @@ struct nke_fit {
   struct nke_checkpoint *checkpoint; /* NULL: none are written */
   nke_kept_rows part;     /* the file that finished features go to */
   nke_metrics train, validation, test;
+  nke_status test_status; /* of test rows that could not be scored, and its text; NULL: none */
+  char *test_error;
   nke_certificate certificate;
   int recompute;        /* what an iteration passes over is made anew each time, as memory does not hold it */
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else -1 */

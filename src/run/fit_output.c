@@ -78,6 +78,7 @@ static json_t *warnings_json(const nke_fit *fit)
   if (fit->checkpoint && fit->checkpoint->resumed)
     json_array_append_new(list, json_string("this run went on from a checkpoint: seconds are those since then"));
   if (fit->checkpoint && fit->checkpoint->warning[0]) json_array_append_new(list, json_string(fit->checkpoint->warning));
+  if (fit->test_error) json_array_append_new(list, json_string(fit->test_error));
   /* Beyond this the solution has fewer than about six digits; a factor in double loses log10(condition) of its 16. */
   if (fit->final.condition > 1e10) {
     snprintf(line, sizeof line, "condition estimate %.1e: lambda %g is small for the precision", fit->final.condition,

@@ -186,6 +186,25 @@ class Solvers(program.Case):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn("expected 2 target columns as in training, got 300", done.stderr)
 
+    def test_a_test_row_that_cannot_be_scored_does_not_cost_the_model(self):
+        with h5py.File(self.folder / "data.h5") as file:
+            x, y = file["test/x"][...], file["test/y"][...]
+        x[-1, 0] = np.nan
+        program.write_h5(self.folder / "damaged.h5", test__x=x, test__y=y)
+        _, expected = self.fit("whole", "solver.lambda=[1e-2]")
+        for ranks in (1, 3):
+            done = self.program.run("fit", "case.yaml", "--set", "data.test.file=damaged.h5", "--set", "run.out=damaged",
+                                    "--set", "solver.lambda=[1e-2]", "--force", ranks=ranks)
+            self.assertEqual(done.returncode, 3, done.stderr)
+            lines = [line for line in done.stderr.splitlines() if line.startswith("nke: ")]
+            self.assertEqual(len(lines), 1, done.stderr)
+            self.assertRegex(lines[0], "damaged.h5: .*row 49.*the model is in damaged, without a test")
+            report = json.loads((self.folder / "damaged/report.json").read_text())
+            self.assertIsNone(report["metrics"]["test"]["mse"])
+            self.assertIn("damaged.h5", report["warnings"][0])
+            with h5py.File(self.folder / "damaged/model.h5") as file:
+                np.testing.assert_allclose(file["weights"][...], expected, rtol=1e-9)
+
     def test_class_weights(self):
         """Weighted least squares on two unequal classes, by numpy and by every trainer."""
         rng = np.random.default_rng(4)
