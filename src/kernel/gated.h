@@ -87,6 +87,7 @@ struct nke_gated_stage {
   nke_phi *phi;            /* activations without vector code */
   /* residual: the sum of two images */
   const nke_image *other;
+  int64_t other_at; /* where its features begin, if the two are side by side */
   void *other_sign; /* [out.stride]; of an activation [2][blocks][length]: signs of S and of T for every block of rows */
 };
 
@@ -105,6 +106,9 @@ struct nke_gated_plan {
   const nke_image *result;
   int split; /* z = [T ; part of S]: the last layer is linear */
   int ends;  /* of the activation being built: nothing but poolings and one last linear layer follow */
+  int widened;          /* the last activation has more features than its width: z is [T ; a few of S] */
+  int64_t sigma_length; /* entries of z that are S, where split */
+  nke_hadamard cut;     /* where they are fewer than S has, and not its first ones: projects S onto them */
   int n_widths, used_widths;
   int64_t widths[NKE_MAX_WIDTHS];
   void *work;       /* scratch of work_bytes, shared by the stages */
@@ -137,11 +141,6 @@ void nke_gated_destroy(void *plan);
 double nke_gated_flops(const void *plan);
 int64_t nke_gated_bytes(const void *plan);
 nke_status nke_gated_apply(void *plan, const double *x, void *z);
-
-/* Entries of z that are S where z = [T ; part of S]. Sigma is smoother than Theta, so far fewer features tell it: of
- * twice the last width an eighth is S's (measured on Myrtle-5: the spectrum of the NTK of 960 images against the exact
- * one is the same with a quarter of S as with all of it). */
-int64_t nke_gated_sigma_length(const nke_gated_plan *plan);
 
 /* Append a stage that reads `in`; its forward, out and tables are the caller's to set. Local. */
 nke_status nke_gated_stage_add(nke_gated_plan *plan, const nke_image *in, nke_gated_stage **out);
@@ -179,6 +178,10 @@ static inline const void *nke_image_theta(const nke_image *in)
 static inline int64_t nke_image_theta_width(const nke_image *in)
 {
   return in->theta == NKE_THETA_OWN ? in->width_t : in->width_s;
+}
+static inline int64_t nke_image_width(const nke_image *in)
+{
+  return nke_max(in->width_s, nke_image_theta_width(in));
 }
 
 /* gated_linear.c: stages without an activation. Each returns its output image. */

@@ -342,7 +342,10 @@ nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *lin
                           concat ? NKE_TAPS_APART : NKE_TAPS_SUMMED, &stage->taps));
   const nke_theta before = linear && in->theta == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : in->theta;
   const nke_theta after = plan->kernel == NKE_KERNEL_NTK && before != NKE_THETA_ZERO ? NKE_THETA_OWN : NKE_THETA_ZERO;
-  if (plan->ends && after == NKE_THETA_OWN) stage->width += stage->width * 3 / 4; /* nke_gated_sigma_length */
+  if (plan->ends && after == NKE_THETA_OWN) {
+    stage->width += stage->width * 3 / 4; /* the rest of twice the width is for S, see gated.c */
+    plan->widened = 1;
+  }
   nke_image *const o = &stage->out;
   *o = (nke_image){.shape = out_shape, .width_s = stage->width, .width_t = stage->width, .theta = after};
   o->stride = nke_power_of_two(nke_max(NKE_GATED_LANES, stage->width));

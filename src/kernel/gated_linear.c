@@ -55,8 +55,7 @@ static nke_theta theta_after(const nke_gated_plan *plan, const nke_layer *layer,
 static nke_taps_mix taps_mix(const nke_image *in, const nke_layer *layer)
 {
   if (in->raw || averages(layer)) return NKE_TAPS_APART;
-  const int64_t width = nke_max(in->width_s, nke_image_theta_width(in));
-  return width < in->stride ? NKE_TAPS_SUMMED_IN_PLACE : NKE_TAPS_SUMMED;
+  return nke_image_width(in) < in->stride ? NKE_TAPS_SUMMED_IN_PLACE : NKE_TAPS_SUMMED;
 }
 
 nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, int is_last,
@@ -71,7 +70,7 @@ nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const 
   stage->forward = stage->concat ? forward_concat : forward_sum;
   NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, in->width_s, taps_mix(in, layer),
                           &stage->taps));
-  *o = (nke_image){.shape = layer->out, .raw = in->raw, .width_s = in->width_s, .width_t = in->width_t,
+  *o = (nke_image){.shape = layer->out, .raw = in->raw, .width_s = in->width_s, .width_t = nke_image_width(in),
                    .stride = in->stride, .theta = theta_after(plan, layer, in->theta)};
   if (stage->concat) {
     o->width_s = nke_taps_concat_width(&stage->taps, in->width_s);
@@ -134,9 +133,12 @@ static void sum_vectors(const nke_gated_plan *plan, const nke_gated_stage *stage
 {
   const int64_t stride = stage->out.stride;
   memset(out, 0, (size_t)(stride * plan->real_bytes));
-  if (b && stage->concat) {
-    memcpy(nke_at(plan, out, stage->in->stride), b, (size_t)(stage->other->stride * plan->real_bytes));
-  } else if (b) {
+  if (stage->concat) {
+    if (a) memcpy(out, a, (size_t)(nke_image_width(stage->in) * plan->real_bytes));
+    if (b) memcpy(nke_at(plan, out, stage->other_at), b, (size_t)(nke_image_width(stage->other) * plan->real_bytes));
+    return;
+  }
+  if (b) {
     plan->k->add(stage->other->stride, b, out);
     plan->k->scale_by(stride, stage->other_sign, out, out);
   }
@@ -168,8 +170,10 @@ nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke
   stage->concat = a->raw || b->raw;
   nke_image *const o = &stage->out;
   *o = (nke_image){.shape = layer->out, .theta = a->theta == b->theta ? a->theta : NKE_THETA_OWN};
-  o->stride = stage->concat ? nke_power_of_two(a->stride + b->stride) : nke_max(a->stride, b->stride);
-  o->width_s = o->width_t = o->stride;
+  const int64_t width_a = nke_image_width(a), width_b = nke_image_width(b);
+  stage->other_at = stage->concat ? width_a : 0;
+  o->width_s = o->width_t = stage->concat ? width_a + width_b : nke_max(width_a, width_b);
+  o->stride = stage->concat ? nke_power_of_two(nke_max(NKE_GATED_LANES, o->width_s)) : nke_max(a->stride, b->stride);
   NKE_TRY(nke_image_alloc(plan, o));
   NKE_TRY(nke_gated_alloc(plan, o->stride, "signs of a residual sum", &stage->other_sign));
   NKE_TRY(nke_gated_signs(plan, o->stride, 1, stage->other_sign));

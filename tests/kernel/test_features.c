@@ -215,6 +215,65 @@ static void flattened_features_have_the_exact_trace(void **state)
   nke_network_destroy(&network);
 }
 
+/* residual: dense, relu, dense beside dense. */
+static nke_layer wide_residual(void)
+{
+  const nke_layer layers[] = {dense_layer(), relu_layer(), dense_layer()};
+  nke_layer residual = nke_layer_simple(NKE_LAYER_RESIDUAL);
+  residual.branch = network_made_of(3, layers);
+  residual.shortcut = network_made_of(1, layers);
+  return residual;
+}
+
+/* The last linear layer behind no activation of its own: z is as long as was asked for, and holds Theta and Sigma. */
+static void sums_before_the_last_layer_have_the_exact_trace(void **state)
+{
+  (void)state;
+  const nke_shape input = {.height = 1, .width = 1, .channels = 20};
+  const nke_layer raw[] = {wide_residual(), dense_layer()};
+  const nke_layer late[] = {dense_layer(), relu_layer(), wide_residual(), dense_layer()};
+  const nke_layer norm[] = {dense_layer(), relu_layer(), dense_layer(), nke_layer_simple(NKE_LAYER_LAYERNORM),
+                            dense_layer()};
+  nke_network *const networks[] = {network_made_of(2, raw), network_made_of(4, late), network_made_of(5, norm)};
+  static const char *const names[] = {"residual", "relu, residual", "relu, layernorm"};
+  static const int64_t features[] = {2048, 1500};
+  for (int i = 0; i < 3; i++) {
+    shape_to(networks[i], input);
+    for (int j = 0; j < 2; j++) check_trace(names[i], networks[i], options_of(NKE_KERNEL_NTK, features[j], 0), 20, 0.1);
+  }
+  nke_embedding_options options = options_of(NKE_KERNEL_NTK, 0, 0);
+  options.n_widths = 2;
+  static const int64_t widths[][2] = {{1024, 256}, {512, 800}, {1024, 512}, {700, 256}};
+  for (int i = 0; i < 4; i++) {
+    options.widths[0] = widths[i][0];
+    options.widths[1] = widths[i][1];
+    options.features = 0;
+    check_trace("widths", networks[1], options, 20, 0.1);
+    options.features = 2 * nke_max(options.widths[0], options.widths[1]) * 3 / 4;
+    check_trace("widths, three quarters of S", networks[1], options, 20, 0.1);
+    options.features = widths[i][0];
+    nke_features *f;
+    assert_int_equal(nke_features_create(networks[1], &options, &f), NKE_ERR_USAGE);
+    assert_null(f);
+  }
+  for (int i = 0; i < 3; i++) {
+    nke_network *network = networks[i];
+    nke_network_destroy(&network);
+  }
+}
+
+/* Nothing random happens: the trace is exact. */
+static void a_network_without_activations_has_its_exact_trace(void **state)
+{
+  (void)state;
+  const nke_layer dense = nke_layer_dense(sqrt(2), 0), layers[] = {dense, nke_layer_simple(NKE_LAYER_LAYERNORM), dense};
+  nke_network *network = network_made_of(3, layers);
+  shape_to(network, (nke_shape){.height = 1, .width = 1, .channels = 20});
+  check_trace("no activation", network, options_of(NKE_KERNEL_NTK, 0, 0), 2, 1e-10);
+  check_trace("no activation", network, options_of(NKE_KERNEL_NNGP, 0, 0), 2, 1e-10);
+  nke_network_destroy(&network);
+}
+
 /* Features of one row, of `precision`. */
 static void features_of(nke_features *f, int64_t n, const double *x, void *z)
 {
@@ -372,6 +431,8 @@ static void wrong_options_are_refused(void **state)
 static const struct CMUnitTest tests[] = {
   cmocka_unit_test(dense_relu_means_match_the_arc_cosine_kernels),
   cmocka_unit_test(flattened_features_have_the_exact_trace),
+  cmocka_unit_test(sums_before_the_last_layer_have_the_exact_trace),
+  cmocka_unit_test(a_network_without_activations_has_its_exact_trace),
   cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
   cmocka_unit_test(single_precision_follows_double),
   cmocka_unit_test(the_flip_average_is_flip_invariant),
