@@ -89,7 +89,7 @@ nke_status nke_checkpoint_step(nke_fit *fit)
 {
   nke_checkpoint *const c = fit->checkpoint;
   const MPI_Comm comm = fit->session.comm;
-  if (!c) return NKE_OK;
+  if (!c) return nke_fit_folds_step(fit);
   int rank, due = 0;
   MPI_Comm_rank(comm, &rank);
   if (rank == 0) due = nke_seconds() - c->saved >= fit->session.config->checkpoint.seconds;

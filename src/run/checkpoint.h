@@ -27,9 +27,9 @@ nke_status nke_checkpoint_begin(nke_fit *fit);
 /* Whether a checkpoint waits in run.out that this trainer reads (and that --force does not overrule). Collective. */
 bool nke_checkpoint_waits(const nke_fit *fit);
 
-/* At the end of every slab and solution: write a checkpoint where checkpoint.seconds have passed or a signal came; after
- * a signal NKE_STOPPED. One that cannot be written is a warning, unless a signal came and there is no older one.
- * Collective; same status on all ranks. Cost: two allreduces of an int. */
+/* At the end of every slab and solution: write a checkpoint where checkpoint.seconds have passed or a signal came;
+ * after a signal NKE_STOPPED (within folds without one). One that cannot be written is a warning, unless a signal came
+ * and there is no older one. Collective; same status on all ranks. Cost: two allreduces of an int. */
 nke_status nke_checkpoint_step(nke_fit *fit);
 
 /* The fit is done and saved: its checkpoints go. Collective. */

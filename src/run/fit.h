@@ -84,6 +84,7 @@ struct nke_fit {
   nke_status test_status; /* of test rows that could not be scored, and its text; NULL: none */
   char *test_error;
   nke_certificate certificate;
+  int in_folds;         /* within nke_fit_folds(), of which no checkpoint is written */
   int recompute;        /* what an iteration passes over is made anew each time, as memory does not hold it */
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else -1 */
 };
@@ -95,8 +96,12 @@ int nke_fit_by_criterion(const nke_fit *fit);
 int nke_fit_by_folds(const nke_fit *fit);
 
 /* solver.select kfold: fill the path's validation metrics, each row scored by the fit without its fold. Afterwards all
- * rows are to be fitted. Collective. Cost: k fits of the path. */
+ * rows are to be fitted. Catches signals. Collective. NKE_STOPPED after a signal, by the end of the fold at the latest.
+ * Cost: k fits of the path. */
 nke_status nke_fit_folds(nke_fit *fit);
+
+/* At the end of every slab and fold: NKE_STOPPED where this is within nke_fit_folds() and a signal came. Collective. */
+nke_status nke_fit_folds_step(const nke_fit *fit);
 
 /* Criteria of a path by fit->eigen. dual: A = K, targets [n, k] on every rank. primal: A = Z'Z of all training rows; loo
  * takes another pass over them, n m^2 flops. Collective. */

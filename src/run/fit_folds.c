@@ -2,6 +2,7 @@
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
+#include "run/signals.h"
 
 #include <math.h>
 
@@ -47,6 +48,14 @@ done:
   return st;
 }
 
+nke_status nke_fit_folds_step(const nke_fit *fit)
+{
+  if (!fit->in_folds || !nke_signals_agree(fit->session.comm)) return NKE_OK;
+  return nke_fail(NKE_STOPPED,
+                  "stopped by a signal within the folds of solver.select, of which nothing is kept; the same "
+                  "command starts anew");
+}
+
 nke_status nke_fit_folds(nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -57,12 +66,19 @@ nke_status nke_fit_folds(nke_fit *fit)
   st = nke_calloc(fit->n_path, sizeof *all, "the path", &all);
   if (st == NKE_OK) st = nke_calloc(fit->n_path, sizeof *metrics, "metrics", &metrics);
   NKE_TRY(nke_agree(comm, st));
-  for (int64_t fold = 0; fold < folds; fold++) NKE_TRY(run_fold(fit, fold, all, metrics));
+  fit->in_folds = 1;
+  nke_signals_catch();
+  for (int64_t fold = 0; fold < folds; fold++) {
+    NKE_TRY(run_fold(fit, fold, all, metrics));
+    NKE_TRY(nke_fit_folds_step(fit));
+  }
   for (int i = 0; i < fit->n_path; i++) {
     if (!all[i].solved) all[i].validation = fit->path[i].validation; /* unknown, as the path begins */
     fit->path[i] = all[i];
   }
 done:
+  fit->in_folds = 0;
+  nke_signals_release(); /* what comes next catches them again, if it asks for them */
   nke_free(all);
   nke_free(metrics);
   fit->kept = nke_rows_all(nke_dataset_rows(fit->session.train));

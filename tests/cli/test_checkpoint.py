@@ -132,6 +132,22 @@ class Checkpoint(program.Case):
             self.assertEqual(self.fit("moved", ranks=3)[-1][:30], self.table[1][-1][:30])
             np.testing.assert_allclose(self.weights("moved"), self.weights("whole1"), rtol=1e-6, atol=1e-8)
 
+    def test_stopped_within_folds_it_says_so(self):
+        """By every trainer, as nothing of a fold is kept: within one that streams its rows, between them otherwise."""
+        for kind, rows in (("cholesky", N), ("lsqr", 3000)):
+            with self.subTest(kind):
+                for seconds in (2, 8, 32):  # a slow machine may not be at the folds yet
+                    process = self.program.start("fit", "case.yaml", "--set", f"run.out=folds-{kind}", "--set",
+                                                 "solver.select={kfold: 300}", "--set", f"solver.type={kind}", "--set",
+                                                 f"data.train.rows=0:{rows}", ranks=2)
+                    time.sleep(seconds)
+                    process.send_signal(signal.SIGUSR1)
+                    says = process.communicate(timeout=120)[1]
+                    if process.returncode == 5:
+                        break
+                self.assertEqual(process.returncode, 5, says)
+                self.assertIn("stopped by a signal within the folds", says)
+
     def damaged(self, out, checkpoints=3):
         code = self.stop_after(out, checkpoints)
         self.assertEqual(code, 5, (self.folder / "stderr").read_text())
