@@ -66,6 +66,18 @@ int64_t nke_dataset_bytes(const nke_dataset *dataset);
 /* Whether `path` is a file that the data set is read from, by whatever name. Local. */
 bool nke_dataset_is_file(const nke_dataset *dataset, const char *path);
 
+/* What tells the rows of one data set from those of another of the same shape: CRC-32 of up to 64 of its rows, evenly
+ * spread, as the file has them, and of their number. */
+typedef struct nke_fingerprint {
+  int64_t x, y;
+} nke_fingerprint;
+
+/* Read on rank 0 at the first call. Collective. NKE_ERR_DATA. Cost: at most 64 rows are read. */
+nke_status nke_dataset_fingerprint(MPI_Comm comm, nke_dataset *dataset, nke_fingerprint *fingerprint);
+
+/* Of rows that were made from those of a file. Local. */
+void nke_dataset_set_fingerprint(nke_dataset *dataset, nke_fingerprint fingerprint);
+
 /* What each row goes through as it is read: a linear map to `length` entries (a sketch). sparse: the row has value[k] at
  * index[k], k < nnz, else it is x [d]; both give the same bits for the same row with ascending indices. */
 typedef struct nke_row_map {

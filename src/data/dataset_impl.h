@@ -11,6 +11,8 @@ struct nke_dataset {
   nke_row_map map;    /* length 0: none */
   nke_augment augment; /* copies 0: only what the file has */
   double *scratch;     /* [d] of a copy */
+  bool fingerprinted;
+  nke_fingerprint fingerprint;
   nke_sparse sparse;  /* rows in flight, where the file stores them so */
 };
 

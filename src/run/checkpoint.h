@@ -38,8 +38,10 @@ void nke_checkpoint_remove(const nke_fit *fit);
 /* Give the signals back, and free. Local. */
 void nke_checkpoint_end(nke_fit *fit);
 
-/* What a checkpoint shares with the run that goes on from it: the config, and the sizes of the data. Collective. */
+/* What a checkpoint shares with the run that goes on from it: the config, and the sizes and fingerprints of the data.
+ * Collective. */
 nke_status nke_checkpoint_identity(const nke_fit *fit, char *text, size_t size);
+enum { NKE_CHECKPOINT_IDENTITY = 256 };
 
 /* Write, or read into the fit, one checkpoint file. Collective. */
 nke_status nke_checkpoint_write(nke_fit *fit, const char *path);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "data/h5file.h"
 #include "dist/collect.h"
+#include "run/input.h"
 #include "run/matrix_file.h"
 
 #include <math.h>
@@ -151,11 +152,15 @@ done:
 nke_status nke_checkpoint_identity(const nke_fit *fit, char *text, size_t size)
 {
   const nke_session *const s = &fit->session;
+  nke_status st = NKE_OK;
   uint64_t hash;
-  const nke_status st = nke_agree(s->comm, nke_config_hash(s->config, &hash));
-  snprintf(text, size, "%016llx, %lld rows, %lld features of revision %d, %lld targets%s", (unsigned long long)hash,
-           (long long)nke_dataset_rows(s->train), (long long)s->m, NKE_FEATURES_REVISION, (long long)s->k,
-           s->invocation->variance ? ", --variance" : "");
+  char data[NKE_INPUT_FINGERPRINT];
+  NKE_TRY(nke_agree(s->comm, nke_config_hash(s->config, &hash)));
+  NKE_TRY(nke_input_fingerprint(s->comm, s->train, s->validation, s->test, true, data, sizeof data));
+  snprintf(text, size, "%016llx, %lld rows, %lld features of revision %d, %lld targets%s" NKE_INPUT_DATA "%s",
+           (unsigned long long)hash, (long long)nke_dataset_rows(s->train), (long long)s->m, NKE_FEATURES_REVISION,
+           (long long)s->k, s->invocation->variance ? ", --variance" : "", data);
+done:
   return st;
 }
 
@@ -163,7 +168,7 @@ static nke_status write_all(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
-  char text[128];
+  char text[NKE_CHECKPOINT_IDENTITY];
   NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
   NKE_TRY(nke_h5file_put_string(file, "/", "kind", "checkpoint"));
   NKE_TRY(nke_h5file_put_string(file, "/", "identity", text));
@@ -203,16 +208,15 @@ done:
 static nke_status check_identity(nke_h5file *file, const nke_fit *fit)
 {
   nke_status st = NKE_OK;
-  char text[128], *kind = NULL, *stored = NULL;
+  char text[NKE_CHECKPOINT_IDENTITY], *kind = NULL, *stored = NULL;
   NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
   NKE_TRY(nke_h5file_get_string(file, "/", "kind", &kind));
   if (strcmp(kind, "checkpoint") != 0)
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: expected a checkpoint, got '%s'", nke_h5file_path(file), kind));
   NKE_TRY(nke_h5file_get_string(file, "/", "identity", &stored));
   if (strcmp(stored, text) != 0)
-    st = nke_fail(NKE_ERR_USAGE,
-                  "%s: the checkpoint of another config (%s; this run: %s); remove it, or --force to start anew",
-                  nke_h5file_path(file), stored, text);
+    st = nke_fail(NKE_ERR_USAGE, "%s: the checkpoint of %s (%s; this run: %s); remove it, or --force to start anew",
+                  nke_h5file_path(file), nke_input_other(stored, text), stored, text);
 done:
   nke_free(kind);
   nke_free(stored);

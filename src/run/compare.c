@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "gram/gram.h"
+#include "run/input.h"
 #include "run/progress.h"
 #include "run/signals.h"
 #include "solve/library.h"
@@ -149,6 +150,19 @@ done:
   return st;
 }
 
+/* c->hash, of the config, goes on over the data. Collective. */
+static nke_status hash_data(nke_compare *c)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &c->session;
+  char data[NKE_INPUT_FINGERPRINT];
+  NKE_TRY(nke_input_fingerprint(s->comm, s->train, s->validation, s->test, true, data, sizeof data));
+  for (const char *p = data; *p; p++)
+    c->hash = (c->hash ^ (unsigned char)*p) * 0x100000001b3u; /* as nke_config_hash() */
+done:
+  return st;
+}
+
 static nke_status run(nke_compare *c)
 {
   nke_status st = NKE_OK;
@@ -161,6 +175,7 @@ static nke_status run(nke_compare *c)
   NKE_TRY(nke_agree(s->comm, check_memory(c)));
   NKE_TRY(nke_solve_init(s->comm, 0, NULL));
   NKE_TRY(nke_make_folders(s->comm, s->config->run.out));
+  NKE_TRY(hash_data(c));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_compare_resume(c));
   NKE_TRY(nke_compare_exact(c));

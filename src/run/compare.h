@@ -35,7 +35,7 @@ typedef struct nke_compare {
   int n_cases;
   nke_compare_case *cases;
   nke_embedding_options given; /* the config's own embedding */
-  uint64_t hash;              /* of the config: whose results a part file holds */
+  uint64_t hash;               /* of the config and the data: whose results a part file holds */
   nke_bcmat *kernel;          /* exact */
   double *targets;            /* [n, k], on every rank */
   double *diagonal, *spectrum; /* [n] of the exact kernel */

@@ -28,7 +28,7 @@ static nke_status read_kernel(nke_compare *c, char *path, size_t size)
   /* The test rows' part of the file is not the kernel's. */
   const double train = (double)c->n * (double)(c->n + 1) / 2, test = (double)tiling.n_test * (double)c->n;
   c->exact.make_seconds = nke_spread_over_ranks(s->comm, nke_seconds() - begun).max * train / (train + test);
-  NKE_TRY(nke_agree(s->comm, nke_kernel_identity(s->config, &tiling, &identity)));
+  NKE_TRY(nke_kernel_identity(s->comm, s->config, &tiling, s->train, s->test, &identity));
   NKE_TRY(nke_bcmat_create(s->comm, c->n, c->n, nke_bc_block_size(c->n), &c->kernel));
   st = nke_kernel_file_matrix(s->comm, path, identity, s->config->embedding.kernel, c->kernel);
 done:

@@ -26,7 +26,7 @@ static nke_status find_file(nke_session *s, nke_exact_rows *e)
   if (nke_kernel_file_path(s->config, e->path, sizeof e->path) >= (int)sizeof e->path)
     return nke_fail(NKE_ERR_OUTPUT, "kernel.file: path too long");
   if (!nke_h5file_exists(s->comm, e->path)) e->path[0] = '\0';
-  return nke_agree(s->comm, nke_kernel_identity(s->config, &tiling, &e->identity));
+  return nke_kernel_identity(s->comm, s->config, &tiling, s->train, s->test, &e->identity);
 }
 
 nke_status nke_exact_rows_init(nke_session *s, nke_exact_rows *e)

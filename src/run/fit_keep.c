@@ -35,7 +35,7 @@ nke_status nke_fit_keep_begin(nke_fit *fit)
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
   const int64_t n = fit->kept.n + fit->held_out.n;
-  char path[4096], identity[128];
+  char path[4096], identity[NKE_CHECKPOINT_IDENTITY];
   if (fit->gram || s->exact || fit->recompute) return st;
   if (!nke_kept_rows_pay(s->comm, (double)n * s->embedder.flops_per_row, s->config->checkpoint.seconds)) return st;
   NKE_TRY(path_of(fit, path, sizeof path));

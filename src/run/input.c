@@ -2,6 +2,7 @@
 
 #include "sketch/sketch.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const nke_sketch_kind *const kinds[] = {NULL, NULL, &nke_sketch_countsketch, &nke_sketch_osnap, &nke_sketch_srft};
@@ -106,4 +107,33 @@ nke_status nke_input_spare(MPI_Comm comm, const nke_dataset *dataset, const char
   MPI_Comm_rank(comm, &rank);
   const bool same = rank == 0 && dataset && nke_dataset_is_file(dataset, output);
   return nke_agree(comm, same ? nke_input_in_use(output, option) : NKE_OK);
+}
+
+nke_status nke_input_fingerprint(MPI_Comm comm, nke_dataset *train, nke_dataset *validation, nke_dataset *test,
+                                 bool targets, char *text, size_t size)
+{
+  nke_status st = NKE_OK;
+  nke_dataset *const sets[] = {train, validation, test};
+  static const char *const names[] = {"train", "validation", "test"};
+  size_t length = 0;
+  for (int i = 0; i < 3; i++) {
+    nke_fingerprint found;
+    if (!sets[i]) continue;
+    NKE_TRY(nke_dataset_fingerprint(comm, sets[i], &found));
+    length += (size_t)snprintf(text + length, size - length, "%s%s %08llx", length > 0 ? ", " : "", names[i],
+                               (unsigned long long)found.x);
+    if (targets) length += (size_t)snprintf(text + length, size - length, "/%08llx", (unsigned long long)found.y);
+  }
+done:
+  return st;
+}
+
+const char *nke_input_other(const char *stored, const char *now)
+{
+  const char *const was = strstr(stored, NKE_INPUT_DATA), *const is = strstr(now, NKE_INPUT_DATA);
+  if (!is) return "another config";
+  const size_t length = (size_t)(is - now);
+  if (strncmp(stored, now, length) != 0) return "another config";
+  if (was) return "other data";
+  return stored[length] == '\0' ? "an earlier version of nke" : "another config";
 }

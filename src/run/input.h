@@ -4,6 +4,9 @@
 
 #include "run/config.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* Open a data set of the config. Collective. Its rows x are read as S x, S: R^d -> R^columns of data.sketch, with
  * E<S x, S x'> = <x, x'> (sketch.h), so that the network sees the sketch in place of the row. S depends on run.seed and
  * data.sketch alone; the columns of a narrower file are its first ones. Rows stored sparse cost O(entries + columns).
@@ -20,5 +23,16 @@ nke_status nke_input_spare(MPI_Comm comm, const nke_dataset *dataset, const char
 
 /* The line that says so of any file. */
 nke_status nke_input_in_use(const char *output, const char *option);
+
+/* text <- the fingerprints of the data sets (NULL: none), by name, of their rows and, where `targets`, targets: what
+ * goes on from an earlier run goes on only with the same. Collective. */
+nke_status nke_input_fingerprint(MPI_Comm comm, nke_dataset *train, nke_dataset *validation, nke_dataset *test,
+                                 bool targets, char *text, size_t size);
+enum { NKE_INPUT_FINGERPRINT = 96 };
+
+/* What two different identities that end in NKE_INPUT_DATA and a fingerprint are of, to be said in an error line.
+ * Local. */
+#define NKE_INPUT_DATA ", data "
+const char *nke_input_other(const char *stored, const char *now);
 
 #endif

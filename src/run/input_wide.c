@@ -45,6 +45,7 @@ nke_status nke_input_gather(MPI_Comm comm, nke_config *config, const nke_data_sp
   nke_status st = NKE_OK;
   nke_wide *wide = NULL;
   double *x = NULL, *y = NULL;
+  nke_fingerprint print; /* of the file: the sketch is summed up over the ranks, in an order of their number */
   nke_draws draws = {config->run.seed, NKE_INPUT_STREAM};
   int rank, size;
   MPI_Comm_rank(comm, &rank);
@@ -53,6 +54,7 @@ nke_status nke_input_gather(MPI_Comm comm, nke_config *config, const nke_data_sp
   const int64_t m = config->data.sketch.columns, k = nke_dataset_targets(dataset);
   const nke_range mine = nke_split(nke_dataset_rows(dataset), size, rank);
   const int64_t n = mine.end - mine.begin;
+  NKE_TRY(nke_dataset_fingerprint(comm, dataset, &print));
   NKE_TRY(nke_wide_create(comm, config->data.sketch.kind == NKE_INPUT_SRFT ? &nke_wide_srft : &nke_wide_countsketch,
                           NKE_DOUBLE, nke_dataset_length(dataset), m, &draws, &wide));
   st = nke_alloc(n * m, sizeof *x, "sketched rows", &x);
@@ -65,7 +67,8 @@ nke_status nke_input_gather(MPI_Comm comm, nke_config *config, const nke_data_sp
                                   .y = spec->y,
                                   .row_end = -1,
                                   .memory = {.n = n, .n_dims = 1, .dims = {m}, .k = k, .x = x, .y = y}};
-  st = nke_dataset_open(comm, &sketched, out);
+  NKE_TRY(nke_dataset_open(comm, &sketched, out));
+  nke_dataset_set_fingerprint(*out, print);
 done:
   nke_free(y);
   nke_free(x);

@@ -1,6 +1,7 @@
 #include "run/kept_rows.h"
 
 #include "base/memory.h"
+#include "run/input.h"
 
 #include <string.h>
 
@@ -36,9 +37,8 @@ static nke_status check(MPI_Comm comm, const char *path, const char *identity, c
   if (nke_h5file_exists(comm, path)) st = nke_h5file_open(comm, path, &h5);
   if (st == NKE_OK) st = nke_h5file_get_string(h5, "/", "identity", &found);
   if (st == NKE_OK && strcmp(found, identity) != 0)
-    st = nke_fail(NKE_ERR_USAGE,
-                  "%s: the rows of another config (%s; this run: %s); remove it, or --force to start anew", path, found,
-                  identity);
+    st = nke_fail(NKE_ERR_USAGE, "%s: the rows of %s (%s; this run: %s); remove it, or --force to start anew", path,
+                  nke_input_other(found, identity), found, identity);
   if (st == NKE_OK) st = nke_h5file_expect(h5, features, 2, (const int64_t[]){k->n, k->m}, NULL);
   if (st == NKE_OK) st = nke_h5file_expect(h5, times, 1, &k->n, NULL);
   nke_free(found);

@@ -105,7 +105,7 @@ static nke_status open_job(kernel_job *job)
       nke_tiling_of(nke_dataset_rows(job->train), job->test ? nke_dataset_rows(job->test) : 0, config->kernel.tile);
   NKE_TRY(set_tiles(job));
   NKE_TRY(set_path(job));
-  NKE_TRY(nke_agree(job->comm, nke_kernel_identity(config, &job->tiling, &job->identity)));
+  st = nke_kernel_identity(job->comm, config, &job->tiling, job->train, job->test, &job->identity);
 done:
   return st;
 }

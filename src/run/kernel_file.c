@@ -1,12 +1,16 @@
 #include "run/kernel_file.h"
 
 #include "base/memory.h"
+#include "run/input.h"
 #include "run/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
-nke_status nke_kernel_identity(const nke_config *config, const nke_tiling *tiling, char **identity)
+static const char data_key[] = "data: ";
+
+static nke_status print_identity(const nke_config *config, const nke_tiling *tiling, const char *prints,
+                                 char **identity)
 {
   nke_status st = NKE_OK;
   char *all = NULL;
@@ -28,10 +32,24 @@ nke_status nke_kernel_identity(const nke_config *config, const nke_tiling *tilin
   nke_text_add(&text, "precision: %s\nflip: %d\ntile: %lld\nn: %lld\nn_test: %lld\n",
                config->run.precision == NKE_SINGLE ? "single" : "double", config->embedding.flip,
                (long long)tiling->tile, (long long)tiling->n, (long long)tiling->n_test);
+  if (config->data.sketch.kind != NKE_INPUT_AS_IT_IS)
+    nke_text_add(&text, "seed: %llu\n", (unsigned long long)config->run.seed);
+  nke_text_add(&text, "%s%s\n", data_key, prints);
   NKE_TRY(nke_text_take(&text, identity));
 done:
   nke_text_clear(&text);
   nke_free(all);
+  return st;
+}
+
+nke_status nke_kernel_identity(MPI_Comm comm, const nke_config *config, const nke_tiling *tiling, nke_dataset *train,
+                               nke_dataset *test, char **identity)
+{
+  nke_status st = NKE_OK;
+  char data[NKE_INPUT_FINGERPRINT];
+  NKE_TRY(nke_input_fingerprint(comm, train, NULL, test, false, data, sizeof data)); /* a kernel has no targets */
+  st = nke_agree(comm, print_identity(config, tiling, data, identity));
+done:
   return st;
 }
 
@@ -100,6 +118,27 @@ static const char *section_of(const char *text, const char *line)
   return line;
 }
 
+static bool is_of_data(const char *line)
+{
+  return strncmp(line, data_key, sizeof data_key - 1) == 0;
+}
+
+/* a, b: the first line that differs, of the identity `found` in the file and of this run's. */
+static nke_status say_difference(const char *path, const char *found, const char *a, const char *b)
+{
+  static const char advice[] = "give another kernel.file, or --force to replace it";
+  const char *const section = section_of(found, a);
+  const int was = (int)strcspn(a, "\n"), is = (int)strcspn(b, "\n");
+  if (is_of_data(a) && is_of_data(b))
+    return nke_fail(NKE_ERR_USAGE, "%s: holds the kernel of other data: it says `%.*s`, this run `%.*s`; %s", path, was,
+                    a, is, b, advice);
+  if (was == 0)
+    return nke_fail(NKE_ERR_USAGE, "%s: holds a kernel of an earlier version of nke, without `%.*s`; %s", path, is, b,
+                    advice);
+  return nke_fail(NKE_ERR_USAGE, "%s: holds the kernel of another config: in %.*s it says `%.*s`, this run `%.*s`; %s",
+                  path, (int)strcspn(section, ":\n"), section, was, a, is, b, advice);
+}
+
 /* Whether an open file holds this kernel: NKE_OK, or NKE_ERR_USAGE and the first line that differs. Collective. */
 static nke_status check_identity(nke_h5file *h5, const char *identity)
 {
@@ -114,12 +153,8 @@ static nke_status check_identity(nke_h5file *h5, const char *identity)
   for (a = found, b = identity; *a && *a == *b; a++, b++) {}
   if (*a == *b) goto done;
   while (a > found && a[-1] != '\n') a--, b--;
-  const char *const section = section_of(found, a);
-  st = nke_fail(NKE_ERR_USAGE,
-                "%s: holds the kernel of another config: in %.*s it says `%.*s`, this run `%.*s`; give another "
-                "kernel.file, or --force to replace it",
-                nke_h5file_path(h5), (int)strcspn(section, ":\n"), section, (int)strcspn(a, "\n"), a,
-                (int)strcspn(b, "\n"), b);
+  if (*a == '\0' && is_of_data(b)) goto done; /* an earlier version's */
+  st = say_difference(nke_h5file_path(h5), found, a, b);
 done:
   nke_free(found);
   return st;

@@ -22,8 +22,10 @@ typedef struct nke_kernel_file {
 } nke_kernel_file;
 
 /* What the numbers of a kernel depend on, as lines of text: rows, preprocess and network of the resolved config,
- * precision, flip, tile and counts. The caller frees *identity. Local. */
-nke_status nke_kernel_identity(const nke_config *config, const nke_tiling *tiling, char **identity);
+ * precision, flip, tile and counts, the seed of a sketch of the rows, and their fingerprints (files of earlier versions
+ * have none and are taken as they are). test: NULL, none. The caller frees *identity. Collective. */
+nke_status nke_kernel_identity(MPI_Comm comm, const nke_config *config, const nke_tiling *tiling, nke_dataset *train,
+                               nke_dataset *test, char **identity);
 
 /* kernel.file, or kernel.h5 in run.out; the length, as snprintf(). Local. */
 int nke_kernel_file_path(const nke_config *config, char *path, size_t size);

@@ -1,4 +1,5 @@
 """Run the program as a user would, and make the small data sets that the tests here read."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -96,6 +97,19 @@ def write_h5(path, **arrays):
     with h5py.File(path, "w") as file:
         for name, array in arrays.items():
             file[name.replace("__", "/")] = array
+
+
+@contextlib.contextmanager
+def changed(path, name):
+    """While it lasts the first row of an array is another one."""
+    with h5py.File(path, "r+") as file:
+        before = file[name][0]
+        file[name][0] = 1 - before
+    try:
+        yield
+    finally:
+        with h5py.File(path, "r+") as file:
+            file[name][0] = before
 
 
 def images(n, classes=3, size=6, seed=0):

@@ -186,6 +186,15 @@ class Checkpoint(program.Case):
         self.assertIn("another config", done.stderr)
         self.assertEqual(before, newest.read_bytes())
 
+    def test_of_other_data_it_is_refused(self):
+        newest, _ = self.damaged("data")
+        before = newest.read_bytes()
+        with program.changed(self.folder / "data.h5", "test/y"):
+            done = self.program.run("fit", "case.yaml", "--set", "run.out=data", ranks=3)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("the checkpoint of other data", done.stderr)
+        self.assertEqual(before, newest.read_bytes())
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small tmpfs")
     def test_a_full_disk_costs_no_result(self):
         (self.folder / "small").mkdir()
@@ -264,6 +273,10 @@ class KeptFeatures(program.Case):
         solver, rows, features = self.CASES[0]
         command = self.command(solver, rows, features, "other")
         before = self.stopped(command, "other").read_bytes()
+        with program.changed(self.folder / "data.h5", "train/x"):
+            done = self.program.run(*command, ranks=2)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, "features.part.h5: the rows of other data")
         done = self.program.run(*command, "--set", "run.seed=2", ranks=2)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertRegex(done.stderr, "features.part.h5: the rows of another config")

@@ -153,6 +153,10 @@ class Compare(program.Case):
         self.assertEqual(again["rows"][2], whole["rows"][2])
         self.assertEqual([(r["method"], r["features"], r["seed"]) for r in again["rows"]],
                          [(r["method"], r["features"], r["seed"]) for r in whole["rows"]])
+        (out / "compare.part.json").write_text(json.dumps(half))
+        with program.changed(self.folder / "data.h5", "train/y"):
+            self.program.must("compare", "case.yaml", "--set", "run.out=part")
+        self.assertLess(self.result("part")["rows"][0]["relative_frobenius"], 42)
         half["config_hash"] = "0" * 16
         for text in (json.dumps(half), "{", "[1]"):
             (out / "compare.part.json").write_text(text)

@@ -75,6 +75,40 @@ class Files(program.Case):
             for key in ("train", "test"):
                 self.kept(path, command, "case.yaml", "--set", "run.out=own", "--set", f"data.{key}.file={path}")
 
+    def test_a_kernel_is_of_its_data(self):
+        for command in ("kernel", "fit"):
+            self.write_data(self.folder / "changing.h5", 1)
+            args = ("case.yaml", "--set", f"run.out=stale-{command}", "--set", "data.train.file=changing.h5", "--set",
+                    "embedding={method: none}")
+            self.program.must("kernel", *args)
+            self.assertIn("0 computed now", self.program.must("kernel", *args, ranks=2))
+            with h5py.File(self.folder / "changing.h5", "a") as file:
+                file["train/y"][...] = 1 - file["train/y"][...]
+            self.program.must(command, *args)  # the kernel is of the rows alone
+            self.write_data(self.folder / "changing.h5", 2)
+            self.refused(2, "holds the kernel of other data: it says `data: train", command, *args, ranks=2)
+            self.assertNotIn(" 0 computed now", self.program.must("kernel", *args, "--force"))
+            self.program.must(command, *args)
+
+    def test_a_kernel_without_a_fingerprint_goes_on(self):
+        """As earlier versions wrote it."""
+        self.program.must("kernel", "case.yaml", "--set", "run.out=early")
+        with h5py.File(self.folder / "early/kernel.h5", "a") as file:
+            lines = file.attrs["identity"].decode().splitlines(keepends=True)
+            self.assertRegex(lines[-1], "^data: train [0-9a-f]{8}, test [0-9a-f]{8}$")
+            before = "".join(lines[:-1]).encode()
+            file.attrs["identity"] = np.array(before, h5py.string_dtype("utf-8", len(before) + 1))
+        self.assertIn("0 computed now", self.program.must("kernel", "case.yaml", "--set", "run.out=early"))
+
+    def test_the_seed_of_a_sketch_is_the_kernel_s_too(self):
+        args = ("case.yaml", "--set", "run.out=sketched", "--set", "data.preprocess=[]", "--set",
+                "data.sketch={kind: countsketch, columns: 4}")
+        self.program.must("kernel", *args)
+        self.refused(2, "it says `seed: 1`, this run `seed: 2`", "kernel", *args, "--set", "run.seed=2")
+        self.program.must("kernel", "case.yaml", "--set", "run.out=plain")
+        self.assertIn("0 computed now",
+                      self.program.must("kernel", "case.yaml", "--set", "run.out=plain", "--set", "run.seed=2"))
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
