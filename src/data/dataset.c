@@ -45,7 +45,7 @@ static nke_status prepare(nke_dataset *d, const nke_data_spec *spec)
 {
   nke_status st = NKE_OK;
   const int in_memory = spec->memory.n_dims > 0;
-  NKE_TRY(in_memory ? nke_strdup(spec->file, &d->path) : nke_source_path(spec->file, &d->path));
+  NKE_TRY(in_memory || spec->as_given ? nke_strdup(spec->file, &d->path) : nke_source_path(spec->file, &d->path));
   NKE_TRY(nke_strdup(spec->x ? spec->x : "x", &d->x));
   NKE_TRY(nke_strdup(spec->y ? spec->y : "y", &d->y));
   if (in_memory)

@@ -34,6 +34,7 @@ typedef struct nke_memory_rows {
 typedef struct nke_data_spec {
   const char *file;
   const char *x, *y;          /* NULL: not given; without y HDF5 and npy have no targets */
+  bool as_given;              /* a relative path is from the current folder, whatever $NKE_DATA says */
   int64_t row_begin, row_end; /* rows [begin, end); row_end -1: to the end */
   nke_memory_rows memory;     /* in place of a file, which then is a name for error lines */
 } nke_data_spec;
@@ -41,9 +42,9 @@ typedef struct nke_data_spec {
 typedef struct nke_dataset nke_dataset;
 
 /* Open a data set and check it against the spec. Collective over comm: rank 0 looks first and its outcome is shared
- * before anyone else opens. A relative path is taken from $NKE_DATA if that is set, else from the current directory.
- * NKE_ERR_DATA: missing file or data set, wrong type or rank, x and y of different length, row range past the end.
- * Cost: metadata only (HDF5, npy); one pass over the text by rank 0 (csv, libsvm). */
+ * before anyone else opens. A relative path is taken from $NKE_DATA if that is set, else from the current
+ * directory. NKE_ERR_DATA: missing file or data set, wrong type or rank, x and y of different length, row range past
+ * the end. Cost: metadata only (HDF5, npy); one pass over the text by rank 0 (csv, libsvm). */
 nke_status nke_dataset_open(MPI_Comm comm, const nke_data_spec *spec, nke_dataset **out);
 
 /* Close; NULL is allowed. Local. */

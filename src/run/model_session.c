@@ -3,7 +3,7 @@
 static nke_status open_kernel(const char *path, nke_session *s, nke_preprocess **as_they_are)
 {
   nke_status st = NKE_OK;
-  const nke_data_spec rows = {.file = path, .x = "/train/x", .row_end = -1};
+  const nke_data_spec rows = {.file = path, .as_given = true, .x = "/train/x", .row_end = -1};
   NKE_TRY(nke_dataset_open(s->comm, &rows, &s->train));
   if (nke_dataset_rows(s->train) != s->m || nke_dataset_length(s->train) != nke_shape_length(s->shape))
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt model: /train/x does not match the weights", path));

@@ -109,6 +109,12 @@ class Files(program.Case):
         self.assertIn("0 computed now",
                       self.program.must("kernel", "case.yaml", "--set", "run.out=plain", "--set", "run.seed=2"))
 
+    def test_an_exact_model_is_read_where_it_is(self):
+        self.program.must("fit", "case.yaml", "--set", "embedding={method: none}", "--set", "run.out=exact")
+        (self.folder / "elsewhere").mkdir()
+        self.write_data(self.folder / "elsewhere/new.h5", 3)
+        self.program.must("predict", "exact/model.h5", "new.h5", NKE_DATA="elsewhere")
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
