@@ -42,7 +42,7 @@ typedef struct nke_data_spec {
 typedef struct nke_dataset nke_dataset;
 
 /* Open a data set and check it against the spec. Collective over comm: rank 0 looks first and its outcome is shared
- * before anyone else opens. A relative path is taken from $NKE_DATA if that is set, else from the current
+ * before anyone else opens. A relative path is taken from $NKE_DATA if that is set and has it, else from the current
  * directory. NKE_ERR_DATA: missing file or data set, wrong type or rank, x and y of different length, row range past
  * the end. Cost: metadata only (HDF5, npy); one pass over the text by rank 0 (csv, libsvm). */
 nke_status nke_dataset_open(MPI_Comm comm, const nke_data_spec *spec, nke_dataset **out);

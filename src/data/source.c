@@ -56,17 +56,33 @@ nke_status nke_source_set_y(nke_source *source, int rank, const int64_t *dims, c
   return NKE_OK;
 }
 
+/* Whether anything, if only a damaged link, has that name. */
+static bool is_there(const char *path)
+{
+  struct stat info;
+  return lstat(path, &info) == 0;
+}
+
+/* `synth` and other programs write into the current folder: a file that $NKE_DATA lacks may be there. */
 static nke_status resolve(const char *file, char **out)
 {
   const char *folder = getenv("NKE_DATA");
   if (file[0] == '/' || !folder || !folder[0]) return nke_strdup(file, out);
   const size_t size = strlen(folder) + strlen(file) + 2;
   char *path = NULL;
-  const nke_status st = nke_alloc((int64_t)size, 1, "path", &path);
+  nke_status st = nke_alloc((int64_t)size, 1, "path", &path);
   if (st != NKE_OK) return st;
   snprintf(path, size, "%s/%s", folder, file);
-  *out = path;
-  return NKE_OK;
+  if (is_there(path)) {
+    *out = path;
+    return NKE_OK;
+  }
+  if (is_there(file))
+    st = nke_strdup(file, out);
+  else
+    st = nke_fail(NKE_ERR_DATA, "%s: no such file, in the current folder neither", path);
+  nke_free(path);
+  return st;
 }
 
 nke_status nke_source_path(const char *file, char **out)

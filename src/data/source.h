@@ -62,8 +62,9 @@ typedef nke_status nke_source_open_local(const nke_data_spec *spec, const char *
 nke_status nke_source_open_each(MPI_Comm comm, nke_source_open_local *open, const nke_data_spec *spec, const char *path,
                                 nke_source *source);
 
-/* The path of a file of the config: relative ones from $NKE_DATA if set. Allocated. NKE_ERR_DATA where something else
- * than a file is there; nothing at all is for the opener to say. */
+/* The path of a file of the config: relative ones from $NKE_DATA if set and the file is there, else from the current
+ * folder. Allocated. NKE_ERR_DATA where something else than a file is there, or a file is in neither place; nothing at
+ * all is for the opener to say otherwise. */
 nke_status nke_source_path(const char *file, char **out);
 
 /* The shape of rows from the dimensions [n, d], [n, L, C] or [n, H, W, C] of `name` in `path`, or of y [n], [n, k]. */

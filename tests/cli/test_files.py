@@ -115,6 +115,18 @@ class Files(program.Case):
         self.write_data(self.folder / "elsewhere/new.h5", 3)
         self.program.must("predict", "exact/model.h5", "new.h5", NKE_DATA="elsewhere")
 
+    def test_a_file_that_the_data_folder_lacks_is_taken_from_here(self):
+        (self.folder / "data").mkdir()
+        args = ("--set", "run.out=made", "--set", "data.train.file=made.h5", "--set", "data.test.file=made.h5", "--set",
+                "data.task=regression", "--set", "synth={file: made.h5, n: 50, d: 5, n_test: 10}")
+        self.refused(3, "data/made.h5: no such file, in the current folder neither", "fit", "case.yaml", *args,
+                     NKE_DATA="data")
+        self.program.must("synth", "case.yaml", *args, NKE_DATA="data")
+        self.program.must("fit", "case.yaml", *args, NKE_DATA="data")
+        self.program.must("fit", "case.yaml", *args, ranks=2, NKE_DATA=self.folder / "data")
+        (self.folder / "data/made.h5").write_text("not HDF5")  # the data folder comes first
+        self.refused(3, "data/made.h5: not an HDF5 file", "fit", "case.yaml", *args, NKE_DATA="data")
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
