@@ -138,7 +138,7 @@ class Jobs(unittest.TestCase):
 
     def test_million_in_small(self):
         sizes = ["synth.n=4000", "synth.n_test=500", "embedding.features=512"]
-        self.job("million", *[word for size in sizes for word in ("--set", size)]).must()
+        self.job("million", *[word for size in sizes for word in ("--set", size)], NKE_DATA="elsewhere").must()
         report = self.report("runs/million")
         self.assertEqual((report["n_train"], report["n_test"], report["ranks"]), (4000, 500, 2))
         self.assertLess(report["metrics"]["test"]["mse"], 0.5)
