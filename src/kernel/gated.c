@@ -29,6 +29,12 @@ done:
   return st;
 }
 
+void nke_gated_add_sigma(const nke_gated_plan *plan, int64_t n, const void *sign, const void *s, void *t)
+{
+  if (sign) plan->k->scale_by(n, sign, s, plan->work);
+  plan->k->add(n, sign ? plan->work : s, t);
+}
+
 nke_status nke_image_alloc(nke_gated_plan *plan, nke_image *image)
 {
   nke_status st = NKE_OK;
@@ -65,6 +71,7 @@ static void stage_destroy(nke_gated_stage *stage)
   nke_free(stage->phase);
   nke_phi_destroy(&stage->phi);
   nke_free(stage->other_sign);
+  nke_free(stage->sigma_sign);
   if (stage->own) stage->own_destroy(stage->own);
   nke_free(stage);
 }

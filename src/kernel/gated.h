@@ -1,9 +1,10 @@
 /* Gated random features: the parts that gated*.c share. Internal to src/kernel.
  *
  * Every layer is carried as two images of feature vectors, S with <S(x), S(x')> ~ Sigma and T with <T, T'> ~ Theta:
- *   linear layer   S' = w / sqrt(taps) sum_t P_t S_t + b r,          T' = w / sqrt(taps) sum_t P_t T_t + S'
+ *   linear layer   S' = w / sqrt(taps) sum_t P_t S_t + b r,          T' = w / sqrt(taps) sum_t P_t T_t + D S'
  *   activation     S' = phi(W S) / sqrt m,                          T' = phi'(W S) .* (G T) / sqrt m
  * P_t are cyclic shifts, W = H D H D H D and G = H D H D with random signs D [Yu et al. 2016; Choromanski et al. 2017].
+ * D is 1 but where linear layers follow one another, whose T holds the same S as S': there random signs.
  * As long as nothing random has happened (`raw`), linear layers concatenate instead of summing, and stay exact. */
 #ifndef NKE_KERNEL_GATED_H
 #define NKE_KERNEL_GATED_H
@@ -22,7 +23,8 @@ typedef struct nke_image {
   int64_t stride;
   int raw;
   nke_theta theta;
-  void *s, *t; /* t is NULL unless theta is NKE_THETA_OWN */
+  int holds_sigma; /* T is a sum with S in it, or with what S is made of: no activation's projection has come between */
+  void *s, *t;     /* t is NULL unless theta is NKE_THETA_OWN */
 } nke_image;
 
 /* Weighted sums of input pixels: conv, dense, pooling and flatten alike. */
@@ -71,6 +73,7 @@ struct nke_gated_stage {
   double flops;
   nke_taps taps;
   int adds_sigma; /* Theta <- Theta + Sigma after the taps: conv and dense */
+  void *sigma_sign; /* NULL, or [blocks][stride]: signs of S' where T and S' would add up as one vector */
   int concat;
   int split;      /* the last layer: T' stays beside S' instead of taking it in */
   /* activation */
@@ -142,6 +145,9 @@ double nke_gated_flops(const void *plan);
 int64_t nke_gated_bytes(const void *plan);
 nke_status nke_gated_apply(void *plan, const double *x, void *z);
 
+/* t [n] += s, with the signs `sign` where they are given; plan->work holds the product. */
+void nke_gated_add_sigma(const nke_gated_plan *plan, int64_t n, const void *sign, const void *s, void *t);
+
 /* Append a stage that reads `in`; its forward, out and tables are the caller's to set. Local. */
 nke_status nke_gated_stage_add(nke_gated_plan *plan, const nke_image *in, nke_gated_stage **out);
 
@@ -178,6 +184,11 @@ static inline const void *nke_image_theta(const nke_image *in)
 static inline int64_t nke_image_theta_width(const nke_image *in)
 {
   return in->theta == NKE_THETA_OWN ? in->width_t : in->width_s;
+}
+/* Whether the features of Theta and Sigma are so alike that their sum is not that of independent ones. */
+static inline int nke_image_entwined(const nke_image *in)
+{
+  return in->theta == NKE_THETA_IS_SIGMA || in->holds_sigma;
 }
 static inline int64_t nke_image_width(const nke_image *in)
 {

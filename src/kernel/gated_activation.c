@@ -104,9 +104,9 @@ static void clear_from(const nke_gated_plan *plan, int64_t first, int64_t n, voi
   memset(nke_at(plan, x, first), 0, (size_t)((n - first) * plan->real_bytes));
 }
 
-/* Pre-activation features of one pixel: s, and t = T' for the gate. */
-static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *stage, const void *s_in, const void *t_in,
-                           int64_t pixel, void *s, void *t)
+/* Pre-activation features of one pixel for a block of rows: s, and t = T' for the gate. */
+static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *stage, int64_t block, const void *s_in,
+                           const void *t_in, int64_t pixel, void *s, void *t)
 {
   const nke_image *const in = stage->in;
   const int64_t length = stage->w.length;
@@ -130,7 +130,8 @@ static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *st
     return;
   }
   nke_taps_sum(plan, &stage->taps, length, t_in, pixel, t);
-  if (stage->adds_sigma) plan->k->add(length, s, t);
+  const void *const sign = stage->sigma_sign ? nke_at(plan, stage->sigma_sign, block * length) : NULL;
+  if (stage->adds_sigma) nke_gated_add_sigma(plan, length, sign, s, t);
 }
 
 static nke_status forward_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, const void *s_in,
@@ -141,7 +142,7 @@ static nke_status forward_pixel(nke_gated_plan *plan, nke_gated_stage *stage, in
   void *const t = stage->out.theta == NKE_THETA_OWN ? slot(plan, length, SLOT_T) : NULL;
   const int64_t to = pooled(stage, p);
   if (to < 0) return NKE_OK;
-  pre_activation(plan, stage, s_in, t_in, p, s, t);
+  pre_activation(plan, stage, block, s_in, t_in, p, s, t);
   return stage->pixel(plan, stage, block, to, s, t);
 }
 
@@ -233,7 +234,7 @@ static nke_status forward_dense(nke_gated_plan *plan, nke_gated_stage *stage)
   for (int64_t first = 0; first < pixels; first += NKE_GATED_TILE) {
     const int64_t count = nke_min(NKE_GATED_TILE, pixels - first);
     for (int64_t x = 0; x < count; x++)
-      pre_activation(plan, stage, stage->in->s, NULL, first + x, nke_at(plan, patches, x * length), NULL);
+      pre_activation(plan, stage, 0, stage->in->s, NULL, first + x, nke_at(plan, patches, x * length), NULL);
     plan->k->patches(stage->patch, m, patches, length, stage->w_dense, a);
     if (gated) plan->k->patches(stage->patch, m, patches, length, stage->g_dense, g);
     for (int64_t x = 0; x < count; x++) {
@@ -285,6 +286,11 @@ nke_status nke_gated_block_signs(nke_gated_plan *plan, nke_gated_stage *stage)
     NKE_TRY(nke_gated_alloc(plan, 2 * stage->w.blocks * length, "signs of the blocks", &stage->other_sign));
     NKE_TRY(nke_gated_signs(plan, 2 * stage->w.blocks * length, 1, stage->other_sign));
     nke_gated_need_work(plan, SLOTS * length + 2 * nke_shape_pixels(stage->in->shape) * stage->in->stride);
+  }
+  /* Signs of its own for each block here too. */
+  if (stage->adds_sigma && !stage->concat && stage->out.theta == NKE_THETA_OWN && nke_image_entwined(stage->in)) {
+    NKE_TRY(nke_gated_alloc(plan, stage->w.blocks * length, "signs of a sum", &stage->sigma_sign));
+    NKE_TRY(nke_gated_signs(plan, stage->w.blocks * length, 1, stage->sigma_sign));
   }
 done:
   return st;

@@ -26,7 +26,7 @@ static nke_status forward_sum(nke_gated_plan *plan, nke_gated_stage *stage)
     if (stage->out.theta != NKE_THETA_OWN) continue;
     void *const t = nke_at(plan, stage->out.t, p * stride);
     nke_taps_sum(plan, &stage->taps, stride, nke_image_theta(in), p, t);
-    if (stage->adds_sigma && !stage->split) plan->k->add(stride, s, t);
+    if (stage->adds_sigma && !stage->split) nke_gated_add_sigma(plan, stride, stage->sigma_sign, s, t);
   }
   return NKE_OK;
 }
@@ -49,6 +49,16 @@ static nke_theta theta_after(const nke_gated_plan *plan, const nke_layer *layer,
 {
   if (plan->kernel == NKE_KERNEL_NNGP || !adds_sigma(layer)) return before;
   return before == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : NKE_THETA_OWN;
+}
+
+static nke_status create_sigma_sign(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  nke_status st = NKE_OK;
+  if (stage->out.theta != NKE_THETA_OWN || !nke_image_entwined(stage->in)) return st;
+  NKE_TRY(nke_gated_alloc(plan, stage->out.stride, "signs of a sum", &stage->sigma_sign));
+  NKE_TRY(nke_gated_signs(plan, stage->out.stride, 1, stage->sigma_sign));
+done:
+  return st;
 }
 
 /* What follows reads the widths, the features of a last layer themselves. */
@@ -80,6 +90,8 @@ nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const 
   /* A last linear layer on one pixel needs no sum of T and S': the features are both, side by side. */
   stage->split = is_last && !in->raw && o->theta == NKE_THETA_OWN && stage->adds_sigma;
   plan->split = plan->split || stage->split;
+  o->holds_sigma = o->theta == NKE_THETA_OWN && (stage->adds_sigma || in->holds_sigma);
+  if (stage->adds_sigma && !stage->concat && !stage->split) NKE_TRY(create_sigma_sign(plan, stage));
   NKE_TRY(nke_image_alloc(plan, o));
   nke_gated_need_work(plan, in->stride);
   stage->flops = 2.0 * (double)(stage->taps.out_pixels * stage->taps.n * in->stride);
@@ -170,6 +182,7 @@ nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke
   stage->concat = a->raw || b->raw;
   nke_image *const o = &stage->out;
   *o = (nke_image){.shape = layer->out, .theta = a->theta == b->theta ? a->theta : NKE_THETA_OWN};
+  o->holds_sigma = o->theta == NKE_THETA_OWN && (nke_image_entwined(a) || nke_image_entwined(b));
   const int64_t width_a = nke_image_width(a), width_b = nke_image_width(b);
   stage->other_at = stage->concat ? width_a : 0;
   o->width_s = o->width_t = stage->concat ? width_a + width_b : nke_max(width_a, width_b);

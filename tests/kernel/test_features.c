@@ -215,14 +215,19 @@ static void flattened_features_have_the_exact_trace(void **state)
   nke_network_destroy(&network);
 }
 
-/* residual: dense, relu, dense beside dense. */
+static nke_layer residual_of(int n_branch, const nke_layer *branch, int n_shortcut, const nke_layer *shortcut)
+{
+  nke_layer residual = nke_layer_simple(NKE_LAYER_RESIDUAL);
+  residual.branch = network_made_of(n_branch, branch);
+  residual.shortcut = network_made_of(n_shortcut, shortcut);
+  return residual;
+}
+
+/* dense, relu, dense beside dense. */
 static nke_layer wide_residual(void)
 {
   const nke_layer layers[] = {dense_layer(), relu_layer(), dense_layer()};
-  nke_layer residual = nke_layer_simple(NKE_LAYER_RESIDUAL);
-  residual.branch = network_made_of(3, layers);
-  residual.shortcut = network_made_of(1, layers);
-  return residual;
+  return residual_of(3, layers, 1, layers);
 }
 
 /* The last linear layer behind no activation of its own: z is as long as was asked for, and holds Theta and Sigma. */
@@ -258,6 +263,47 @@ static void sums_before_the_last_layer_have_the_exact_trace(void **state)
   }
   for (int i = 0; i < 3; i++) {
     nke_network *network = networks[i];
+    nke_network_destroy(&network);
+  }
+}
+
+/* The NTK where linear layers follow one another: Theta and Sigma are made of the same features there. */
+static void linear_layers_in_a_row_have_the_exact_trace(void **state)
+{
+  (void)state;
+  static const char *const methods[] = {"random_features", "tensorsketch"};
+  const nke_layer dense = dense_layer(), relu = relu_layer(), norm = nke_layer_simple(NKE_LAYER_LAYERNORM);
+  const nke_layer branch[] = {relu, dense, relu, dense};
+  const nke_layer plain[] = {dense, relu, dense, relu, dense};
+  const nke_layer normed[] = {dense, norm, dense, relu, dense};
+  const nke_layer both[] = {residual_of(1, &dense, 1, &dense), dense, relu, dense};
+  const nke_layer twice[] = {dense, relu, dense, dense, dense, relu, dense};
+  const nke_layer last[] = {dense, relu, dense, norm, dense, relu, dense, norm, dense, dense};
+  const nke_layer resnet[] = {dense, relu, dense, residual_of(4, branch, 1, &dense), relu, dense};
+  const nke_layer conv = nke_layer_conv(3, sqrt(2), 0.1), conv_branch[] = {relu, conv};
+  const nke_layer images[] = {conv, relu, conv, residual_of(2, conv_branch, 1, &conv),
+                              norm, conv, relu, nke_layer_simple(NKE_LAYER_FLATTEN),
+                              dense};
+  const nke_shape vector = {.height = 1, .width = 1, .channels = 20};
+  const nke_shape image = {.axes = 2, .height = 3, .width = 3, .channels = 3};
+  const struct {
+    const char *what;
+    int n;
+    const nke_layer *layers;
+    nke_shape shape;
+  } cases[] = {{"plain", 5, plain, vector},          {"layer norm", 5, normed, vector},
+               {"residual, dense", 4, both, vector}, {"three in a row", 7, twice, vector},
+               {"the last two", 10, last, vector},   {"residual block", 6, resnet, vector},
+               {"convolutions", 9, images, image}};
+  for (int i = 0; i < 7; i++) {
+    nke_network *network = network_made_of(cases[i].n, cases[i].layers);
+    shape_to(network, cases[i].shape);
+    for (int m = 0; m < 2; m++) {
+      nke_embedding_options options = options_of(NKE_KERNEL_NTK, 2048, 0);
+      options.method = methods[m];
+      options.degree = 30;
+      check_trace(cases[i].what, network, options, 20, 0.2);
+    }
     nke_network_destroy(&network);
   }
 }
@@ -433,6 +479,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(flattened_features_have_the_exact_trace),
   cmocka_unit_test(sums_before_the_last_layer_have_the_exact_trace),
   cmocka_unit_test(a_network_without_activations_has_its_exact_trace),
+  cmocka_unit_test(linear_layers_in_a_row_have_the_exact_trace),
   cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
   cmocka_unit_test(single_precision_follows_double),
   cmocka_unit_test(the_flip_average_is_flip_invariant),
