@@ -10,9 +10,9 @@ typedef struct nke_range {
   int64_t begin, end;
 } nke_range;
 
-/* Rows per block: the unit that is read, preprocessed and embedded in one call. Blocks are counted from the first row of
- * the data set and are never split by rank, so that a matrix product over a block has the same shape, and so the same
- * rounding, at any number of ranks. */
+/* Rows per block: the unit that is read, preprocessed and embedded in one call. Blocks are counted from the first row
+ * of what is split (a slab begins at a whole block of its list) and are never split by rank, so that a matrix product
+ * over a block has the same shape, and so the same rounding, at any number of ranks. */
 enum { NKE_BLOCK_ROWS = 64 };
 
 /* Part `part` of n items cut into `parts` contiguous parts whose sizes differ by at most one. Local. */

@@ -1,0 +1,78 @@
+/* A Gram matrix of slabs: the panels are cut from the list of rows alone, so it has the same bits at any number of ranks. */
+#include "support/mpi_main.h"
+
+#include "base/memory.h"
+#include "run/fit.h"
+
+#include <string.h>
+
+enum { N = 5000, M = 70, K = 2 };
+
+/* Uniform in [-1, 1): float holds it exactly, but not the products. */
+static float feature(int64_t row, int64_t column)
+{
+  uint64_t h = (uint64_t)(row * 4096 + column + 1) * UINT64_C(0x9E3779B97F4A7C15);
+  h ^= h >> 32;
+  h *= UINT64_C(0xD6E8FEB86659FD93);
+  return (float)(int64_t)(h >> 40) / 8388608 - 1;
+}
+
+/* This rank's part of the slab from `begin` on, as nke_slab_make() deals it. */
+static void fill(const nke_session *s, int64_t begin, nke_slab *slab)
+{
+  slab->begin = begin;
+  slab->end = nke_min(N, begin + s->embedder.slab.all);
+  const nke_range mine = nke_split_mine(s->comm, slab->end - begin);
+  slab->first = begin + mine.begin;
+  slab->n = mine.end - mine.begin;
+  for (int64_t i = 0; i < slab->n; i++) {
+    for (int64_t j = 0; j < M; j++) ((float *)slab->z)[i * M + j] = feature(slab->first + i, j);
+    for (int c = 0; c < K; c++) slab->y[i * K + c] = (double)feature(slab->first + i, M + c) / 3;
+  }
+}
+
+/* The whole Gram matrix, cross products behind it, on every rank. */
+static void build(MPI_Comm comm, double *out)
+{
+  nke_gram *gram;
+  nke_slab slab = {0};
+  int ranks;
+  MPI_Comm_size(comm, &ranks);
+  nke_session s = {.comm = comm, .m = M, .k = K};
+  s.embedder = (nke_embedder){.comm = comm, .precision = NKE_SINGLE,
+                              .slab = nke_slab_size_of(5, M, NKE_SINGLE, INT64_C(1) << 30, ranks)};
+  if (ranks > 4) assert_true(s.embedder.slab.all > s.embedder.slab.panel);
+  assert_int_equal(nke_alloc(s.embedder.slab.own * M, sizeof(float), "z", &slab.z), NKE_OK);
+  assert_int_equal(nke_alloc(s.embedder.slab.own * K, sizeof(double), "y", &slab.y), NKE_OK);
+  assert_int_equal(nke_gram_create(comm, M, K, NKE_SINGLE, NULL, &gram), NKE_OK);
+  for (int64_t at = 0; at < N; at = slab.end) {
+    fill(&s, at, &slab);
+    assert_int_equal(nke_fit_add_slab(&s, gram, &slab), NKE_OK);
+  }
+  assert_int_equal(nke_gram_rows(gram), N);
+  const nke_bcmat *const a = nke_gram_matrix(gram);
+  const nke_grid *const g = &a->grid;
+  memset(out, 0, M * M * sizeof *out);
+  for (int64_t j = 0; j < a->cols_loc; j++)
+    for (int64_t i = 0; i < a->rows_loc; i++)
+      out[nke_bc_global(i, a->nb, g->nprow, g->myrow) * M + nke_bc_global(j, a->nb, g->npcol, g->mycol)] =
+          a->a[i + j * a->ld];
+  MPI_Allreduce(MPI_IN_PLACE, out, M * M, MPI_DOUBLE, MPI_SUM, comm); /* one owner each: exact */
+  assert_int_equal(nke_gram_cross(gram, out + M * M), NKE_OK);
+  nke_gram_destroy(&gram);
+  nke_free(slab.z);
+  nke_free(slab.y);
+}
+
+static void test_same_bits(void **state)
+{
+  (void)state;
+  static double expected[M * (M + K)], got[M * (M + K)];
+  build(MPI_COMM_SELF, expected);
+  build(MPI_COMM_WORLD, got);
+  assert_memory_equal(got, expected, sizeof got);
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits)};
+
+NKE_TEST_MAIN(tests)
