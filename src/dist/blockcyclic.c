@@ -38,18 +38,29 @@ int64_t nke_bc_block_size(int64_t n)
   return nke_min(largest, nke_max(1, nke_ceil_div(n, 8 * step)) * step);
 }
 
+int64_t nke_bc_largest_part(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb)
+{
+  return nke_max(1, nke_bc_count(rows, nb, grid->nprow, 0)) * nke_bc_count(cols, nb, grid->npcol, 0);
+}
+
+nke_status nke_bcmat_check(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb)
+{
+  int narrow;
+  return nke_to_int(nke_bc_largest_part(grid, rows, cols, nb), "entries of a rank's part of a distributed matrix",
+                    &narrow);
+}
+
 nke_status nke_bcmat_create(MPI_Comm comm, int64_t rows, int64_t cols, int64_t nb, nke_bcmat **out)
 {
   nke_status st = NKE_OK;
   nke_bcmat *a = NULL;
-  int narrow;
   *out = NULL;
   NKE_TRY(nke_calloc(1, sizeof *a, "distributed matrix", &a));
   *a = (nke_bcmat){.grid = nke_grid_of(comm), .rows = rows, .cols = cols, .nb = nb};
   a->rows_loc = nke_bc_count(rows, nb, a->grid.nprow, a->grid.myrow);
   a->cols_loc = nke_bc_count(cols, nb, a->grid.npcol, a->grid.mycol);
   a->ld = nke_max(1, a->rows_loc);
-  NKE_TRY(nke_to_int(a->ld * a->cols_loc, "entries of a rank's part of a distributed matrix", &narrow));
+  NKE_TRY(nke_bcmat_check(&a->grid, rows, cols, nb));
   NKE_TRY(nke_calloc(a->ld * a->cols_loc, sizeof(double), "distributed matrix", &a->a));
 
 done:

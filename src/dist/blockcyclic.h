@@ -54,6 +54,12 @@ static inline int64_t nke_bc_global(int64_t l, int64_t nb, int nproc, int proc)
  */
 int64_t nke_bc_block_size(int64_t n);
 
+/* Entries of the first rank's part of a matrix: no other rank has more. Local. */
+int64_t nke_bc_largest_part(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb);
+
+/* Whether a matrix can be made on a grid of this shape: NKE_ERR_USAGE as nke_bcmat_create(). Local. */
+nke_status nke_bcmat_check(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb);
+
 /* A zeroed rows x cols matrix over comm (borrowed), in blocks of nb. Collective.
  * NKE_ERR_USAGE where a rank's part would pass 2^31 - 1 entries (ScaLAPACK's integers); NKE_ERR_MEMORY.
  * Memory: 8 rows cols / ranks bytes a rank. */

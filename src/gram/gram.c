@@ -165,10 +165,8 @@ void nke_gram_restore(nke_gram *g, int64_t rows, const double *squares, const do
 
 int64_t nke_gram_matrix_bytes(int64_t m, int ranks)
 {
-  /* The first rank holds at least as many blocks as any other. */
-  const int64_t nb = nke_bc_block_size(m);
   const nke_grid grid = nke_grid_first(ranks);
-  return 8 * nke_bc_count(m, nb, grid.nprow, 0) * nke_bc_count(m, nb, grid.npcol, 0);
+  return 8 * nke_bc_largest_part(&grid, m, m, nke_bc_block_size(m));
 }
 
 int64_t nke_gram_panel_bytes(const nke_grid *grid, int64_t m, int64_t rows, nke_precision precision)

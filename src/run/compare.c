@@ -170,6 +170,8 @@ static nke_status run(nke_compare *c)
   if (nke_dataset_targets(s->train) == 0)
     return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
   NKE_TRY(nke_session_check_targets(s));
+  const nke_grid grid = nke_grid_of(s->comm);
+  NKE_TRY(nke_eigen_check(&grid, c->n));
   NKE_TRY(nke_agree(s->comm, plan_cases(c)));
   if (s->invocation->dry_run) return print_dry_run(c);
   NKE_TRY(nke_agree(s->comm, check_memory(c)));

@@ -23,12 +23,18 @@ static double slab_bytes(const nke_session *s, int ranks, int n_sets)
   return (double)mine * row + 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(mine * s->k * n_sets);
 }
 
+/* Whether the path goes by an eigendecomposition; a lone lambda takes a factor. */
+static int by_eigen(const nke_fit *fit)
+{
+  return (fit->session.config->solver.type == NKE_SOLVER_EIGEN && fit->n_path > 1) || nke_fit_by_criterion(fit);
+}
+
 /* The larger of a factor and, where the path goes by it, an eigendecomposition. */
 static double solve_bytes(const nke_fit *fit, const nke_grid *grid, int64_t order)
 {
   const int k = (int)fit->session.k;
   const double factor = (double)nke_ridge_bytes(grid, order, k);
-  if (fit->session.config->solver.type != NKE_SOLVER_EIGEN && !nke_fit_by_criterion(fit)) return factor;
+  if (!by_eigen(fit)) return factor;
   const double decomposition = (double)nke_eigen_bytes(grid, order, k);
   return factor > decomposition ? factor : decomposition;
 }
@@ -125,12 +131,17 @@ static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *pl
   plan->flops_solve += 4 * n * m * nke_fit_nystrom_rank(s->m);
 }
 
+/* Of --ranks, or of the ranks there are. */
+static nke_grid planned_grid(const nke_session *s)
+{
+  return s->invocation->ranks > 0 ? nke_grid_first((int)s->invocation->ranks) : nke_grid_of(s->comm);
+}
+
 nke_plan nke_plan_of(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
   const nke_config_data *const data = &s->config->data;
-  const int64_t ranks = s->invocation->ranks;
-  const nke_grid grid = ranks > 0 ? nke_grid_first((int)ranks) : nke_grid_of(s->comm);
+  const nke_grid grid = planned_grid(s);
   nke_plan plan = {0};
   plan.program = (double)nke_peak_rss();
   plan.preprocess_peak =
@@ -175,7 +186,19 @@ static int fits(const nke_fit *fit, nke_plan *plan)
   return all;
 }
 
-nke_status nke_plan_check(nke_fit *fit)
+/* Whether ScaLAPACK's 32 bits count a rank's part of the matrix, and of what is made of it. Local. */
+static nke_status check_parts(const nke_fit *fit)
+{
+  const nke_session *const s = &fit->session;
+  const nke_grid grid = planned_grid(s);
+  if (fit->trainer != &nke_trainer_primal && fit->trainer != &nke_trainer_dual && fit->trainer != &nke_trainer_exact)
+    return NKE_OK;
+  const int64_t order = fit->trainer == &nke_trainer_dual ? nke_dataset_rows(s->train) : s->m;
+  const nke_status st = nke_bcmat_check(&grid, order, order, nke_bc_block_size(order));
+  return st == NKE_OK && by_eigen(fit) ? nke_eigen_check(&grid, order) : st;
+}
+
+static nke_status check_memory(nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
   const double limit = (double)s->config->run.memory_per_rank;
@@ -191,6 +214,12 @@ nke_status nke_plan_check(nke_fit *fit)
                   "run.memory_per_rank: a rank needs about %.0f MiB (matrix %.0f, factor %.0f, rows in flight %.0f), got "
                   "%.0f MiB; use more ranks, fewer features, or a larger limit",
                   plan.peak / mib, plan.matrix / mib, plan.solve / mib, plan.slab / mib, limit / mib);
+}
+
+nke_status nke_plan_check(nke_fit *fit)
+{
+  const nke_status st = check_memory(fit);
+  return st == NKE_OK ? check_parts(fit) : st;
 }
 
 static void print_plan(const nke_fit *fit, const nke_plan *plan, const char *config)

@@ -90,6 +90,11 @@ int64_t nke_eigen_bytes(const nke_grid *grid, int64_t rows, int k)
   return 8 * (4 * part + 3 * rows * k + 12 * rows);
 }
 
+nke_status nke_eigen_check(const nke_grid *grid, int64_t rows)
+{
+  return nke_scalapack_eigen_check(grid, rows, nke_bc_block_size(rows));
+}
+
 const double *nke_eigen_values(const nke_eigen *e)
 {
   return e->values;

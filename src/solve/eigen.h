@@ -12,13 +12,16 @@ typedef struct nke_eigen nke_eigen;
 
 /* Decompose a (square, blocks on and below the diagonal are read, left as it is) by ScaLAPACK's divide and conquer, and
  * keep q = V' b for b row-major [rows, k], the same on every rank. Collective, after nke_solve_init(). NKE_ERR_NUMERIC
- * where a is not finite or the iteration fails. stats (may be NULL) gets flops of NKE_STAGE_SOLVE. Work: about 9 rows^3
- * flops over all ranks; memory: nke_eigen_bytes(). */
+ * where a is not finite or the iteration fails; NKE_ERR_USAGE as nke_eigen_check(). stats (may be NULL) gets flops of
+ * NKE_STAGE_SOLVE. Work: about 9 rows^3 flops over all ranks; memory: nke_eigen_bytes(). */
 nke_status nke_eigen_create(const nke_bcmat *a, int k, const double *b, nke_stats *stats, nke_eigen **out);
 void nke_eigen_destroy(nke_eigen **e);
 
 /* Bytes of one rank at the peak of nke_eigen_create(), besides a and b: three matrices like a. Local. */
 int64_t nke_eigen_bytes(const nke_grid *grid, int64_t rows, int k);
+
+/* Whether ScaLAPACK's 32 bits hold the work space of a rank of a grid of this shape: NKE_ERR_USAGE. Local. */
+nke_status nke_eigen_check(const nke_grid *grid, int64_t rows);
 
 /* The eigenvalues w [rows], ascending, on every rank. */
 const double *nke_eigen_values(const nke_eigen *e);

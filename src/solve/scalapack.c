@@ -145,9 +145,18 @@ nke_status nke_scalapack_reduce(const nke_blacs *blacs, const nke_bcmat *factor,
 
 /* Entries of work space that pdsyevd needs beyond those it asks for: at blocks large beside the matrix its query leaves
  * out what PDORMTR and PDLASRT take, and it then returns wrong vectors with info = 0. */
-static int64_t forgotten(const nke_bcmat *a)
+static int64_t forgotten(int64_t n, int64_t nb, int64_t rows_loc, int64_t cols_loc)
 {
-  return a->rows + a->nb * (2 * a->nb + 2 * a->rows_loc + a->cols_loc);
+  return n + nb * (2 * nb + 2 * rows_loc + cols_loc);
+}
+
+nke_status nke_scalapack_eigen_check(const nke_grid *grid, int64_t n, int64_t nb)
+{
+  int narrow;
+  const int64_t rows = nke_bc_count(n, nb, grid->nprow, 0), cols = nke_bc_count(n, nb, grid->npcol, 0);
+  /* By its own formula, which it works out in 32 bits: past them it asks for too little and writes beyond it. */
+  return nke_to_int(2 * rows * cols + 8 * n + 1 + forgotten(n, nb, rows, cols),
+                    "work space of an eigenproblem on a rank", &narrow);
 }
 
 /* The call itself, with work space. copy is destroyed. */
@@ -160,7 +169,8 @@ static nke_status divide_and_conquer(const nke_blacs *blacs, nke_bcmat *copy, do
   int *iwork = NULL, isize = 0, info = 0, lwork = 0;
   pdsyevd_("V", "L", &n, copy->a, &one, &one, d.d, values, vectors->a, &one, &one, d.d, &size, &query, &isize, &query,
            &info);
-  st = nke_to_int((int64_t)size + forgotten(copy), "work space of the eigenproblem", &lwork);
+  st = nke_to_int((int64_t)size + forgotten(n, copy->nb, copy->rows_loc, copy->cols_loc),
+                  "work space of the eigenproblem", &lwork);
   if (st == NKE_OK) st = nke_alloc(lwork, sizeof *work, "work space of the eigenproblem", &work);
   if (st == NKE_OK) st = nke_alloc(isize, sizeof *iwork, "work space of the eigenproblem", &iwork);
   NKE_TRY(nke_agree(copy->grid.comm, st));
@@ -182,6 +192,7 @@ nke_status nke_scalapack_eigen(const nke_bcmat *a, double *values, nke_bcmat *ve
   nke_status st = NKE_OK;
   nke_bcmat *copy = NULL;
   nke_blacs blacs = {0};
+  NKE_TRY(nke_scalapack_eigen_check(&a->grid, a->rows, a->nb));
   NKE_TRY(nke_agree(a->grid.comm, nke_blacs_init(&a->grid, &blacs)));
   NKE_TRY(nke_bcmat_create(a->grid.comm, a->rows, a->cols, a->nb, &copy));
   memcpy(copy->a, a->a, (size_t)(a->ld * a->cols_loc) * sizeof *a->a);

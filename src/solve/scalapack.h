@@ -25,8 +25,13 @@ nke_status nke_scalapack_backsolve(const nke_blacs *blacs, const nke_bcmat *fact
 nke_status nke_scalapack_reduce(const nke_blacs *blacs, const nke_bcmat *factor, nke_bcmat *a);
 
 /* A = V diag(values) V': a is read in its lower triangle and left as it is, vectors has its layout, values[rows] comes
- * ascending on every rank. Collective. NKE_ERR_NUMERIC where it does not converge. a must be finite.
+ * ascending on every rank. Collective. NKE_ERR_NUMERIC where it does not converge; NKE_ERR_USAGE as
+ * nke_scalapack_eigen_check(). a must be finite.
  * Cost: about 9 rows^3 flops over all ranks; memory: a copy of a and work space of two more. */
 nke_status nke_scalapack_eigen(const nke_bcmat *a, double *values, nke_bcmat *vectors);
+
+/* NKE_ERR_USAGE where a rank's work space for the eigenproblem of a matrix of order n would pass 2^31 - 1 entries: from
+ * about 2^30 entries of its part on. The same answer on all ranks. Local. */
+nke_status nke_scalapack_eigen_check(const nke_grid *grid, int64_t n, int64_t nb);
 
 #endif

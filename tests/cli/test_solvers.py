@@ -265,6 +265,26 @@ class Solvers(program.Case):
         self.assertEqual(parts("--ranks", "3", ranks=1), there)
         self.assertNotEqual(parts("--ranks", "64", ranks=1), there)
 
+    def test_matrices_past_32_bits_are_refused_before_any_work(self):
+        """A rank's part of a matrix, and the work space of an eigenproblem, which takes twice as much."""
+        program.write_h5(self.folder / "many.h5", x=np.ones((60000, 2), np.float32), y=np.ones(60000, np.float32))
+        dual = ("fit", "solver.type=dual")
+        loo = ("fit", "solver.type=dual", "solver.select=loo")
+        for rows, (command, *sets), ranks, says in (
+                (60000, dual, 1, "entries of a rank's part of a distributed matrix: 3600000000 does not fit 32 bits"),
+                (60000, dual, 2, None), (33000, dual, 1, None), (33000, loo, 2, None), (32000, loo, 1, None),
+                (33000, ("fit", "embedding.method=none", "solver.type=eigen", "solver.lambda=[1e-2]"), 1, None),
+                (33000, loo, 1, "work space of an eigenproblem on a rank: [0-9]* does not fit 32 bits; use more ranks"),
+                (33000, ("fit", "embedding.method=none", "solver.type=eigen"), 1, "work space of an eigenproblem"),
+                (33000, ("compare",), 1, "work space of an eigenproblem")):
+            with self.subTest(rows=rows, sets=sets, ranks=ranks):
+                done = self.program.run(command, "case.yaml", "--dry-run", *(["--ranks", ranks] if ranks > 1 else []),
+                                        "--set", f"data={{train: {{file: many.h5, x: /x, y: /y, rows: '0:{rows}'}}, "
+                                        "test: {file: null}, task: regression}", "--set", "compare.features=[64]",
+                                        *(word for each in sets for word in ("--set", each)), ranks=1)
+                self.assertEqual(done.returncode, 2 if says else 0, done.stderr)
+                self.assertRegex(done.stderr, says or "^$")
+
     def test_leave_one_out_of_the_exact_kernel(self):
         self.program.must("kernel", "case.yaml", "--set", "kernel.file=kernel.h5")
         with h5py.File(self.folder / "kernel.h5") as file:

@@ -10,6 +10,7 @@
 #include "solve/ridge.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { N = 60, M = 41, K = 2 };
 static const double shifts[3] = {0.01, 1, 50};
@@ -202,8 +203,22 @@ static int stop(void **state)
   return 0;
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_solutions, start), cmocka_unit_test(test_gcv),
-                                          cmocka_unit_test(test_leave_one_out),
-                                          cmocka_unit_test_teardown(test_sizes, stop)};
+/* From about 2^30 entries of a rank's part on: before any matrix is made. */
+static void test_work_space_past_32_bits(void **state)
+{
+  (void)state;
+  const nke_grid one = nke_grid_first(1), two = nke_grid_first(2), four = nke_grid_first(4);
+  assert_int_equal(nke_eigen_check(&one, 32000), NKE_OK);
+  assert_int_equal(nke_eigen_check(&one, 33000), NKE_ERR_USAGE);
+  assert_non_null(strstr(nke_error_text(), "use more ranks"));
+  assert_int_equal(nke_eigen_check(&two, 33000), NKE_OK);
+  assert_int_equal(nke_eigen_check(&two, 46500), NKE_ERR_USAGE);
+  assert_int_equal(nke_eigen_check(&four, 64000), NKE_OK);
+  assert_int_equal(nke_eigen_check(&four, 66000), NKE_ERR_USAGE);
+}
+
+static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_work_space_past_32_bits), cmocka_unit_test_setup(test_solutions, start),
+    cmocka_unit_test(test_gcv), cmocka_unit_test(test_leave_one_out), cmocka_unit_test_teardown(test_sizes, stop)};
 
 NKE_TEST_MAIN(tests)
