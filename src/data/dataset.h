@@ -24,6 +24,10 @@ typedef struct nke_memory_rows {
   const double *x, *y; /* [n, d], [n, k] */
 } nke_memory_rows;
 
+/* Whether a file is read with targets: as y says below; or only if they are there, for rows to be predicted: by the
+ * name y in HDF5, as a column of that name or beside `columns` others in csv, never in npy; or not at all. */
+typedef enum nke_targets_wanted { NKE_TARGETS_AS_SAID, NKE_TARGETS_IF_THERE, NKE_TARGETS_NONE } nke_targets_wanted;
+
 /* What the config's `data` entries say.
  * HDF5    x and y name data sets in the file.
  * npy     the file is x; y is the path of a second file.
@@ -34,6 +38,8 @@ typedef struct nke_memory_rows {
 typedef struct nke_data_spec {
   const char *file;
   const char *x, *y;          /* NULL: not given; without y HDF5 and npy have no targets */
+  nke_targets_wanted targets;
+  int64_t columns;            /* NKE_TARGETS_IF_THERE, csv: of x; 0: not known */
   bool as_given;              /* a relative path is from the current folder, whatever $NKE_DATA says */
   int64_t row_begin, row_end; /* rows [begin, end); row_end -1: to the end */
   nke_memory_rows memory;     /* in place of a file, which then is a name for error lines */

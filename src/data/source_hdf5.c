@@ -138,7 +138,9 @@ static nke_status open_local(const nke_data_spec *spec, const char *path, nke_so
   NKE_TRY(open_file(s));
   array *const y = &s->part[NKE_PART_Y];
   NKE_TRY(open_x(s, spec->x, source));
-  if (spec->y) {
+  const bool skipped = spec->targets == NKE_TARGETS_NONE ||
+                       (spec->targets == NKE_TARGETS_IF_THERE && spec->y && !nke_hdf5_exists(s->file, spec->y));
+  if (spec->y && !skipped) {
     NKE_TRY(open_array(s, spec->y, y, &source->targets_integral, &source->bytes));
     NKE_TRY(nke_source_set_y(source, y->rank, y->dims, path, spec->y));
   }

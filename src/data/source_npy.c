@@ -59,7 +59,7 @@ static nke_status open_local(const nke_data_spec *spec, const char *path, nke_so
   NKE_TRY(parse_file(x));
   NKE_TRY(nke_source_set_x(source, x->header.rank, x->header.dims, path, "x"));
   source->bytes = PIECE;
-  if (spec->y) {
+  if (spec->y && spec->targets == NKE_TARGETS_AS_SAID) {
     NKE_TRY(nke_source_path(spec->y, &y->path));
     NKE_TRY(parse_file(y));
     NKE_TRY(nke_source_set_y(source, y->header.rank, y->header.dims, y->path, "y"));

@@ -64,8 +64,8 @@ static nke_status visit_csv(void *context, char *line, int64_t row)
   return NKE_OK;
 }
 
-/* The column that `y` names, by the header or by number. On rank 0. */
-static nke_status find_target(text_state *s)
+/* The column that `y` names, by the header or by number; none where it need not be there. On rank 0. */
+static nke_status find_target(text_state *s, bool needed)
 {
   for (int64_t j = 0; s->header && j < s->columns; j++) {
     const char *begin, *end;
@@ -81,7 +81,17 @@ static nke_status find_target(text_state *s)
     s->target = number;
     return NKE_OK;
   }
+  s->target = -1;
+  if (!needed) return NKE_OK;
   return nke_fail(NKE_ERR_DATA, "%s: no column %s among %lld", s->text.path, s->y, (long long)s->columns);
+}
+
+/* Whether no column is the target: none is wanted, or those of x are all there are. */
+static bool without_target(const nke_data_spec *spec, const text_state *s)
+{
+  if (spec->targets == NKE_TARGETS_NONE) return true;
+  if (spec->targets == NKE_TARGETS_IF_THERE && s->columns == spec->columns) return true;
+  return !spec->y && spec->x && strcmp(spec->x, "*") == 0;
 }
 
 static nke_status open_csv(MPI_Comm comm, const nke_data_spec *spec, const char *path, nke_source *source)
@@ -94,8 +104,8 @@ static nke_status open_csv(MPI_Comm comm, const nke_data_spec *spec, const char 
   s->y = spec->y;
   NKE_TRY(nke_text_open(comm, path, take_header, visit_csv, s, &s->text));
   if (rank == 0) {
-    s->target = spec->x && strcmp(spec->x, "*") == 0 ? -1 : s->columns - 1;
-    if (s->y) st = find_target(s);
+    s->target = without_target(spec, s) ? -1 : s->columns - 1;
+    if (s->y && s->target >= 0) st = find_target(s, spec->targets == NKE_TARGETS_AS_SAID);
     if (st == NKE_OK && s->columns < 1 + (s->target >= 0))
       st = nke_fail(NKE_ERR_DATA, "%s: expected at least two columns, x and the target", path);
   }
@@ -161,7 +171,7 @@ static nke_status open_libsvm(MPI_Comm comm, const nke_data_spec *spec, const ch
     s->columns = wanted;
   }
   if (s->columns < 1) NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: no index:value in any row", path));
-  source->targets = 1;
+  source->targets = spec->targets != NKE_TARGETS_NONE;
   source->shape = (nke_shape){0, 1, 1, s->columns};
   state_finish(source);
   source->entries = nke_ceil_div(sizes[1], source->rows);

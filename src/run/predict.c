@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct predict {
   nke_session session;
@@ -70,6 +71,23 @@ static nke_status sink(void *context, const nke_slab *slab, const double *scores
   return nke_agree(p->session.comm, st);
 }
 
+/* The rows of the command line; what it does not name has the names of the model's config, whose targets need not be in
+ * another file. d: of a row. */
+static nke_data_spec rows_asked(const nke_invocation *inv, const nke_config *config, int64_t d)
+{
+  const nke_data_spec *const names = config->data.test.file ? &config->data.test : &config->data.train;
+  const nke_input_sketch sketch = config->data.sketch.kind;
+  nke_data_spec spec = {.file = inv->files[1],
+                        .x = inv->x ? inv->x : names->x,
+                        .y = inv->y ? inv->y : names->y,
+                        .row_begin = inv->rows.begin,
+                        .row_end = inv->rows.end};
+  if (!inv->y) spec.targets = NKE_TARGETS_IF_THERE;
+  if (inv->y && strcmp(inv->y, "none") == 0) spec.targets = NKE_TARGETS_NONE;
+  if (sketch == NKE_INPUT_AUTO || sketch == NKE_INPUT_AS_IT_IS) spec.columns = d;
+  return spec;
+}
+
 /* The config, network and embedding come from the model; the rows from the command line. */
 static nke_status open_all(const nke_invocation *inv, predict *p)
 {
@@ -79,10 +97,7 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
   NKE_TRY(nke_model_load(inv->comm, inv->files[0], &p->model));
   NKE_TRY(nke_model_session(inv->files[0], &p->model, s, &p->as_they_are));
   NKE_TRY(nke_variance_open(inv->files[0], &p->model, s, &p->variance));
-  const nke_data_spec *const test = &s->config->data.test, *const train = &s->config->data.train;
-  const nke_data_spec names = test->file ? *test : *train;
-  const nke_data_spec spec = {.file = inv->files[1], .x = inv->x ? inv->x : names.x, .y = inv->y ? inv->y : names.y,
-                              .row_begin = inv->rows.begin, .row_end = inv->rows.end};
+  const nke_data_spec spec = rows_asked(inv, s->config, nke_shape_length(p->model.shape));
   NKE_TRY(nke_input_open(inv->comm, s->config, &spec, &s->test));
   const nke_shape got = nke_dataset_shape(s->test);
   if (got.axes != asked->axes || got.height != asked->height || got.width != asked->width ||

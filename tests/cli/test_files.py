@@ -127,6 +127,46 @@ class Files(program.Case):
         (self.folder / "data/made.h5").write_text("not HDF5")  # the data folder comes first
         self.refused(3, "data/made.h5: not an HDF5 file", "fit", "case.yaml", *args, NKE_DATA="data")
 
+    def predicted(self, data, *args, labels, model="out"):
+        """Scores of the test rows in another file: those of data.h5."""
+        table = self.program.must("predict", f"{model}/model.h5", data, "--out", "scores.h5", *args)
+        self.assertEqual("accuracy" in table, labels, table)
+        with h5py.File(self.folder / "scores.h5") as file:
+            scores = file["scores"][...]
+        self.program.must("predict", "out/model.h5", "data.h5", "--out", "scores.h5")
+        with h5py.File(self.folder / "scores.h5") as file:
+            np.testing.assert_allclose(scores, file["scores"][...], rtol=1e-5, atol=1e-6)
+
+    def test_rows_without_labels_are_predicted(self):
+        x, y = table(N + N_TEST)
+        x, y = x[N:], y[N:]
+        program.write_h5(self.folder / "bare.h5", test__x=x)
+        self.predicted("bare.h5", labels=False)
+        self.predicted("data.h5", "--y", "none", labels=False)
+        self.refused(3, "no data set /test/y", "predict", "out/model.h5", "bare.h5", "--y", "/test/y")
+        names = ",".join("abcde")
+        for header in (names, ""):
+            np.savetxt(self.folder / "bare.csv", x, delimiter=",", header=header, comments="")
+            self.predicted("bare.csv", labels=False)
+            self.predicted("bare.csv", "--y", "none", labels=False)
+        np.savetxt(self.folder / "both.csv", np.column_stack([y, x]), delimiter=",", header="/test/y," + names, comments="")
+        self.predicted("both.csv", labels=True)
+        self.predicted("both.csv", "--y", "0", labels=True)
+        (self.folder / "rows.svm").write_text("".join(
+            "0 " + " ".join(f"{j + 1}:{v!r}" for j, v in enumerate(row.tolist())) + "\n" for row in x))
+        self.predicted("rows.svm", "--y", "none", labels=False)
+
+    def test_labels_of_old_rows_are_not_those_of_new_ones_in_npy(self):
+        x, y = table(N + N_TEST)
+        for name, array in (("x", x[:N]), ("y", y[:N]), ("new", x[N:]), ("newy", y[N:])):
+            np.save(self.folder / f"{name}.npy", array)
+        self.program.must("fit", "case.yaml", "--set", "run.out=npy", "--set", "data.train={file: x.npy, y: y.npy}",
+                          "--set", "data.test={file: null}")
+        self.predicted("new.npy", labels=False, model="npy")
+        self.predicted("new.npy", "--y", "newy.npy", labels=True, model="npy")
+        self.refused(2, "newy.npy: is read by this run", "predict", "npy/model.h5", "new.npy", "--y", "newy.npy", "--out",
+                     "newy.npy", "--force")
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
