@@ -175,6 +175,7 @@ static nke_status run(nke_compare *c)
   NKE_TRY(nke_agree(s->comm, plan_cases(c)));
   if (s->invocation->dry_run) return print_dry_run(c);
   NKE_TRY(nke_agree(s->comm, check_memory(c)));
+  NKE_TRY(nke_compare_output_check(c));
   NKE_TRY(nke_solve_init(s->comm, 0, NULL));
   NKE_TRY(nke_make_folders(s->comm, s->config->run.out));
   NKE_TRY(hash_data(c));

@@ -66,6 +66,9 @@ nke_status nke_compare_resume(nke_compare *compare);
 /* Whether the json has the row already, on every rank. Collective. */
 bool nke_compare_has(nke_compare *compare, const nke_compare_case *which);
 
+/* Before any work: compare.json and compare.csv may be written. Collective; NKE_ERR_USAGE. */
+nke_status nke_compare_output_check(const nke_compare *compare);
+
 /* The file of the rows of a long sketch under way; the length, as snprintf(). Local. */
 int nke_compare_rows_path(const nke_compare *compare, char *path, size_t size);
 

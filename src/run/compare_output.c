@@ -83,6 +83,16 @@ static const char *const columns[] = {
 };
 enum { COLUMNS = sizeof columns / sizeof *columns };
 
+nke_status nke_compare_output_check(const nke_compare *c)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &c->session;
+  NKE_TRY(nke_report_check(s->comm, s->config->run.out, "compare.json", NULL, s->invocation->force));
+  st = nke_report_check(s->comm, s->config->run.out, "compare.csv", "method,features,seed,n,", s->invocation->force);
+done:
+  return st;
+}
+
 static void add_cell(nke_text *text, const json_t *value)
 {
   if (json_is_string(value)) nke_text_add(text, "%s", json_string_value(value));

@@ -25,6 +25,7 @@ nke_status nke_fit_output_check(const nke_fit *fit)
   char path[4096];
   NKE_TRY(model_path(fit, path, sizeof path));
   NKE_TRY(nke_session_spare(s, path));
+  NKE_TRY(nke_report_check(s->comm, s->config->run.out, "report.json", NULL, s->invocation->force));
   /* Begun and dropped: finds out now, not after hours, what would stop the model from being written. */
   st = nke_h5file_create(s->comm, path, s->invocation->force, &file);
 done:

@@ -109,6 +109,36 @@ static nke_status write_file(const char *path, json_t *json)
   return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written (disk full?)", path);
 }
 
+static bool is_report(const char *path)
+{
+  json_t *const json = json_load_file(path, 0, NULL);
+  const bool ours =
+      json_is_string(json_object_get(json, "command")) && json_is_string(json_object_get(json, "version"));
+  json_decref(json);
+  return ours;
+}
+
+static bool begins_with(const char *path, const char *header)
+{
+  FILE *const file = fopen(path, "r");
+  bool ours = file != NULL;
+  for (const char *c = header; ours && *c; c++) ours = fgetc(file) == *c;
+  if (file) fclose(file);
+  return ours;
+}
+
+nke_status nke_report_check(MPI_Comm comm, const char *folder, const char *name, const char *header, bool force)
+{
+  nke_status st = NKE_OK;
+  char path[4096];
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  if (rank == 0 && !force && snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path &&
+      access(path, F_OK) == 0 && !(header ? begins_with(path, header) : is_report(path)))
+    st = nke_fail(NKE_ERR_USAGE, "%s: exists and was not written by nke: --force replaces it", path);
+  return nke_agree(comm, st);
+}
+
 nke_status nke_report_write(MPI_Comm comm, const char *folder, const char *name, json_t *json)
 {
   nke_status st = NKE_OK;

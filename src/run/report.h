@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 #include <mpi.h>
+#include <stdbool.h>
 
 /* The keys every command shares: command, version, git, config (resolved, as YAML text), seed, ranks, threads, kernel,
  * method, seconds.* (max over ranks), seconds_min, seconds_mean, peak_rss_bytes (max over ranks), flops.* and
@@ -21,6 +22,10 @@ json_t *nke_report_metrics(const nke_metrics *metrics);
 
 /* A number, null for NaN and infinity. */
 json_t *nke_report_number(double value);
+
+/* Before any work: NKE_ERR_USAGE where <folder>/<name> is there, is no report of ours (JSON with `command` and
+ * `version`, or with header not NULL text that begins with it), and `force` is false. Collective. */
+nke_status nke_report_check(MPI_Comm comm, const char *folder, const char *name, const char *header, bool force);
 
 /* Write to <folder>/<name> under a temporary name, then rename, by rank 0; json may be NULL on the others and is not
  * freed. Collective; NKE_ERR_OUTPUT on all ranks. */

@@ -167,6 +167,18 @@ class Files(program.Case):
         self.refused(2, "newy.npy: is read by this run", "predict", "npy/model.h5", "new.npy", "--y", "newy.npy", "--out",
                      "newy.npy", "--force")
 
+    def test_a_users_own_reports_are_kept(self):
+        (self.folder / "mine").mkdir()
+        sketch = ("--set", "compare={methods: [random_features], features: [64], seeds: [1]}")
+        for command, name, text in (("fit", "report.json", '{"command": 3, "version": "1"}'), ("fit", "report.json", "-"),
+                                    ("compare", "compare.json", "[]"), ("compare", "compare.csv", "a,b\n1,2\n")):
+            (self.folder / "mine" / name).write_text(text)
+            args = (command, "case.yaml", "--set", "run.out=mine", *(sketch if command == "compare" else ()))
+            self.refused(2, f"mine/{name}: exists and was not written by nke", *args, ranks=2)
+            self.assertEqual((self.folder / "mine" / name).read_text(), text)
+            self.program.must(*args, "--force")
+            self.program.must(*args)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
