@@ -24,6 +24,16 @@ static nke_status bad_gzip(const nke_text *t)
                   (long long)t->next - 1);
 }
 
+/* The byte order mark that some programs begin UTF-8 text with is no part of the first line. */
+static int64_t drop_mark(char *line, int64_t length)
+{
+  static const char mark[] = "\xEF\xBB\xBF";
+  const int64_t size = sizeof mark - 1;
+  if (length < size || memcmp(line, mark, (size_t)size) != 0) return length;
+  memmove(line, line + size, (size_t)(length - size) + 1);
+  return length - size;
+}
+
 /* The next line of any kind in t->line, without its end. *there false at the end of the file. */
 static nke_status next_line(nke_text *t, bool *there)
 {
@@ -51,6 +61,7 @@ static nke_status next_line(nke_text *t, bool *there)
   if (gztell(t->file) - start != length)
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: after row %lld: a zero byte: not text", t->path, (long long)t->next - 1));
   *there = length > 0;
+  if (start == 0) length = drop_mark(t->line, length);
   while (length > 0 && (t->line[length - 1] == '\n' || t->line[length - 1] == '\r')) length--;
   t->line[length] = '\0';
 done:

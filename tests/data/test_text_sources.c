@@ -117,6 +117,19 @@ static void make_csv(bool header, int target)
   }
 }
 
+static void test_byte_order_mark(void **state)
+{
+  (void)state;
+  for (int header = 0; header < 2; header++) {
+    make_csv(header, 0);
+    memmove(text + 3, text, used);
+    memcpy(text, "\xEF\xBB\xBF", 3);
+    used += 3;
+    write_text("marked.csv", false);
+    check_rows("marked.csv", NULL, header ? "the, label" : "0", true);
+  }
+}
+
 static void test_csv(void **state)
 {
   (void)state;
@@ -379,14 +392,15 @@ static int remove_samples(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-  cmocka_unit_test(test_csv),
-  cmocka_unit_test(test_libsvm),
-  cmocka_unit_test(test_npy),
-  cmocka_unit_test(test_refused_csv),
-  cmocka_unit_test(test_refused_libsvm),
-  cmocka_unit_test(test_refused_npy),
-  cmocka_unit_test(test_missing),
-  cmocka_unit_test_teardown(test_w8a, remove_samples),
+    cmocka_unit_test(test_csv),
+    cmocka_unit_test(test_byte_order_mark),
+    cmocka_unit_test(test_libsvm),
+    cmocka_unit_test(test_npy),
+    cmocka_unit_test(test_refused_csv),
+    cmocka_unit_test(test_refused_libsvm),
+    cmocka_unit_test(test_refused_npy),
+    cmocka_unit_test(test_missing),
+    cmocka_unit_test_teardown(test_w8a, remove_samples),
 };
 
 NKE_TEST_MAIN(tests)
