@@ -87,6 +87,17 @@ static nke_status check_same_shape(const nke_dataset *a, const nke_dataset *b)
                   nke_dataset_path(a), (long long)t.height, (long long)t.width, (long long)t.channels);
 }
 
+static nke_status set_tiling(kernel_job *job)
+{
+  const int64_t n = nke_dataset_rows(job->train), n_test = job->test ? nke_dataset_rows(job->test) : 0;
+  const int64_t tile = job->config->kernel.tile;
+  if (!nke_tiling_fits(n, n_test, tile))
+    return nke_fail(NKE_ERR_USAGE, "%s: kernel.tile: %lld rows are more than 2^53 tiles of %lld rows; use larger ones",
+                    job->config->name, (long long)n, (long long)tile);
+  job->tiling = nke_tiling_of(n, n_test, tile);
+  return NKE_OK;
+}
+
 static nke_status open_job(kernel_job *job)
 {
   nke_status st = NKE_OK;
@@ -101,8 +112,7 @@ static nke_status open_job(kernel_job *job)
   NKE_TRY(nke_session_shape(config, nke_dataset_shape(job->train)));
   NKE_TRY(nke_agree(job->comm,
                     nke_exact_create(config->network, config->run.precision, config->embedding.flip, &job->exact)));
-  job->tiling =
-      nke_tiling_of(nke_dataset_rows(job->train), job->test ? nke_dataset_rows(job->test) : 0, config->kernel.tile);
+  NKE_TRY(set_tiling(job));
   NKE_TRY(set_tiles(job));
   NKE_TRY(set_path(job));
   st = nke_kernel_identity(job->comm, config, &job->tiling, job->train, job->test, &job->identity);
@@ -132,6 +142,7 @@ static nke_status check_memory(const kernel_job *job)
 static double pairs_of(const kernel_job *job)
 {
   double pairs = 0;
+  if (!is_part(job)) return nke_tiling_pairs(&job->tiling);
   for (int64_t k = job->tiles.begin; k < job->tiles.end; k++) {
     const nke_tile tile = nke_tile_at(&job->tiling, k);
     pairs += nke_tile_pairs(&tile);

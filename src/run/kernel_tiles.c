@@ -4,6 +4,13 @@
 
 #include <math.h>
 
+int nke_tiling_fits(int64_t n, int64_t n_test, int64_t tile)
+{
+  static const double most = 9007199254740992; /* a double counts them one by one */
+  const double blocks = (double)nke_ceil_div(n, tile), test = (double)nke_ceil_div(n_test, tile);
+  return blocks * ((blocks + 1) / 2 + test) < most;
+}
+
 nke_tiling nke_tiling_of(int64_t n, int64_t n_test, int64_t tile)
 {
   nke_tiling t = {.n = n, .n_test = n_test, .tile = tile};
@@ -38,6 +45,12 @@ nke_tile nke_tile_at(const nke_tiling *tiling, int64_t number)
 }
 
 int nke_tile_is_diagonal(const nke_tile *tile) { return !tile->test && tile->row_block == tile->col_block; }
+
+double nke_tiling_pairs(const nke_tiling *tiling)
+{
+  const double n = (double)tiling->n;
+  return n * ((n + 1) / 2 + (double)tiling->n_test);
+}
 
 double nke_tile_pairs(const nke_tile *tile)
 {

@@ -25,11 +25,16 @@ typedef struct nke_tile {
   nke_range rows, cols;
 } nke_tile;
 
+/* Whether there are no more tiles than can be counted: then nke_tiling_of() may be asked. */
+int nke_tiling_fits(int64_t n, int64_t n_test, int64_t tile);
 nke_tiling nke_tiling_of(int64_t n, int64_t n_test, int64_t tile);
 nke_tile nke_tile_at(const nke_tiling *tiling, int64_t number);
 
 /* Whether the tile lies on the diagonal of the training kernel. */
 int nke_tile_is_diagonal(const nke_tile *tile);
+
+/* Pairs to compute in all tiles. */
+double nke_tiling_pairs(const nke_tiling *tiling);
 
 /* Pairs to compute: all, or those with i >= j on the diagonal. */
 double nke_tile_pairs(const nke_tile *tile);

@@ -179,6 +179,15 @@ class Files(program.Case):
             self.program.must(*args, "--force")
             self.program.must(*args)
 
+    def test_kernels_of_very_many_rows_are_planned_or_refused(self):
+        with h5py.File(self.folder / "rows.h5", "w") as file:  # a hole on the disk
+            file.create_dataset("x", (10**12, 2), np.float32)
+        args = ("kernel", "case.yaml", "--dry-run", "--set", "data.test={file: null}", "--set")
+        rows = "data.train={file: rows.h5, x: /x, y: null, rows: 0:10000000}"
+        self.assertIn("pairs 50000005000000,", self.program.must(*args, rows, timeout=20))
+        rows = "data.train={file: rows.h5, x: /x, y: null}"
+        self.refused(2, "kernel.tile: 1000000000000 rows are more than 2.53 tiles", *args, rows, "--set", "kernel.tile=1")
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

@@ -25,6 +25,7 @@ static void tiles_cover_each_pair_once(void **state)
     for (int64_t i = 0; i < n + m; i++)
       for (int64_t j = 0; j < n; j++) assert_int_equal(seen[i][j], i >= n || j <= i);
     assert_true(pairs == (double)(n * (n + 1) / 2 + n * m));
+    assert_true(pairs == nke_tiling_pairs(&t) && nke_tiling_fits(n, m, cases[c][2]));
   }
 }
 
@@ -41,6 +42,15 @@ static void numbers_run_along_the_rows_of_the_triangle(void **state)
 }
 
 /* On the diagonal the vectors of 16 are computed whole, each from the row below its first. */
+static void more_tiles_than_can_be_counted_are_told(void **state)
+{
+  (void)state;
+  assert_true(nke_tiling_fits(100000000, 0, 1) && nke_tiling_fits(INT64_C(1000000000000), 0, 8192));
+  assert_false(nke_tiling_fits(INT64_C(1000000000000), 0, 1));
+  assert_false(nke_tiling_fits(INT64_MAX, INT64_MAX, 1));
+  assert_false(nke_tiling_fits(1000000, INT64_C(1000000000000), 1));
+}
+
 static void work_counts_whole_vectors(void **state)
 {
   (void)state;
@@ -82,6 +92,7 @@ static void work_is_balanced_by_speed(void **state)
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(tiles_cover_each_pair_once),
     cmocka_unit_test(numbers_run_along_the_rows_of_the_triangle),
+    cmocka_unit_test(more_tiles_than_can_be_counted_are_told),
     cmocka_unit_test(work_counts_whole_vectors),
     cmocka_unit_test(work_is_balanced_by_speed),
 };
