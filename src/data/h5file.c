@@ -164,14 +164,28 @@ static hid_t parallel_access(MPI_Comm comm)
   return list;
 }
 
+/* The file system's own limit shows when a file is made as long: the spare one, a hole, for a moment. On rank 0. */
+static nke_status can_be_as_long(const nke_h5file *f, uint64_t end)
+{
+  static const uint64_t always = (uint64_t)1 << 31; /* not worth a question */
+  struct stat spare;
+  if (end <= always || f->spare < 0 || fstat(f->spare, &spare) != 0) return NKE_OK;
+  const int error = end > INT64_MAX ? EFBIG : ftruncate(f->spare, (off_t)end) == 0 ? 0 : errno;
+  if (error == 0 && ftruncate(f->spare, spare.st_size) == 0) return NKE_OK;
+  if (error != EFBIG && error != EINVAL) return NKE_OK; /* it does not tell */
+  return nke_fail(NKE_ERR_OUTPUT, "%s: needs %llu bytes, more than a file of this file system may have", f->path,
+                  (unsigned long long)end);
+}
+
 nke_status nke_h5file_may_grow(const nke_h5file *f, int64_t bytes)
 {
   static const rlim_t metadata = 1 << 16; /* of one data set or attribute, and what HDF5 sets aside for more */
   struct rlimit limit;
   haddr_t size = 0;
-  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return NKE_OK;
   if (f->file >= 0) H5Fget_eoa(f->file, &size);
-  if (size + (rlim_t)bytes + metadata <= limit.rlim_cur) return NKE_OK;
+  const uint64_t end = size + (rlim_t)bytes + metadata;
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || end <= limit.rlim_cur)
+    return can_be_as_long(f, end);
   return nke_fail(NKE_ERR_OUTPUT, "%s: needs %llu bytes and more, but a file may have at most %llu here (ulimit -f)",
                   f->path, (unsigned long long)size + (unsigned long long)bytes, (unsigned long long)limit.rlim_cur);
 }

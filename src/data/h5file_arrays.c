@@ -37,7 +37,8 @@ static int64_t type_bytes(nke_h5type type)
 static int64_t array_bytes(nke_h5type type, int rank, const int64_t *dims)
 {
   int64_t bytes = type_bytes(type);
-  for (int i = 0; i < rank; i++) bytes *= dims[i];
+  for (int i = 0; i < rank; i++)
+    if (__builtin_mul_overflow(bytes, dims[i], &bytes)) return INT64_MAX; /* more than there can be */
   return bytes;
 }
 
@@ -115,7 +116,8 @@ nke_status nke_h5file_create_dataset(nke_h5file *f, const char *name, nke_h5type
   hsize_t piece[NKE_H5_MAX_RANK];
   if (chunk) clip_chunk(rank, dims, chunk, piece);
   for (int i = 0; i < rank; i++)
-    room[i] = chunk ? nke_ceil_div(dims[i], (int64_t)piece[i]) * (int64_t)piece[i] : dims[i];
+    if (!chunk || __builtin_mul_overflow(nke_ceil_div(dims[i], (int64_t)piece[i]), (int64_t)piece[i], &room[i]))
+      room[i] = dims[i];
   nke_status st = nke_agree(f->comm, nke_h5file_may_grow(f, array_bytes(type, rank, room)));
   if (st != NKE_OK) return st;
   const hid_t id = create_here(f->file, name, type, rank, dims, chunk ? piece : NULL);

@@ -25,8 +25,9 @@ struct nke_h5file {
   nke_open_dataset *open;
 };
 
-/* Whether the file may grow by `bytes` under the system's limit on the size of a file (ulimit -f). To be asked before:
- * once a file is past the limit HDF5 cannot close it, and crashes at exit. NKE_ERR_OUTPUT. Local. */
+/* Whether the file may grow by `bytes` under the system's limit on the size of a file (ulimit -f) and, asked on rank 0
+ * of a new file, the file system's. To be asked before: once a file is past the limit HDF5 cannot close it, and crashes
+ * at exit. NKE_ERR_OUTPUT. Local. */
 nke_status nke_h5file_may_grow(const nke_h5file *file, int64_t bytes);
 
 /* Count what this rank wrote. Every few megabytes of a file opened for update the disk is set to them without waiting,

@@ -100,6 +100,26 @@ static void test_rows_of_every_rank(void **state)
   nke_h5file_close(&f);
 }
 
+/* No file system has files as long; what was made before is kept. */
+static void test_more_than_a_file_may_have(void **state)
+{
+  (void)state;
+  char path[512];
+  sample_path("long.h5", path);
+  nke_h5file *f = begin(path);
+  const int64_t one[] = {1}, lengths[][2] = {{INT64_MAX / 8 - 1024, 1}, {INT64_MAX / 4, 1}, {INT64_MAX / 4, 16}};
+  for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+    assert_int_equal(nke_h5file_create_dataset(f, "/long", NKE_H5_F64, 2, lengths[i], NULL), NKE_ERR_OUTPUT);
+    assert_int_equal(nke_h5file_create_dataset(f, "/long", NKE_H5_F64, 2, lengths[i], (int64_t[]){1024, 1}),
+                     NKE_ERR_OUTPUT);
+    if (strstr(nke_error_text(), "more than a file of this file system may have") == NULL)
+      fail_msg("%s", nke_error_text());
+  }
+  assert_int_equal(nke_h5file_create_dataset(f, "/short", NKE_H5_F64, 1, one, NULL), NKE_OK);
+  finish(&f);
+  assert_true(exists(path));
+}
+
 static void test_small_values(void **state)
 {
   (void)state;
@@ -405,15 +425,16 @@ static int remove_samples(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-  cmocka_unit_test(test_rows_of_every_rank),
-  cmocka_unit_test(test_small_values),
-  cmocka_unit_test(test_replace_is_atomic),
-  cmocka_unit_test(test_two_writers),
-  cmocka_unit_test(test_foreign_files_need_force),
-  cmocka_unit_test(test_places_that_cannot_be_written),
-  cmocka_unit_test(test_damage),
-  cmocka_unit_test(test_update),
-  cmocka_unit_test_teardown(test_full_disk, remove_samples),
+    cmocka_unit_test(test_rows_of_every_rank),
+    cmocka_unit_test(test_more_than_a_file_may_have),
+    cmocka_unit_test(test_small_values),
+    cmocka_unit_test(test_replace_is_atomic),
+    cmocka_unit_test(test_two_writers),
+    cmocka_unit_test(test_foreign_files_need_force),
+    cmocka_unit_test(test_places_that_cannot_be_written),
+    cmocka_unit_test(test_damage),
+    cmocka_unit_test(test_update),
+    cmocka_unit_test_teardown(test_full_disk, remove_samples),
 };
 
 NKE_TEST_MAIN(tests)
