@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 {
   nke_cli cli;
   if (nke_restart_for_blas()) restart(argv);
+  nke_threads_for_blas();
   signal(SIGXFSZ, SIG_IGN); /* a file at its size limit (ulimit -f) is an error of that write */
   nke_status st = nke_cli_parse(argc, argv, &cli);
   if (st != NKE_OK || cli.action == NKE_CLI_RUN) return nke_status_exit_code(run(&cli, st));

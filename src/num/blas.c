@@ -101,6 +101,11 @@ done:
   return st;
 }
 
+int nke_blas_threads(void)
+{
+  return openblas_get_num_threads();
+}
+
 int nke_blas_set_threads(int threads)
 {
   const int before = openblas_get_num_threads();

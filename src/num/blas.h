@@ -30,7 +30,8 @@ const char *nke_blas_core(void);
  * AVX, which makes every product several times slower; NULL where all is well. It chooses once, when it is loaded. */
 const char *nke_blas_better_core(void);
 
-/* Set the number of BLAS threads of this process and return what it was. */
+/* The number of BLAS threads of this process; set it and return what it was. */
+int nke_blas_threads(void);
 int nke_blas_set_threads(int threads);
 
 #endif

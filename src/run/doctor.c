@@ -53,10 +53,9 @@ static void print_versions(MPI_Comm comm, int nodes)
   MPI_Comm_size(comm, &size);
   MPI_Get_library_version(mpi, &length);
   mpi[strcspn(mpi, ",\n")] = '\0';
-  const int threads = nke_blas_set_threads(1);
-  nke_blas_set_threads(threads);
   printf("nke %s (%s), %s\nbuilt with %s\nrunning on %s: %d ranks, %d nodes, %d BLAS threads a rank, for %s\n",
-         nke_version(), nke_git(), nke_compiler(), nke_libraries(), mpi, size, nodes, threads, nke_blas_core());
+         nke_version(), nke_git(), nke_compiler(), nke_libraries(), mpi, size, nodes, nke_blas_threads(),
+         nke_blas_core());
 }
 
 /* One line a check; the first failure is the command's. */

@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "data/h5file.h"
+#include "num/blas.h"
 #include "run/version.h"
 
 #include <math.h>
@@ -78,7 +79,7 @@ nke_status nke_report_create(MPI_Comm comm, const char *command, const nke_confi
   json_object_set_new(json, "config", json_string(text));
   json_object_set_new(json, "seed", json_integer((json_int_t)config->run.seed));
   json_object_set_new(json, "ranks", json_integer(size));
-  json_object_set_new(json, "threads", json_integer(1));
+  json_object_set_new(json, "threads", json_integer(nke_blas_threads()));
   json_object_set_new(json, "kernel", json_string(config->embedding.kernel == NKE_KERNEL_NTK ? "ntk" : "nngp"));
   json_object_set_new(json, "method", json_string(config->embedding.method));
   add_stages(comm, stats, json);

@@ -11,3 +11,13 @@ int nke_restart_for_blas(void)
   const char *const core = nke_blas_better_core(), *const given = getenv(name);
   return core && (!given || !*given) && setenv(name, core, 1) == 0;
 }
+
+void nke_threads_for_blas(void)
+{
+  static const char *const names[] = {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}; /* OpenBLAS's */
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const char *const given = getenv(names[i]);
+    if (given && *given) return;
+  }
+  nke_blas_set_threads(1);
+}

@@ -2,10 +2,14 @@
 
 usage: test_doctor.py PROGRAM
 """
+import json
+import os
 import pathlib
 import re
 import sys
 import unittest
+
+import numpy as np
 
 import program
 
@@ -26,6 +30,22 @@ class Doctor(program.Case):
             lines = self.program.must("doctor", ranks=ranks).splitlines()[3:]
             self.assertGreaterEqual(len(lines), 5)
             self.assertEqual([line for line in lines if not line.startswith("ok ")], [])
+
+    @unittest.skipUnless((os.cpu_count() or 1) > 1, "more threads than processors are not to be had")
+    def test_blas_has_one_thread_unless_asked(self):
+        options = self.program.environment()
+        for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "GOTO_NUM_THREADS"):
+            options.pop(name, None)
+        self.program.environment = lambda **more: {**options, **more}
+        self.addCleanup(delattr, self.program, "environment")
+        program.write_h5(self.folder / "data.h5", x=np.eye(8), y=np.arange(8.0))
+        (self.folder / "case.yaml").write_text("data: {train: {file: data.h5, x: /x, y: /y}, task: regression}\n"
+                                               "network: [dense: {}, activation: relu, dense: {}]\n"
+                                               "embedding: {features: 16}\nsolver: {select: loo}\nrun: {out: out}\n")
+        for asked, threads in (({}, 1), ({"OPENBLAS_NUM_THREADS": "2"}, 2), ({"OMP_NUM_THREADS": "2"}, 2)):
+            self.assertIn(f" {threads} BLAS threads", self.program.must("doctor", **asked))
+            self.program.must("fit", "case.yaml", **asked)
+            self.assertEqual(json.loads((self.folder / "out/report.json").read_text())["threads"], threads)
 
     @unittest.skipUnless(processor_has("avx2"), "the processor has no AVX2")
     def test_blas_is_not_of_an_older_kind_than_the_processor(self):
