@@ -44,8 +44,10 @@ static nke_status read_part(const nke_csr *c, int part, int64_t first, int64_t c
   nke_hdf5_close(memory);
   nke_hdf5_close(space);
   if (ok) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "%s: %s/%s: entries %lld:%lld cannot be read: truncated or damaged", c->path, c->name,
-                  parts[part], (long long)first, (long long)(first + count));
+  char name[512], what[64];
+  snprintf(name, sizeof name, "%s/%s", c->name, parts[part]);
+  snprintf(what, sizeof what, "entries %lld:%lld", (long long)first, (long long)(first + count));
+  return nke_hdf5_unreadable(c->part[part], c->path, name, what);
 }
 
 /* [n, d] from the group's attribute or data set `shape`. */

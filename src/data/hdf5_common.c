@@ -74,6 +74,31 @@ int64_t nke_hdf5_file_bytes(hid_t object)
   return (int64_t)size;
 }
 
+/* The first filter of the data set that this HDF5 has not; 0: it has all. */
+static int missing_filter(hid_t dataset)
+{
+  const hid_t layout = H5Dget_create_plist(dataset);
+  const int count = layout < 0 ? 0 : H5Pget_nfilters(layout);
+  int missing = 0;
+  for (int i = 0; i < count && missing == 0; i++) {
+    unsigned flags, config;
+    size_t none = 0;
+    const H5Z_filter_t f = H5Pget_filter2(layout, (unsigned)i, &flags, &none, NULL, 0, NULL, &config);
+    if (f > 0 && H5Zfilter_avail(f) <= 0) missing = (int)f;
+  }
+  nke_hdf5_close(layout);
+  return missing;
+}
+
+nke_status nke_hdf5_unreadable(hid_t dataset, const char *path, const char *name, const char *what)
+{
+  const int filter = missing_filter(dataset);
+  if (filter > 0)
+    return nke_fail(NKE_ERR_DATA, "%s: %s: %s cannot be read: packed by filter %d, which is not installed", path, name,
+                    what, filter);
+  return nke_fail(NKE_ERR_DATA, "%s: %s: %s cannot be read: truncated or damaged", path, name, what);
+}
+
 void nke_hdf5_close(hid_t handle)
 {
   if (handle >= 0) H5Idec_ref(handle);

@@ -31,6 +31,10 @@ H5T_class_t nke_hdf5_dataset_number(hid_t dataset);
 /* Bytes of the file that the object is in, 0 where they cannot be told. */
 int64_t nke_hdf5_file_bytes(hid_t object);
 
+/* NKE_ERR_DATA for values that HDF5 could not read (`what` of them): packed by a filter that is not installed, or
+ * damaged. */
+nke_status nke_hdf5_unreadable(hid_t dataset, const char *path, const char *name, const char *what);
+
 /* Close whatever the handle is, if it is one. */
 void nke_hdf5_close(hid_t handle);
 

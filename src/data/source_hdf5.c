@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -164,8 +165,9 @@ static nke_status read_box(const hdf5_state *s, const array *a, const int64_t *s
   nke_hdf5_close(memory);
   nke_hdf5_close(space);
   if (ok) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "%s: %s: rows %lld:%lld cannot be read: truncated or damaged", s->path, a->name,
-                  (long long)start[0], (long long)(start[0] + count[0]));
+  char what[64];
+  snprintf(what, sizeof what, "rows %lld:%lld", (long long)start[0], (long long)(start[0] + count[0]));
+  return nke_hdf5_unreadable(a->dataset, s->path, a->name, what);
 }
 
 static nke_status read_array(const hdf5_state *s, const array *a, int64_t first, int64_t n, double *out)

@@ -188,6 +188,14 @@ class Files(program.Case):
         rows = "data.train={file: rows.h5, x: /x, y: null}"
         self.refused(2, "kernel.tile: 1000000000000 rows are more than 2.53 tiles", *args, rows, "--set", "kernel.tile=1")
 
+    def test_a_filter_that_is_not_installed_is_named(self):
+        x, y = table(N)
+        with h5py.File(self.folder / "lzf.h5", "w") as file:  # h5py brings its own
+            file.create_dataset("x", data=np.round(x), compression="lzf")
+            file["y"] = y
+        self.refused(3, "lzf.h5: /x: rows .* cannot be read: packed by filter 32000, which is not installed", "fit",
+                     "case.yaml", "--set", "data.train={file: lzf.h5, x: /x, y: /y}", "--set", "run.out=lzf", ranks=2)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
