@@ -1,6 +1,7 @@
 #include "run/kernel_merge.h"
 
 #include "base/memory.h"
+#include "run/text.h"
 
 #include <glob.h>
 #include <stdio.h>
@@ -109,18 +110,37 @@ done:
   return st;
 }
 
+/* Append to a pattern what stands for itself. */
+static void add_literally(nke_text *pattern, const char *text, size_t length)
+{
+  for (size_t i = 0; i < length; i++) nke_text_add(pattern, strchr("*?[]\\", text[i]) ? "\\%c" : "%c", text[i]);
+}
+
+/* As glob() says; 0 with *found to be freed. */
+static int list_parts(const char *whole, glob_t *found)
+{
+  const size_t stem = stem_length(whole);
+  nke_text text = {0};
+  char *pattern = NULL;
+  add_literally(&text, whole, stem);
+  nke_text_add(&text, ".*-*");
+  add_literally(&text, whole + stem, strlen(whole + stem));
+  const int result = nke_text_take(&text, &pattern) == NKE_OK ? glob(pattern, 0, NULL, found) : GLOB_NOSPACE;
+  nke_text_clear(&text);
+  nke_free(pattern);
+  return result;
+}
+
 nke_status nke_kernel_merge(MPI_Comm comm, nke_kernel_file *whole, const char *identity)
 {
   nke_status st = NKE_OK;
-  char pattern[4200];
   const char *path = nke_h5file_path(whole->h5);
-  const size_t stem = stem_length(path);
   glob_t found;
   int64_t parts = 0;
-  snprintf(pattern, sizeof pattern, "%.*s.*-*%s", (int)stem, path, path + stem);
-  const int result = glob(pattern, 0, NULL, &found);
-  st = nke_agree(
-      comm, result == 0 || result == GLOB_NOMATCH ? NKE_OK : nke_fail(NKE_ERR_DATA, "%s: cannot be listed", pattern));
+  const int result = list_parts(path, &found);
+  st = nke_agree(comm, result == 0 || result == GLOB_NOMATCH
+                           ? NKE_OK
+                           : nke_fail(NKE_ERR_DATA, "%s: its part files cannot be listed", path));
   for (size_t k = 0; st == NKE_OK && result == 0 && k < found.gl_pathc; k++) {
     nke_range tiles;
     if (!part_range(path, found.gl_pathv[k], &tiles) || tiles.end > whole->last) continue;

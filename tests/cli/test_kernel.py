@@ -110,6 +110,12 @@ class Kernel(program.Case):
         self.assertIn("3 part files", joined)
         self.same("parts/kernel.h5")
 
+    def test_parts_are_found_by_whatever_name(self):
+        out = self.folder / "o[1]*?\\x"
+        self.program.must("kernel", "case.yaml", "--set", f"kernel.file='{out}/k[2].h5'", "--tiles", "0:")
+        self.program.must("kernel", "case.yaml", "--set", f"kernel.file='{out}/k[2].h5'", "--merge")
+        self.same(f"{out}/k[2].h5")
+
     def test_what_the_merge_lacks_is_computed(self):
         self.program.must("kernel", "case.yaml", "--set", "run.out=some", "--tiles", "5:15")
         self.refused(3, "23 of 33 tiles", "--set", "run.out=some", "--merge")
