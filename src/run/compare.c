@@ -65,7 +65,8 @@ static nke_status plan_cases(nke_compare *c)
 
 /* ---- memory and work ---- */
 
-/* Bytes of a rank at the peak: exact kernel, its factor, the sketch's kernel and an eigenproblem's four more; features. */
+/* Bytes of a rank at the peak: exact kernel, its factor, the sketch's kernel and its eigenvectors; the reduced matrix
+ * and an eigenproblem's four more, or the vectors of the estimate; features. */
 static double peak_bytes(const nke_compare *c, double *features)
 {
   const nke_session *const s = &c->session;
@@ -80,8 +81,10 @@ static double peak_bytes(const nke_compare *c, double *features)
     *features = fmax(*features, (double)c->cases[i].bytes + (rows + slab) * m * word +
                                     (double)nke_gram_panel_bytes(&grid, c->n, 1024, s->config->run.precision));
   }
-  const double matrices = 3 * (double)nke_gram_matrix_bytes(c->n, c->ranks) +
-                          (double)nke_eigen_bytes(&grid, c->n, (int)nke_max(1, s->k));
+  const double part = (double)nke_gram_matrix_bytes(c->n, c->ranks);
+  const double eigenproblem = part + (double)nke_eigen_bytes(&grid, c->n, (int)nke_max(1, s->k));
+  const double lanczos = 16.0 * (double)c->n * (NKE_COMPARE_ITERATIONS + 1); /* on every rank */
+  const double matrices = 4 * part + fmax(eigenproblem, lanczos);
   return (double)nke_peak_rss() + *features + matrices;
 }
 
@@ -172,6 +175,7 @@ static nke_status run(nke_compare *c)
   NKE_TRY(nke_session_check_targets(s));
   const nke_grid grid = nke_grid_of(s->comm);
   NKE_TRY(nke_eigen_check(&grid, c->n));
+  NKE_TRY(nke_session_fit_targets(s));
   NKE_TRY(nke_agree(s->comm, plan_cases(c)));
   if (s->invocation->dry_run) return print_dry_run(c);
   NKE_TRY(nke_agree(s->comm, check_memory(c)));

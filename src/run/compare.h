@@ -11,6 +11,9 @@
 
 #include <jansson.h>
 
+/* Of Lanczos, at most, for the ends of a spectrum. */
+enum { NKE_COMPARE_ITERATIONS = 200 };
+
 /* One entry of compare.methods x compare.features x compare.seeds. */
 typedef struct nke_compare_case {
   nke_embedding_options options;

@@ -119,7 +119,7 @@ static nke_status spectra(sketch *k)
   const nke_generalized_range unknown = {.min = NAN, .max = NAN};
   k->range = k->scaled = unknown;
   NKE_TRY(nke_distances_of(c->kernel, k->kernel, &k->distances));
-  NKE_TRY(nke_generalized_ends(c->against, k->kernel, 0.01, 200, &k->ends));
+  NKE_TRY(nke_generalized_ends(c->against, k->kernel, 0.01, NKE_COMPARE_ITERATIONS, &k->ends));
   if (n > DENSE_ORDER) goto done;
   NKE_TRY(nke_generalized_values(c->against, k->kernel, NULL, k->values));
   k->range = (nke_generalized_range){.min = k->values[0], .max = k->values[n - 1]};

@@ -272,6 +272,7 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(choose_trainer(fit));
   if (s->invocation->variance) NKE_TRY(nke_variance_check(fit));
   NKE_TRY(plan_preconditioner(fit));
+  NKE_TRY(nke_session_fit_targets(s));
   NKE_TRY(nke_plan_check(fit));
   if (s->invocation->dry_run) return nke_plan_print(fit);
   NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));

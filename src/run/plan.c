@@ -13,13 +13,15 @@
 
 static const double mib = 1048576.0;
 
-/* Slabs: rows in double, their targets, features; a block of features in double to score; and in the exchange. */
+/* Slabs: rows in double, their targets as they come and encoded, features; a block of features in double to score; and
+ * in the exchange. */
 static double slab_bytes(const nke_session *s, int ranks, int n_sets)
 {
   const nke_precision precision = s->exact ? NKE_DOUBLE : s->config->run.precision;
   const int64_t d = nke_shape_length(s->shape);
   const int64_t mine = nke_slab_size_of(d, s->m, precision, s->config->run.memory_per_rank, ranks).own;
-  const double row = 8.0 * (double)d + 16 + (double)(s->m * nke_precision_bytes(precision));
+  const double targets = 8.0 * (double)(nke_dataset_targets(s->train) + s->k);
+  const double row = 8.0 * (double)d + 16 + targets + (double)(s->m * nke_precision_bytes(precision));
   return (double)mine * row + 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(mine * s->k * n_sets);
 }
 
@@ -66,7 +68,10 @@ static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
   const double kept = (double)nke_ceil_div(rows, grid->size) * m * (double)nke_precision_bytes(s->config->run.precision);
   plan->matrix = (double)nke_gram_matrix_bytes(rows, grid->size) + kept * (fit->n_path > 1 ? 2 : 1);
-  plan->solve = solve_bytes(fit, grid, rows);
+  /* On every rank: targets of all rows, gathered, and dual weights of the whole path; those of its own rows, kept and
+   * joined. */
+  const double own = (double)nke_ceil_div(rows, grid->size);
+  plan->solve = solve_bytes(fit, grid, rows) + 8.0 * (double)s->k * (n * (2 + fit->n_path) + 2 * own);
   plan->flops_gram = n * n * m * (fit->n_path > 1 ? 2 : 1);
   plan->flops_solve = solves * n * n * n / 3;
 }

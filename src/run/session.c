@@ -89,6 +89,16 @@ done:
   return st;
 }
 
+nke_status nke_session_fit_targets(nke_session *s)
+{
+  if (s->targets || nke_dataset_targets(s->train) == 0) return NKE_OK;
+  nke_stage_begin(&s->stats, NKE_STAGE_PREPROCESS);
+  const nke_status st = nke_targets_fit(s->comm, s->train, s->config->data.task, &s->targets);
+  nke_stage_end(&s->stats, NKE_STAGE_PREPROCESS);
+  if (st == NKE_OK) s->k = nke_targets_count(s->targets);
+  return st;
+}
+
 nke_status nke_session_fit(nke_session *s)
 {
   nke_status st = NKE_OK;
@@ -96,9 +106,8 @@ nke_status nke_session_fit(nke_session *s)
   nke_stage_begin(&s->stats, NKE_STAGE_PREPROCESS);
   st = nke_preprocess_fit(s->comm, s->train, data->n_preprocess, data->preprocess, s->config->run.memory_per_rank,
                           &s->preprocess);
-  if (st == NKE_OK && nke_dataset_targets(s->train) > 0)
-    st = nke_targets_fit(s->comm, s->train, data->task, &s->targets);
   nke_stage_end(&s->stats, NKE_STAGE_PREPROCESS);
+  if (st == NKE_OK) st = nke_session_fit_targets(s);
   if (st == NKE_OK && s->exact) st = nke_agree(s->comm, nke_session_kernel(s, s->train, s->preprocess));
   if (st == NKE_OK) nke_session_ready(s);
   return st;

@@ -40,7 +40,11 @@ nke_status nke_session_need_features(const nke_session *session, const char *com
 /* Plan the embedding of the shaped network: features, or the exact kernel with n_train rows. Collective. */
 nke_status nke_session_embedding(nke_session *session, int64_t n_train);
 
-/* Fit preprocessing and targets on the training rows. Collective. */
+/* Fit the targets on the training rows, where they have any: the session's k, which plans of memory need. Collective.
+ * Cost: one pass over y. */
+nke_status nke_session_fit_targets(nke_session *session);
+
+/* Fit preprocessing, and targets unless they are, on the training rows. Collective. */
 nke_status nke_session_fit(nke_session *session);
 
 /* y [count, k] <- the encoded targets of positions `range` of a list of training rows. Local. */
