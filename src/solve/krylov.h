@@ -16,11 +16,12 @@ typedef struct nke_krylov_info {
 } nke_krylov_info;
 
 /* Conjugate gradients for (A + shift I) X = B from 0 until |residual|_F <= tolerance |B|_F. Collective, after
- * nke_solve_init(). p: NULL, or set to this shift by the call. b_loc, x_loc: row-major [rows of this rank in a->parts, k]. It is CG for
- * diag(A, ..., A) and the columns of B below each other, so an iteration is one product with k columns.
- * NKE_ERR_NUMERIC if it has not converged after `iterations`, shift <= 0, or numbers are not finite; NKE_ERR_USAGE for
- * bad PETSc options, or n k beyond 32 bits; the options' prefix is nke_: -nke_ksp_monitor, -nke_ksp_rtol, ... stats (may
- * be NULL) gets flops of NKE_STAGE_SOLVE. Memory: about 5 vectors. */
+ * nke_solve_init(). p: NULL, or set to this shift by the call. b_loc, x_loc: row-major [rows of this rank in a->parts,
+ * k]. It is CG for diag(A, ..., A) and the columns of B below each other, so an iteration is one product with k
+ * columns. NKE_ERR_NUMERIC if it has not converged after `iterations`, shift <= 0, or numbers are not finite;
+ * NKE_ERR_USAGE for bad PETSc options, or n k beyond 32 bits; NKE_ERR_MEMORY also where PETSc has none for its vectors,
+ * on all ranks; the options' prefix is nke_: -nke_ksp_monitor, -nke_ksp_rtol, ... stats (may be NULL) gets flops of
+ * NKE_STAGE_SOLVE. Memory: about 5 vectors. */
 nke_status nke_cg_solve(const nke_operator *a, const nke_preconditioner *p, double shift, int k, const double *b_loc,
                         double tolerance, int iterations, nke_stats *stats, double *x_loc, nke_krylov_info *info);
 

@@ -20,9 +20,10 @@ static PetscErrorCode remember(MPI_Comm comm, int line, const char *function, co
   return code;
 }
 
-nke_status nke_petsc_fail(nke_status failure, const char *what)
+nke_status nke_petsc_fail(nke_status failure, int code, const char *what)
 {
-  return nke_fail(failure, "PETSc: %s (in %.60s)", last_error[0] ? last_error : "failed", what);
+  return nke_fail(code == PETSC_ERR_MEM ? NKE_ERR_MEMORY : failure, "PETSc: %s (in %.60s)",
+                  last_error[0] ? last_error : "failed", what);
 }
 
 static nke_status register_events(void)

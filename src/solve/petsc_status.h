@@ -4,15 +4,17 @@
 
 #include "base/status.h"
 
-/* `failure` with the text that PETSc gave with its last error, for the failed call `what`. Local. */
-nke_status nke_petsc_fail(nke_status failure, const char *what);
+/* `failure`, or NKE_ERR_MEMORY where PETSc's code says so, with the text that it gave with its last error, for the
+ * failed call `what`. Local. */
+nke_status nke_petsc_fail(nke_status failure, int code, const char *what);
 
-#define NKE_TRY_PETSC_AS(failure, call)    \
-  do {                                     \
-    if ((call) != 0) {                     \
-      st = nke_petsc_fail(failure, #call); \
-      goto done;                           \
-    }                                      \
+#define NKE_TRY_PETSC_AS(failure, call)           \
+  do {                                            \
+    const int code_ = (int)(call);                \
+    if (code_ != 0) {                             \
+      st = nke_petsc_fail(failure, code_, #call); \
+      goto done;                                  \
+    }                                             \
   } while (0)
 
 #define NKE_TRY_PETSC(call) NKE_TRY_PETSC_AS(NKE_ERR_INTERNAL, call)

@@ -45,6 +45,16 @@ static PetscErrorCode apply_precondition(PC pc, Vec from, Vec to)
   return apply(s, s->precondition, from, to);
 }
 
+/* As those there are, which asks no other rank: one without memory for a method's vectors goes back alone. */
+static PetscErrorCode create_vectors(Mat mat, Vec *right, Vec *left)
+{
+  nke_shell *s;
+  PetscCall(MatShellGetContext(mat, &s));
+  if (right) PetscCall(VecDuplicate(s->solution, right));
+  if (left) PetscCall(VecDuplicate(s->rhs, left));
+  return 0;
+}
+
 static nke_status create_matrix(nke_shell *s)
 {
   nke_status st = NKE_OK;
@@ -54,16 +64,24 @@ static nke_status create_matrix(nke_shell *s)
   if (s->transpose)
     NKE_TRY_PETSC(MatShellSetOperation(s->mat, MATOP_MULT_TRANSPOSE, (void (*)(void))apply_transpose));
   if (s->diagonal) NKE_TRY_PETSC(MatShellSetOperation(s->mat, MATOP_GET_DIAGONAL, (void (*)(void))apply_diagonal));
-  NKE_TRY_PETSC(MatCreateVecs(s->mat, &s->solution, &s->rhs));
 done:
   return st;
 }
 
-nke_status nke_shell_init(const char *type, double tolerance, int iterations, nke_shell *s)
+/* One of the two: PETSc has them ask the other ranks each. */
+static nke_status create_vector(nke_shell *s, Vec *right, Vec *left)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY_PETSC(MatCreateVecs(s->mat, right, left));
+done:
+  return nke_agree(s->comm, st);
+}
+
+static nke_status create_method(const char *type, double tolerance, int iterations, nke_shell *s)
 {
   nke_status st = NKE_OK;
   PC pc;
-  NKE_TRY(create_matrix(s));
+  NKE_TRY_PETSC(MatShellSetOperation(s->mat, MATOP_CREATE_VECS, (void (*)(void))create_vectors));
   NKE_TRY_PETSC(KSPCreate(s->comm, &s->ksp));
   NKE_TRY_PETSC(KSPSetOperators(s->ksp, s->mat, s->mat));
   NKE_TRY_PETSC(KSPSetOptionsPrefix(s->ksp, "nke_"));
@@ -77,6 +95,37 @@ nke_status nke_shell_init(const char *type, double tolerance, int iterations, nk
   NKE_TRY_PETSC(KSPSetTolerances(s->ksp, tolerance, 0.0, PETSC_DEFAULT, iterations));
   NKE_TRY_PETSC_AS(NKE_ERR_USAGE, KSPSetFromOptions(s->ksp));
 done:
+  return st;
+}
+
+/* PETSc lets a rank without memory go back alone, and the others wait for it in the next call: so they agree first. */
+nke_status nke_shell_init(const char *type, double tolerance, int iterations, nke_shell *s)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_agree(s->comm, create_matrix(s)));
+  NKE_TRY(create_vector(s, &s->solution, NULL));
+  NKE_TRY(create_vector(s, NULL, &s->rhs));
+  st = nke_agree(s->comm, create_method(type, tolerance, iterations, s));
+done:
+  return st;
+}
+
+/* Makes the method's own vectors, so that its iterations need no more memory. Local but for the callbacks. */
+static nke_status make_vectors(nke_shell *s)
+{
+  nke_status st = NKE_OK;
+  const PetscErrorCode code = KSPSetUp(s->ksp);
+  if (s->failure != NKE_OK) return s->failure;
+  NKE_TRY_PETSC(code);
+done:
+  return st;
+}
+
+static nke_status set_up(nke_shell *s)
+{
+  const nke_status st = nke_agree(s->comm, make_vectors(s));
+  /* Left as it is, on all ranks: PETSc would destroy vectors that it has not made. */
+  if (st == NKE_ERR_MEMORY) s->ksp = NULL;
   return st;
 }
 
@@ -106,6 +155,7 @@ nke_status nke_shell_solve(nke_shell *s, const double *rhs_loc, double *x_loc, n
   KSPConvergedReason reason;
   KSPType type;
   PetscInt count;
+  NKE_TRY(set_up(s));
   NKE_TRY(copy(s->rhs, s->rows_loc, rhs_loc, NULL));
   const PetscErrorCode code = KSPSolve(s->ksp, s->rhs, s->solution);
   if (s->failure != NKE_OK) return s->failure;

@@ -21,12 +21,13 @@ typedef struct nke_shell {
   Vec rhs, solution;
 } nke_shell;
 
-/* PETSc's method `type`, with its options under the prefix nke_. Collective. */
+/* PETSc's method `type`, with its options under the prefix nke_. Collective; same status on all ranks. */
 nke_status nke_shell_init(const char *type, double tolerance, int iterations, nke_shell *shell);
 void nke_shell_clear(nke_shell *shell);
 
 /* x_loc [cols_loc] <- the solution for rhs_loc [rows_loc]; fills info->iterations. NKE_ERR_NUMERIC where it has not
- * converged. Collective. */
+ * converged; NKE_ERR_MEMORY before the first product where a rank has none for the method's vectors. Collective; same
+ * status on all ranks. */
 nke_status nke_shell_solve(nke_shell *shell, const double *rhs_loc, double *x_loc, nke_krylov_info *info);
 
 #endif

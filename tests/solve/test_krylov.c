@@ -12,6 +12,7 @@
 #include "solve/symmetric.h"
 
 #include <math.h>
+#include <petscsys.h>
 #include <string.h>
 
 enum { K = 2, MOST = 200 };
@@ -301,6 +302,59 @@ static void test_failures(void **state)
   nke_free(y);
 }
 
+/* PETSc's allocations of a vector's size from now on, counted down to the one that fails. */
+static PetscErrorCode (*allocate)(size_t, PetscBool, int, const char[], const char[], void **);
+static int until_failure;
+
+static PetscErrorCode allocate_or_fail(size_t bytes, PetscBool clear, int line, const char function[],
+                                       const char file[], void **out)
+{
+  if (bytes > 30000 && until_failure > 0 && --until_failure == 0)
+    return PetscError(PETSC_COMM_SELF, line, function, file, PETSC_ERR_MEM, PETSC_ERROR_INITIAL, "no memory");
+  return allocate(bytes, clear, line, function, file, out);
+}
+
+/* On the last rank only: all hear of it, and nothing hangs. */
+static void test_no_memory_for_vectors(void **state)
+{
+  (void)state;
+  const problem large = {20000, 3};
+  float *z;
+  double *y, x[3 * K], *wide;
+  nke_krylov_info info;
+  nke_operator *a;
+  int rank, size;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  const nke_kept kept = make(&large, part(large.n, nke_split_blocks), &z, &y);
+  assert_int_equal(nke_alloc(kept.rows_loc * K, sizeof *wide, "x", &wide), NKE_OK);
+  assert_int_equal(nke_outer_operator(&kept, NULL, &a), NKE_OK);
+  allocate = PetscTrMalloc;
+  PetscTrMalloc = allocate_or_fail;
+  for (int method = 0; method < 2; method++) {
+    nke_status st = NKE_ERR_MEMORY;
+    for (int fault = 1; st != NKE_OK; fault++) {
+      until_failure = rank == size - 1 ? fault : 0;
+      st = method == 0 ? nke_cg_solve(a, NULL, 1, K, y, 1e-10, 100, NULL, wide, &info)
+                       : nke_lsqr_solve(&kept, 1, K, y, 1e-10, 100, NULL, x, &info);
+      if (st != NKE_OK) {
+        assert_int_equal(st, NKE_ERR_MEMORY);
+        assert_non_null(strstr(nke_error_text(), "no memory"));
+      }
+      int least = (int)st;
+      MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_INT, MPI_MIN, MPI_COMM_WORLD);
+      assert_int_equal(least, st);
+      if (st == NKE_OK) assert_true(fault > 3);
+    }
+  }
+  until_failure = 0;
+  PetscTrMalloc = allocate;
+  nke_operator_destroy(&a);
+  nke_free(wide);
+  nke_free(z);
+  nke_free(y);
+}
+
 static int start(void **state)
 {
   (void)state;
@@ -315,8 +369,10 @@ static int stop(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_features, start),
-                                          cmocka_unit_test(test_features_made_anew), cmocka_unit_test(test_exact),
+                                          cmocka_unit_test(test_features_made_anew),
+                                          cmocka_unit_test(test_exact),
                                           cmocka_unit_test(test_preconditioned_needs_fewer),
+                                          cmocka_unit_test(test_no_memory_for_vectors),
                                           cmocka_unit_test_teardown(test_failures, stop)};
 
 NKE_TEST_MAIN(tests)
