@@ -6,6 +6,9 @@
 #include <petscsys.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static char last_error[NKE_ERROR_CHARS / 2];
 static PetscLogEvent events[NKE_EVENT_COUNT];
@@ -37,12 +40,29 @@ done:
   return st;
 }
 
+/* PETSc reads option files on its first rank, and where that fails the others wait for it: so that rank tries first. */
+static nke_status check_option_files(MPI_Comm comm, int argc, char *const *argv)
+{
+  nke_status st = NKE_OK;
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  for (int i = 0; i < argc && rank == 0 && st == NKE_OK; i++) {
+    struct stat info;
+    if (strcmp(argv[i], "-options_file") != 0 && strcmp(argv[i], "-options_file_yaml") != 0) continue;
+    const char *const path = i + 1 < argc ? argv[i + 1] : "";
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || access(path, R_OK) != 0)
+      st = nke_fail(NKE_ERR_USAGE, "%s: expected a file that can be read, got '%.800s'", argv[i], path);
+  }
+  return nke_agree(comm, st);
+}
+
 static nke_status start(MPI_Comm comm, int argc, char *const *argv)
 {
   static char program[] = "nke", no_handler[] = "-no_signal_handler", no_file[] = "-skip_petscrc";
   nke_status st = NKE_OK;
   char **all = NULL;
   int count = 3;
+  NKE_TRY(check_option_files(comm, argc, argv));
   NKE_TRY(nke_agree(comm, nke_alloc(argc + 4, sizeof *all, "PETSc options", &all)));
   all[0] = program;
   all[1] = no_handler;

@@ -5,6 +5,7 @@
 #include "solve/library.h"
 
 #include <petscsys.h>
+#include <string.h>
 
 static int running(void)
 {
@@ -52,10 +53,24 @@ static void test_no_memory_on_one_rank(void **state)
   assert_false(running());
 }
 
+static void test_an_option_file_that_cannot_be_read(void **state)
+{
+  (void)state;
+  char option[] = "-options_file", missing[] = "missing.txt", folder[] = ".";
+  char *const given[][2] = {{option, missing}, {option, folder}, {missing, option}};
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(nke_solve_init(MPI_COMM_WORLD, 2, given[i]), NKE_ERR_USAGE);
+    assert_non_null(strstr(nke_error_text(), "-options_file: expected a file that can be read"));
+    nke_solve_finalize();
+    assert_false(running());
+  }
+}
+
 static const struct CMUnitTest tests[] = {
-  cmocka_unit_test(test_started_and_stopped_again_and_again),
-  cmocka_unit_test(test_a_program_with_petsc_of_its_own),
-  cmocka_unit_test(test_no_memory_on_one_rank),
+    cmocka_unit_test(test_started_and_stopped_again_and_again),
+    cmocka_unit_test(test_a_program_with_petsc_of_its_own),
+    cmocka_unit_test(test_no_memory_on_one_rank),
+    cmocka_unit_test(test_an_option_file_that_cannot_be_read),
 };
 
 NKE_TEST_MAIN(tests)
