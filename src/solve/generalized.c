@@ -84,7 +84,7 @@ typedef struct lanczos {
   int steps, most;
   double *v, *w;         /* [most + 1, n]: orthonormal in the inner product of B + s I; w = (B + s I) v */
   double *alpha, *beta;  /* [most] */
-  double *p, *t, *ritz;  /* [n], [most, most], [most] */
+  double *t, *ritz;      /* [most, most], [most] */
 } lanczos;
 
 static double dot(int64_t n, const double *x, const double *y)
@@ -109,7 +109,6 @@ static nke_status lanczos_alloc(int64_t n, int most, lanczos *l)
   NKE_TRY(nke_alloc(most, sizeof *l->beta, "Lanczos coefficients", &l->beta));
   NKE_TRY(nke_alloc(most, sizeof *l->ritz, "Lanczos coefficients", &l->ritz));
   NKE_TRY(nke_alloc((int64_t)most * most, sizeof *l->t, "Lanczos coefficients", &l->t));
-  NKE_TRY(nke_alloc(n, sizeof *l->p, "Lanczos vectors", &l->p));
 done:
   return st;
 }
@@ -122,7 +121,6 @@ static void lanczos_clear(lanczos *l)
   nke_free(l->beta);
   nke_free(l->ritz);
   nke_free(l->t);
-  nke_free(l->p);
 }
 
 /* Make v[j] of norm 1, given w[j] = (B + s I) v[j]; the norm it had. */
