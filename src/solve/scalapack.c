@@ -46,6 +46,7 @@ static descriptor describe(const nke_blacs *blacs, const nke_bcmat *a, int64_t r
 nke_status nke_blacs_init(const nke_grid *grid, nke_blacs *b)
 {
   b->handle = Csys2blacs_handle(grid->comm);
+  b->made = true;
   b->context = b->handle;
   Cblacs_gridinit(&b->context, "R", grid->nprow, grid->npcol);
   if (b->context >= 0) return NKE_OK;
@@ -54,7 +55,7 @@ nke_status nke_blacs_init(const nke_grid *grid, nke_blacs *b)
 
 void nke_blacs_clear(nke_blacs *b)
 {
-  if (b->context == 0 && b->handle == 0) return;
+  if (!b->made) return;
   if (b->context >= 0) Cblacs_gridexit(b->context);
   Cfree_blacs_system_handle(b->handle);
   *b = (nke_blacs){0};

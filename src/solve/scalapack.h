@@ -4,9 +4,12 @@
 
 #include "dist/blockcyclic.h"
 
+#include <stdbool.h>
+
 /* A BLACS context on a matrix's grid. */
 typedef struct nke_blacs {
   int handle, context;
+  bool made; /* 0 is a handle and a context like others */
 } nke_blacs;
 
 nke_status nke_blacs_init(const nke_grid *grid, nke_blacs *b); /* collective */

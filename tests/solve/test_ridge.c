@@ -6,6 +6,7 @@
 #include "gram/gram.h"
 #include "solve/library.h"
 #include "solve/ridge.h"
+#include "solve/scalapack.h"
 #include "solve/symmetric.h"
 
 #include <math.h>
@@ -245,8 +246,27 @@ static int stop(void **state)
   return 0;
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_solve, start), cmocka_unit_test(test_dual),
-                                          cmocka_unit_test(test_path), cmocka_unit_test(test_not_finite),
+/* A grid that is given back makes room for the next: the first of a program, number 0, like any other. */
+static void test_grids_are_given_back(void **state)
+{
+  (void)state;
+  const nke_grid grid = nke_grid_of(MPI_COMM_WORLD);
+  nke_blacs first, next, none = {0};
+  assert_int_equal(nke_blacs_init(&grid, &first), NKE_OK);
+  const int context = first.context;
+  nke_blacs_clear(&first);
+  nke_blacs_clear(&first);
+  nke_blacs_clear(&none);
+  assert_int_equal(nke_blacs_init(&grid, &next), NKE_OK);
+  assert_int_equal(next.context, context);
+  nke_blacs_clear(&next);
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(test_grids_are_given_back),
+                                          cmocka_unit_test_setup(test_solve, start),
+                                          cmocka_unit_test(test_dual),
+                                          cmocka_unit_test(test_path),
+                                          cmocka_unit_test(test_not_finite),
                                           cmocka_unit_test_teardown(test_condition, stop)};
 
 NKE_TEST_MAIN(tests)
