@@ -38,6 +38,7 @@ static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
     return nke_fail(NKE_ERR_DATA, "%s: rows %lld:%lld: expected a range inside 0:%lld", d->path,
                     (long long)spec->row_begin, (long long)end, (long long)d->source.rows);
   d->rows = (nke_range){spec->row_begin, end};
+  d->named = d->rows.begin + (spec->memory.n_dims > 0 ? spec->memory.first : 0);
   return NKE_OK;
 }
 
@@ -103,7 +104,10 @@ int64_t nke_dataset_length(const nke_dataset *d) { return nke_shape_length(nke_d
 int64_t nke_dataset_targets(const nke_dataset *d) { return d->source.targets; }
 bool nke_dataset_targets_integral(const nke_dataset *d) { return d->source.targets_integral; }
 const char *nke_dataset_path(const nke_dataset *d) { return d->path; }
-int64_t nke_dataset_first_row(const nke_dataset *d) { return d->rows.begin; }
+int64_t nke_dataset_first_row(const nke_dataset *d)
+{
+  return d->named;
+}
 int64_t nke_dataset_bytes(const nke_dataset *d) { return d->source.bytes; }
 
 nke_shape nke_dataset_shape(const nke_dataset *d)
@@ -185,7 +189,7 @@ static nke_status read_span(nke_dataset *d, int64_t count, const int64_t *rows, 
   else
     NKE_TRY(read_gaps(d, count, rows, x, y));
   for (int64_t j = 0; j < count; j++) {
-    const int64_t row = d->rows.begin + rows[j];
+    const int64_t row = d->named + rows[j];
     if (x) NKE_TRY(nke_dataset_check_finite(d, NKE_PART_X, row, length, x + j * length));
     if (y) NKE_TRY(nke_dataset_check_finite(d, NKE_PART_Y, row, k, y + j * k));
   }

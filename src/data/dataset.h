@@ -22,6 +22,7 @@ typedef struct nke_memory_rows {
   int64_t dims[3];
   int64_t k;       /* target columns; 0: none */
   const double *x, *y; /* [n, d], [n, k] */
+  int64_t first;       /* what error lines call the first row of all */
 } nke_memory_rows;
 
 /* Whether a file is read with targets: as y says below; or only if they are there, for rows to be predicted: by the

@@ -8,6 +8,7 @@ struct nke_dataset {
   nke_source source;
   char *path, *x, *y; /* x, y: names for error lines */
   nke_range rows;     /* of the file */
+  int64_t named;      /* what error lines call the first one */
   nke_row_map map;    /* length 0: none */
   nke_augment augment; /* copies 0: only what the file has */
   double *scratch;     /* [d] of a copy */

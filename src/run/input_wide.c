@@ -62,11 +62,12 @@ nke_status nke_input_gather(MPI_Comm comm, nke_config *config, const nke_data_sp
   if (st == NKE_OK && k > 0) st = nke_dataset_read_range(dataset, mine, NULL, y);
   NKE_TRY(nke_agree(comm, st));
   NKE_TRY(sketch_rows(comm, wide, dataset, m, mine, x));
-  const nke_data_spec sketched = {.file = nke_dataset_path(dataset),
-                                  .x = spec->x,
-                                  .y = spec->y,
-                                  .row_end = -1,
-                                  .memory = {.n = n, .n_dims = 1, .dims = {m}, .k = k, .x = x, .y = y}};
+  const nke_data_spec sketched = {
+      .file = nke_dataset_path(dataset),
+      .x = spec->x,
+      .y = spec->y,
+      .row_end = -1,
+      .memory = {.n = n, .n_dims = 1, .dims = {m}, .k = k, .x = x, .y = y, .first = nke_dataset_first_row(dataset)}};
   NKE_TRY(nke_dataset_open(comm, &sketched, out));
   nke_dataset_set_fingerprint(*out, print);
 done:

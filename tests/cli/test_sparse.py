@@ -120,6 +120,10 @@ class Sparse(unittest.TestCase):
         self.dense[150, 2999] = np.inf
         program.write_h5(self.folder / "bad.h5", x=self.dense, y=self.y)
         self.refused(3, r"row 150, column 2999: expected a finite number, got inf", kind="auto", ranks=3, more=more)
+        labels = self.y.astype(float)
+        labels[150] = 0.5
+        program.write_h5(self.folder / "bad.h5", x=np.nan_to_num(self.dense, posinf=0), y=labels)
+        self.refused(3, r"y: row 150: expected a class number, got 0.5", kind="auto", ranks=3, more=more)
 
     def test_too_wide(self):
         """Rows of which a rank cannot hold a block are spread by columns without being told; predict follows."""
