@@ -126,7 +126,7 @@ static bool is_of_data(const char *line)
 /* a, b: the first line that differs, of the identity `found` in the file and of this run's. */
 static nke_status say_difference(const char *path, const char *found, const char *a, const char *b)
 {
-  static const char advice[] = "give another kernel.file, or --force to replace it";
+  static const char advice[] = "give another kernel.file, or `nke kernel --force` to replace it";
   const char *const section = section_of(found, a);
   const int was = (int)strcspn(a, "\n"), is = (int)strcspn(b, "\n");
   if (is_of_data(a) && is_of_data(b))
@@ -147,7 +147,7 @@ static nke_status check_identity(nke_h5file *h5, const char *identity)
   const char *a, *b;
   st = nke_h5file_get_string(h5, "/", "identity", &found);
   if (st == NKE_ERR_DATA)
-    st = nke_fail(NKE_ERR_USAGE, "%s: holds no kernel; give another kernel.file, or --force to replace it",
+    st = nke_fail(NKE_ERR_USAGE, "%s: holds no kernel; give another kernel.file, or `nke kernel --force` to replace it",
                   nke_h5file_path(h5));
   if (st != NKE_OK) goto done;
   for (a = found, b = identity; *a && *a == *b; a++, b++) {}

@@ -86,7 +86,7 @@ class Files(program.Case):
                 file["train/y"][...] = 1 - file["train/y"][...]
             self.program.must(command, *args)  # the kernel is of the rows alone
             self.write_data(self.folder / "changing.h5", 2)
-            self.refused(2, "holds the kernel of other data: it says `data: train", command, *args, ranks=2)
+            self.refused(2, "holds the kernel of other data: it says `data: train.*`nke kernel --force`", command, *args, ranks=2)
             self.assertNotIn(" 0 computed now", self.program.must("kernel", *args, "--force"))
             self.program.must(command, *args)
 
