@@ -33,6 +33,12 @@ solver: {lambda: [1e-3, 1e-2]}
 
 # name, text of CONFIG, what stands there instead, exit code, pattern of the message
 Config = collections.namedtuple("Config", "name old new code says")
+# Rows that show when the model is solved: it is written, and the answer is the same.
+UNSCORED = [
+    Config("test x has NaN", "x: /test/x", "x: /bad/nan_test", 3, r"/bad/nan_test.*row 1\b.*column 0"),
+    Config("test label unseen", "y: /test/y", "y: /bad/unseen", 3, r"row 2.*9|9.*row 2"),
+]
+
 CONFIGS = [
     # the text itself
     Config("empty config", CONFIG, "", 2, r"case\.yaml"),
@@ -108,7 +114,6 @@ CONFIGS = [
     Config("x has no rows", "x: /train/x, y: /train/y", "x: /bad/none, y: /bad/none_y", 3, r"/bad/none"),
     Config("x has NaN", "x: /train/x", "x: /bad/nan", 3, r"/bad/nan.*row 7.*column 3"),
     Config("x has infinity", "x: /train/x", "x: /bad/inf", 3, r"/bad/inf.*row 39.*column 35"),
-    Config("test x has NaN", "x: /test/x", "x: /bad/nan_test", 3, r"/bad/nan_test.*row 1\b.*column 0"),
     Config("y is missing", "y: /train/y", "y: /train/w", 3, r"/train/w"),
     Config("no training y", "x: /train/x, y: /train/y", "x: /train/x", 3, r"no targets.*data\.train\.y"),
     Config("y is short", "y: /train/y", "y: /bad/short", 3, r"/bad/short.*"),
@@ -117,7 +122,6 @@ CONFIGS = [
     Config("label has a fraction", "y: /train/y", "y: /bad/half", 3, r"row 4.*0\.5|0\.5.*row 4"),
     Config("labels have two columns", "y: /train/y", "y: /bad/y2", 3, r"/bad/y2|column"),
     Config("one class only", "y: /train/y", "y: /bad/zeros", 3, r"class"),
-    Config("test label unseen", "y: /test/y", "y: /bad/unseen", 3, r"row 2.*9|9.*row 2"),
     Config("test shape differs", "x: /test/x", "x: /bad/wide", 3, r"/bad/wide|6 x 6|shape"),
     Config("rows past the end", "y: /train/y", "y: /train/y, rows: 0:41", 3, r"41.*40|40.*41"),
     Config("rows reversed", "y: /train/y", "y: /train/y, rows: 9:3", (2, 3), r"9.*3"),
@@ -257,9 +261,9 @@ class BrokenInputs(unittest.TestCase):
     def files(self):
         return sorted(os.path.join(folder, name) for folder, _, names in os.walk(self.folder) for name in names)
 
-    def check(self, calls):
-        """Every call is answered as it says, and none leaves a file; two run at a time, each waits most of its time."""
-        before = self.files()
+    def check(self, calls, leaves=(), prints=""):
+        """Every call is answered as it says, and none leaves another file; two run at a time, each waits most of its time."""
+        before = sorted([*self.files(), *leaves])
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             runs = [pool.submit(self.program.run, *call.args, ranks=RANKS, launcher=RANKS > 1, timeout=60) for call in calls]
         for call, run in zip(calls, runs):
@@ -271,7 +275,8 @@ class BrokenInputs(unittest.TestCase):
                 lines = own_lines(done.stderr)
                 self.assertEqual(len(lines), 1, told)
                 self.assertRegex(lines[0], call.says)
-                self.assertEqual(done.stdout, "")
+                self.assertRegex(done.stdout, f"^{prints}")
+                self.assertEqual(bool(done.stdout), bool(prints))
         self.assertEqual(self.files(), before, "files were left behind")
 
     def test_good_inputs_are_accepted(self):
@@ -280,14 +285,22 @@ class BrokenInputs(unittest.TestCase):
         self.program.must("fit", "table.yaml", "--set", "run.out=good-table", ranks=RANKS)
         self.program.must("kernel", "table.yaml", "--set", "kernel.file=kernel.h5", ranks=RANKS)
 
-    def test_configs(self):
+    def calls_of(self, configs, out):
         calls = []
-        for k, case in enumerate(CONFIGS):
+        for k, case in enumerate(configs):
             self.assertEqual(CONFIG.count(case.old), 1, f"the text to replace: {case.name}")
-            with open(f"{self.folder}/{k}-case.yaml", "w") as file:
-                file.write(CONFIG.replace(case.old, case.new).replace("out: out", f"out: out-{k}"))
-            calls.append(Call(case.name, ["fit", f"{k}-case.yaml"], case.code, case.says))
-        self.check(calls)
+            with open(f"{self.folder}/{out}-{k}-case.yaml", "w") as file:
+                file.write(CONFIG.replace(case.old, case.new).replace("out: out", f"out: {out}-{k}"))
+            calls.append(Call(case.name, ["fit", f"{out}-{k}-case.yaml"], case.code, case.says))
+        return calls
+
+    def test_configs(self):
+        self.check(self.calls_of(CONFIGS, "out"))
+
+    def test_rows_that_cannot_be_scored(self):
+        calls = self.calls_of(UNSCORED, "unscored")
+        models = [f"{self.folder}/unscored-{k}/{name}" for k in range(len(calls)) for name in ("model.h5", "report.json")]
+        self.check(calls, models, "unscored-")
 
     def test_calls(self):
         self.check([call._replace(args=alone(k, call.args)) for k, call in enumerate(CALLS)])
