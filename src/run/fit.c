@@ -255,6 +255,13 @@ static nke_status set_copies(nke_fit *fit)
   return NKE_OK;
 }
 
+/* --dry-run: the plan, also where it does not fit, as `checked` says. */
+static nke_status print_plan(const nke_fit *fit, nke_status checked)
+{
+  const nke_status st = nke_plan_print(fit);
+  return st == NKE_OK ? checked : st;
+}
+
 static nke_status run(nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -273,8 +280,9 @@ static nke_status run(nke_fit *fit)
   if (s->invocation->variance) NKE_TRY(nke_variance_check(fit));
   NKE_TRY(plan_preconditioner(fit));
   NKE_TRY(nke_session_fit_targets(s));
-  NKE_TRY(nke_plan_check(fit));
-  if (s->invocation->dry_run) return nke_plan_print(fit);
+  st = nke_plan_check(fit);
+  if (s->invocation->dry_run) return print_plan(fit, st);
+  if (st != NKE_OK) goto done;
   NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));
   NKE_TRY(nke_fit_output_check(fit));
   NKE_TRY(nke_session_fit(s));

@@ -214,7 +214,6 @@ static nke_status check_memory(nke_fit *fit)
     if (fits(fit, &plan)) return NKE_OK;
     fit->recompute = 0; /* it would not help */
   }
-  if (s->invocation->dry_run) return NKE_OK;
   return nke_fail(NKE_ERR_USAGE,
                   "run.memory_per_rank: a rank needs about %.0f MiB (matrix %.0f, factor %.0f, rows in flight %.0f), got "
                   "%.0f MiB; use more ranks, fewer features, or a larger limit",

@@ -23,9 +23,9 @@ typedef struct nke_plan {
 /* Fill the plan of a fit whose trainer is chosen, for --ranks or the ranks there are. Local but for the communicator's size. */
 nke_plan nke_plan_of(const nke_fit *fit);
 
-/* NKE_ERR_USAGE where the peak of a rank passes run.memory_per_rank (but for a dry run, which prints it), naming the
- * largest part and what would help, and where a rank's part of a matrix passes what ScaLAPACK counts. Same status on
- * all ranks. Sets fit->recompute where only that makes an iterative trainer fit. */
+/* NKE_ERR_USAGE where the peak of a rank passes run.memory_per_rank, naming the largest part and what would help, and
+ * where a rank's part of a matrix passes what ScaLAPACK counts. Same status on all ranks. Sets fit->recompute where
+ * only that makes an iterative trainer fit. */
 nke_status nke_plan_check(nke_fit *fit);
 
 /* --dry-run: the resolved config, the plan and its parts on stdout, by rank 0. Collective. */

@@ -265,6 +265,13 @@ class Solvers(program.Case):
         self.assertEqual(parts("--ranks", "3", ranks=1), there)
         self.assertNotEqual(parts("--ranks", "64", ranks=1), there)
 
+    def test_a_dry_run_that_does_not_fit_says_so_behind_the_plan(self):
+        for ranks in (1, 2):
+            done = self.program.run("fit", "case.yaml", "--dry-run", "--set", "run.memory_per_rank=1MiB", ranks=ranks)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("# memory of a rank", done.stdout)
+            self.assertRegex(done.stderr, "run.memory_per_rank: a rank needs about .*got 1 MiB")
+
     def test_matrices_past_32_bits_are_refused_before_any_work(self):
         """A rank's part of a matrix, and the work space of an eigenproblem, which takes twice as much."""
         program.write_h5(self.folder / "many.h5", x=np.ones((60000, 2), np.float32), y=np.ones(60000, np.float32))
@@ -281,6 +288,7 @@ class Solvers(program.Case):
                 done = self.program.run(command, "case.yaml", "--dry-run", *(["--ranks", ranks] if ranks > 1 else []),
                                         "--set", f"data={{train: {{file: many.h5, x: /x, y: /y, rows: '0:{rows}'}}, "
                                         "test: {file: null}, task: regression}", "--set", "compare.features=[64]",
+                                        "--set", "run.memory_per_rank=200GiB",
                                         *(word for each in sets for word in ("--set", each)), ranks=1)
                 self.assertEqual(done.returncode, 2 if says else 0, done.stderr)
                 self.assertRegex(done.stderr, says or "^$")
