@@ -1,6 +1,7 @@
 /* `nke compare`: sketched kernels against the exact one on the same rows. */
 #include "run/compare.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "gram/gram.h"
 #include "run/input.h"
@@ -160,8 +161,7 @@ static nke_status hash_data(nke_compare *c)
   const nke_session *const s = &c->session;
   char data[NKE_INPUT_FINGERPRINT];
   NKE_TRY(nke_input_fingerprint(s->comm, s->train, s->validation, s->test, true, data, sizeof data));
-  for (const char *p = data; *p; p++)
-    c->hash = (c->hash ^ (unsigned char)*p) * 0x100000001b3u; /* as nke_config_hash() */
+  c->hash = nke_hash(c->hash, strlen(data), data);
 done:
   return st;
 }

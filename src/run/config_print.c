@@ -1,6 +1,7 @@
 /* The resolved config as YAML, its hash, and the reference of keys. */
 #include "run/config_table.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -52,8 +53,7 @@ nke_status nke_config_hash(const nke_config *config, uint64_t *hash)
   write_config(&text, config, false);
   const nke_status st = nke_text_take(&text, &string);
   if (st != NKE_OK) return st;
-  *hash = 0xcbf29ce484222325u;
-  for (const char *c = string; *c; c++) *hash = (*hash ^ (unsigned char)*c) * 0x100000001b3u;
+  *hash = nke_hash(NKE_HASH_BEGIN, strlen(string), string);
   nke_free(string);
   return NKE_OK;
 }

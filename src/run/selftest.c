@@ -1,5 +1,6 @@
 #include "run/selftest.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "base/timer.h"
@@ -73,8 +74,7 @@ done:
 /* Whether the bytes are the same on all ranks. */
 static bool same_everywhere(MPI_Comm comm, const void *bytes, size_t size)
 {
-  uint64_t hash = 0xcbf29ce484222325u;
-  for (size_t i = 0; i < size; i++) hash = (hash ^ ((const unsigned char *)bytes)[i]) * 0x100000001b3u;
+  const uint64_t hash = nke_hash(NKE_HASH_BEGIN, size, bytes);
   uint64_t ends[2] = {hash, ~hash};
   MPI_Allreduce(MPI_IN_PLACE, ends, 2, MPI_UINT64_T, MPI_MAX, comm);
   return ends[0] == ~ends[1];
