@@ -35,34 +35,42 @@ const nke_command nke_commands[] = {
 #define FIELD(name) offsetof(nke_invocation, name)
 
 const nke_option nke_options[] = {
-    {"--set", NKE_OPTION_SET, "key.path=value", FIT | EMBED | KERNEL | COMPARE | SYNTH, 0,
-     "override a key of the config, value in YAML"},
-    {"--dry-run", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(dry_run),
-     "check config and files, print the resolved config, memory and work, and stop"},
-    {"--ranks", NKE_OPTION_COUNT, "P", FIT, FIELD(ranks),
-     "with --dry-run: for P ranks instead of as many as there are"},
-    {"--validate-pairs", NKE_OPTION_COUNT, "N", FIT, FIELD(validate_pairs),
-     "compare the features with the exact kernel on N random pairs of training rows; into the report"},
-    {"--variance", NKE_OPTION_FLAG, NULL, FIT, FIELD(variance),
-     "kernel nngp: keep the factor in the model, so that predict writes /variance, the posterior variance"},
-    {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(force),
-     "replace output files that nke did not write"},
-    {"--out", NKE_OPTION_TEXT, "FILE", PREDICT, FIELD(out), "file of the predictions (predictions.h5)"},
-    {"--x", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(x), "data set of the rows (as in the model's config)"},
-    {"--y", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(y),
-     "data set of the targets (as in the model's config, where the file has them;\n"
-     "                           .npy: none); none: rows without, whatever the file has"},
-    {"--rows", NKE_OPTION_RANGE, "a:b", PREDICT, FIELD(rows), "only rows a up to but without b"},
-    {"--tiles", NKE_OPTION_RANGE, "a:b", KERNEL, FIELD(tiles),
-     "only these tiles (lower triangle row-major, then test), into kernel.A-B.h5; for job arrays"},
-    {"--merge", NKE_OPTION_FLAG, NULL, KERNEL, FIELD(merge), "join the files of --tiles runs into kernel.file"},
-    {"--activations", NKE_OPTION_FLAG, NULL, INFO, FIELD(activations), "the table of activations"},
-    {"--config-reference", NKE_OPTION_FLAG, NULL, INFO, FIELD(config_reference),
-     "every config key, its range and default"},
-    {"--help", NKE_OPTION_HELP, NULL, ALL, 0, "this text"},
-    {"-h", NKE_OPTION_HELP, NULL, ALL, 0, NULL},
-    {.name = NULL},
+  {"--set", NKE_OPTION_SET, "key.path=value", FIT | EMBED | KERNEL | COMPARE | SYNTH, 0, "override a key of the config, value in YAML"},
+  {"--dry-run", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(dry_run),
+   "check config and files, print the resolved config, memory and work, and stop"},
+  {"--ranks", NKE_OPTION_COUNT, "P", FIT, FIELD(ranks), "with --dry-run: for P ranks instead of as many as there are"},
+  {"--validate-pairs", NKE_OPTION_COUNT, "N", FIT, FIELD(validate_pairs),
+   "compare the features with the exact kernel on N random pairs of training rows; into the report"},
+  {"--variance", NKE_OPTION_FLAG, NULL, FIT, FIELD(variance),
+   "kernel nngp: keep the factor in the model, so that predict writes /variance, the posterior variance"},
+  {"--force", NKE_OPTION_FLAG, NULL, FIT | PREDICT | EMBED | KERNEL | COMPARE | SYNTH, FIELD(force),
+   "replace output files that nke did not write"},
+  {"--out", NKE_OPTION_TEXT, "FILE", PREDICT, FIELD(out), "file of the predictions (predictions.h5)"},
+  {"--x", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(x), "data set of the rows (as in the model's config)"},
+  {"--y", NKE_OPTION_TEXT, "NAME", PREDICT, FIELD(y),
+   "data set of the targets (as in the model's config, where the file has them;\n"
+   ".npy: none); none: rows without, whatever the file has"},
+  {"--rows", NKE_OPTION_RANGE, "a:b", PREDICT, FIELD(rows), "only rows a up to but without b"},
+  {"--tiles", NKE_OPTION_RANGE, "a:b", KERNEL, FIELD(tiles),
+   "only these tiles (lower triangle row-major, then test), into kernel.A-B.h5; for job arrays"},
+  {"--merge", NKE_OPTION_FLAG, NULL, KERNEL, FIELD(merge), "join the files of --tiles runs into kernel.file"},
+  {"--activations", NKE_OPTION_FLAG, NULL, INFO, FIELD(activations), "the table of activations"},
+  {"--config-reference", NKE_OPTION_FLAG, NULL, INFO, FIELD(config_reference), "every config key, its range and default"},
+  {"--help", NKE_OPTION_HELP, NULL, ALL, 0, "this text"},
+  {"-h", NKE_OPTION_HELP, NULL, ALL, 0, NULL},
+  {.name = NULL},
 };
+
+/* Each line of `help` after the first below the first. */
+static void print_indented(const char *help, int column)
+{
+  for (const char *line = help; line;) {
+    const size_t length = strcspn(line, "\n");
+    printf("%.*s\n", (int)length, line);
+    line = line[length] ? line + length + 1 : NULL;
+    if (line) printf("%*s", column, "");
+  }
+}
 
 static void print_command(const nke_command *command)
 {
@@ -73,18 +81,7 @@ static void print_command(const nke_command *command)
     char left[64];
     if (!(o->commands & command->bit) || !o->help) continue;
     snprintf(left, sizeof left, "%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
-    printf("  %-24s %s\n", left, o->help);
-  }
-}
-
-/* Each line of `help` after the first below the first. */
-static void print_indented(const char *help, int column)
-{
-  for (const char *line = help; line;) {
-    const size_t length = strcspn(line, "\n");
-    printf("%.*s\n", (int)length, line);
-    line = line[length] ? line + length + 1 : NULL;
-    if (line) printf("%*s", column, "");
+    print_indented(o->help, printf("  %-24s ", left));
   }
 }
 
