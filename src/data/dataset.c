@@ -18,17 +18,17 @@ static bool ends_with(const char *text, const char *end)
   return a >= b && strcasecmp(text + a - b, end) == 0;
 }
 
-static nke_status find_class(const char *path, const nke_source_class **out)
+static const nke_source_class *class_of(const char *path)
 {
   for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
     for (const char *const *e = classes[i]->extensions; *e; e++)
-      if (ends_with(path, *e)) {
-        *out = classes[i];
-        return NKE_OK;
-      }
-  return nke_fail(NKE_ERR_DATA,
-                  "%s: unknown file type: expected .h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)",
-                  path);
+      if (ends_with(path, *e)) return classes[i];
+  return NULL;
+}
+
+bool nke_dataset_format(const char *path)
+{
+  return class_of(path) != NULL;
 }
 
 static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
@@ -49,10 +49,8 @@ static nke_status prepare(nke_dataset *d, const nke_data_spec *spec)
   NKE_TRY(in_memory || spec->as_given ? nke_strdup(spec->file, &d->path) : nke_source_path(spec->file, &d->path));
   NKE_TRY(nke_strdup(spec->x ? spec->x : "x", &d->x));
   NKE_TRY(nke_strdup(spec->y ? spec->y : "y", &d->y));
-  if (in_memory)
-    d->source.class = &nke_source_memory;
-  else
-    st = find_class(d->path, &d->source.class);
+  d->source.class = in_memory ? &nke_source_memory : class_of(d->path);
+  if (!d->source.class) st = nke_fail(NKE_ERR_DATA, "%s: unknown file type: expected " NKE_DATASET_FORMATS, d->path);
 done:
   return st;
 }

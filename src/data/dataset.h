@@ -46,6 +46,10 @@ typedef struct nke_data_spec {
   nke_memory_rows memory;     /* in place of a file, which then is a name for error lines */
 } nke_data_spec;
 
+/* Whether a file of this name is of a format that can be opened, which are these. Local. */
+#define NKE_DATASET_FORMATS ".h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)"
+bool nke_dataset_format(const char *path);
+
 typedef struct nke_dataset nke_dataset;
 
 /* Open a data set and check it against the spec. Collective over comm: rank 0 looks first and its outcome is shared

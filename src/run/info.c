@@ -117,10 +117,10 @@ static nke_status print_file(const char *path)
 {
   if (ends_with(path, ".yaml") || ends_with(path, ".yml")) return print_config(path);
   if (ends_with(path, ".h5") || ends_with(path, ".hdf5")) return print_contents(path);
-  nke_status st = print_dataset(path);
-  if (st == NKE_OK || !strstr(nke_error_text(), "unknown file type")) return st;
-  st = check_there(path); /* what is not there is of no type */
-  return st == NKE_OK ? nke_fail(NKE_ERR_DATA, "%s; a config ends in .yaml or .yml", nke_error_text()) : st;
+  if (nke_dataset_format(path)) return print_dataset(path);
+  const nke_status st = check_there(path); /* what is not there is of no type */
+  if (st != NKE_OK) return st;
+  return nke_fail(NKE_ERR_DATA, "%s: unknown file type: expected a config (.yaml, .yml) or " NKE_DATASET_FORMATS, path);
 }
 
 static nke_status print_reference(void)

@@ -156,6 +156,7 @@ CALLS = [
     Call("info of a missing file", ["info", "none.h5"], 3, r"none\.h5"),
     Call("info of a missing file without a type", ["info", "none"], 3, r"none: No such file"),
     Call("info of an unknown type", ["info", "good/report.json"], 3, r"report\.json: unknown file type.*\.yaml"),
+    Call("info of a table named like that", ["info", "unknown file type.csv"], 3, r"^[^;]*unknown file type\.csv: ((?!yaml).)*no rows((?!yaml).)*$"),
     Call("info of a text", ["info", "text.h5"], 3, r"text\.h5"),
     Call("info of a bad config", ["info", "bad.yaml"], 2, r"bad\.yaml:1"),
     Call("a long word", ["fit" * 3000], 2, r"unknown command"),
@@ -214,7 +215,7 @@ def make_data(folder):
     os.mkdir(folder + "/theirs")
     program.write_h5(folder + "/theirs/model.h5", mine=np.arange(3))
     make_damaged(folder + "/damaged.h5", x, y)
-    for name, text in {"good.yaml": CONFIG, "bad.yaml": "runs: {}\n"}.items():
+    for name, text in {"good.yaml": CONFIG, "bad.yaml": "runs: {}\n", "unknown file type.csv": ""}.items():
         with open(os.path.join(folder, name), "w") as file:
             file.write(text)
 
