@@ -63,7 +63,11 @@ nke_status nke_compare_sketch(nke_compare *compare, const nke_compare_case *whic
 nke_status nke_compare_solve(nke_compare *compare, const nke_bcmat *kernel, const nke_eigen *eigen, double shift,
                              double *alpha, nke_compare_result *result);
 
-/* compare->json from the part file of an interrupted comparison of the same config, or empty. Collective. */
+/* The single values of a row, which compare.csv has as its columns, the method first; NULL at the end. */
+extern const char *const nke_compare_columns[];
+
+/* compare->json from the part file of an interrupted comparison of the same config and data, or empty. A damaged one,
+ * by its rows or otherwise, is a warning, and the comparison starts anew. Collective. */
 nke_status nke_compare_resume(nke_compare *compare);
 
 /* Whether the json has the row already, on every rank. Collective. */
@@ -75,8 +79,9 @@ nke_status nke_compare_output_check(const nke_compare *compare);
 /* The file of the rows of a long sketch under way; the length, as snprintf(). Local. */
 int nke_compare_rows_path(const nke_compare *compare, char *path, size_t size);
 
-/* The part file; and at the end compare.json, compare.csv and the table. Collective. */
+/* The part file; and at the end compare.json, compare.csv and the table, and the part files go. Collective. */
 nke_status nke_compare_keep(nke_compare *compare);
 nke_status nke_compare_finish(nke_compare *compare);
+void nke_compare_part_remove(const nke_compare *compare);
 
 #endif

@@ -1,8 +1,7 @@
-/* What a comparison leaves: part files while it runs, then <out>/compare.json, <out>/compare.csv and a table. */
+/* What a comparison leaves: <out>/compare.json, <out>/compare.csv and a table. */
 #include "run/compare.h"
 
 #include "base/memory.h"
-#include "dist/collect.h"
 #include "run/report.h"
 #include "run/text.h"
 
@@ -10,78 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char part_name[] = "compare.part.json";
-
-static int part_path(const nke_compare *c, char *path, size_t size)
-{
-  return snprintf(path, size, "%s/%s", c->session.config->run.out, part_name);
-}
-
-int nke_compare_rows_path(const nke_compare *c, char *path, size_t size)
-{
-  return snprintf(path, size, "%s/compare.part.h5", c->session.config->run.out);
-}
-
-/* The part file where it is of this config, else NULL. Rank 0. */
-static json_t *load_part(const nke_compare *c, const char *hash)
-{
-  char path[4096];
-  if (part_path(c, path, sizeof path) >= (int)sizeof path) return NULL;
-  json_t *json = json_load_file(path, 0, NULL);
-  const char *const found = json_string_value(json_object_get(json, "config_hash"));
-  const json_t *const spectra = json_object_get(json, "spectra");
-  if (found && strcmp(found, hash) == 0 && json_is_array(json_object_get(json, "rows")) &&
-      json_is_array(json_object_get(spectra, "exact")) && json_is_array(json_object_get(spectra, "sketch")))
-    return json;
-  json_decref(json);
-  return NULL;
-}
-
-nke_status nke_compare_resume(nke_compare *c)
-{
-  char hash[32];
-  if (c->rank != 0) return NKE_OK;
-  snprintf(hash, sizeof hash, "%016llx", (unsigned long long)c->hash);
-  c->json = load_part(c, hash);
-  if (c->json) return NKE_OK;
-  c->json = json_object();
-  json_object_set_new(c->json, "config_hash", json_string(hash));
-  json_object_set_new(c->json, "spectra", json_object());
-  json_object_set_new(c->json, "rows", json_array());
-  return NKE_OK;
-}
-
-bool nke_compare_has(nke_compare *c, const nke_compare_case *which)
-{
-  double found = 0;
-  size_t index;
-  json_t *row;
-  json_array_foreach(json_object_get(c->json, "rows"), index, row) {
-    const char *const method = json_string_value(json_object_get(row, "method"));
-    found += method && strcmp(method, which->options.method) == 0 &&
-             json_integer_value(json_object_get(row, "features")) == which->m &&
-             json_integer_value(json_object_get(row, "seed")) == (json_int_t)which->options.seed;
-  }
-  nke_sum_over_ranks(c->session.comm, 1, &found);
-  return found > 0;
-}
-
-nke_status nke_compare_keep(nke_compare *c)
-{
-  return nke_report_write(c->session.comm, c->session.config->run.out, part_name, c->json);
-}
-
-/* ---- the end ---- */
-
-static const char *const columns[] = {
+const char *const nke_compare_columns[] = {
   "method", "features", "seed", "n", "lambda", "relative_frobenius", "relative_frobenius_scaled",
   "relative_frobenius_centred", "spectral_eps", "spectral_eps_krylov", "spectral_eps_scaled",
   "statistical_dimension_exact", "statistical_dimension_sketch", "accuracy_exact", "accuracy_sketch", "mse_exact",
   "mse_sketch", "loo_accuracy_exact", "loo_accuracy_sketch", "loo_mse_exact", "loo_mse_sketch", "seconds_exact",
   "seconds_sketch", "core_seconds_exact", "core_seconds_sketch", "seconds_exact_per_pair", "seconds_sketch_per_row",
-  "speedup_measured", "speedup_at_n", "peak_rss_bytes_exact", "peak_rss_bytes",
+  "speedup_measured", "speedup_at_n", "peak_rss_bytes_exact", "peak_rss_bytes", NULL,
 };
-enum { COLUMNS = sizeof columns / sizeof *columns };
 
 nke_status nke_compare_output_check(const nke_compare *c)
 {
@@ -119,11 +54,12 @@ static nke_status write_csv(const nke_compare *c)
   nke_status st = NKE_OK;
   nke_text text = {0};
   char path[4096], *whole = NULL;
+  const char *const *const columns = nke_compare_columns;
   size_t index;
   json_t *row;
-  for (int i = 0; i < COLUMNS; i++) nke_text_add(&text, "%s%s", i ? "," : "", columns[i]);
+  for (int i = 0; columns[i]; i++) nke_text_add(&text, "%s%s", i ? "," : "", columns[i]);
   json_array_foreach(json_object_get(c->json, "rows"), index, row) {
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; columns[i]; i++) {
       nke_text_add(&text, "%s", i ? "," : "\n");
       add_cell(&text, json_object_get(row, columns[i]));
     }
@@ -169,7 +105,6 @@ nke_status nke_compare_finish(nke_compare *c)
   nke_status st = NKE_OK;
   nke_session *const s = &c->session;
   json_t *json = NULL;
-  char path[4096];
   nke_stage_end(&s->stats, NKE_STAGE_TOTAL);
   NKE_TRY(nke_report_create(s->comm, "compare", s->config, &s->stats, &json));
   if (json) {
@@ -181,8 +116,7 @@ nke_status nke_compare_finish(nke_compare *c)
   NKE_TRY(nke_report_write(s->comm, s->config->run.out, "compare.json", json));
   if (c->json) st = write_csv(c);
   NKE_TRY(nke_agree(s->comm, st));
-  if (c->json && part_path(c, path, sizeof path) < (int)sizeof path) remove(path);
-  if (c->json && nke_compare_rows_path(c, path, sizeof path) < (int)sizeof path) remove(path);
+  nke_compare_part_remove(c);
   if (c->json && !s->invocation->quiet) print_table(c);
 done:
   json_decref(json);

@@ -158,10 +158,49 @@ class Compare(program.Case):
             self.program.must("compare", "case.yaml", "--set", "run.out=part")
         self.assertLess(self.result("part")["rows"][0]["relative_frobenius"], 42)
         half["config_hash"] = "0" * 16
-        for text in (json.dumps(half), "{", "[1]"):
-            (out / "compare.part.json").write_text(text)
-            self.program.must("compare", "case.yaml", "--set", "run.out=part", "--set", "compare.seeds=[1]")
-            self.assertLess(self.result("part")["rows"][0]["relative_frobenius"], 42)
+        (out / "compare.part.json").write_text(json.dumps(half))
+        self.program.must("compare", "case.yaml", "--set", "run.out=part", "--set", "compare.seeds=[1]")
+        self.assertLess(self.result("part")["rows"][0]["relative_frobenius"], 42)
+
+    def test_damaged_rows_are_not_believed(self):
+        few = ("compare", "case.yaml", "--set", "run.out=damaged", "--set", "compare.methods=[random_features]", "--set",
+               "compare.features=[128]")
+        self.program.must(*few)
+        whole = self.result("damaged")
+        self.assertEqual(len(whole["rows"]), 2)
+        path = self.folder / "damaged/compare.part.json"
+
+        def text(change):
+            part = json.loads(json.dumps({key: whole[key] for key in ("config_hash", "rows", "spectra")}))
+            part["rows"][0]["relative_frobenius"] = 42.0
+            change(part)
+            return json.dumps(part)
+
+        def row(**values):
+            return text(lambda part: part["rows"][1].update(values))
+
+        for damaged, says in (
+                ("{", "line 1"), ("[1]", "config_hash"), (text(lambda part: part.update(rows=3)), "rows"),
+                (text(lambda part: part["rows"].pop()), "rows"), (row(mse_sketch=float("nan")), "line 1"),
+                (row(mse_sketch="0.1"), "row 1: mse_sketch"), (row(method="magic"), "row 1: method"),
+                (row(features="128"), "row 1: method"), (row(seed=3), "row 1: method"), (row(seed=1), "row 1: twice"),
+                (row(n=N + 1), "row 1: n;"), (row(stages_exact=7), "row 1: stages"),
+                (row(eigenvalue_range=[1.0]), "row 1: stages"),
+                (text(lambda part: part["rows"][1].pop("speedup_at_n")), "row 1: speedup_at_n"),
+                (text(lambda part: part["rows"].insert(0, 7) or part["rows"].pop()), "row 0: method"),
+                (text(lambda part: part["spectra"]["exact"].pop()), "spectra"),
+                (text(lambda part: part["spectra"]["sketch"][0].update(eigenvalues=[1.0])), "row 0: spectrum"),
+                (text(lambda part: part["spectra"]["sketch"].reverse()), "row 0: spectrum")):
+            with self.subTest(says):
+                path.write_text(damaged)
+                done = self.program.run(*few, launcher=False)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertRegex(done.stderr, r"(?m)^warning: damaged/compare\.part\.json: damaged: .*; the comparison starts anew$")
+                self.assertRegex(done.stderr, f"damaged: .*{says}")
+                self.assertLess(self.result("damaged")["rows"][0]["relative_frobenius"], 42)
+        path.write_text(text(lambda part: None))
+        self.assertNotIn("warning", self.program.run(*few, ranks=3).stderr)
+        self.assertEqual(self.result("damaged")["rows"][0]["relative_frobenius"], 42)
 
     def test_a_long_sketch_goes_on_with_the_rows_left(self):
         """Stopped while it embeds; then some rows are taken away and what the others took is made known."""
