@@ -100,6 +100,48 @@ static nke_status check_replaceable(const char *path, bool force)
   return nke_fail(NKE_ERR_USAGE, "%s: exists and was not written by nke: --force replaces it", path);
 }
 
+/* Cut `path` to the folder above it, "." at last; false where there is none above. */
+static bool cut_to_parent(char *path)
+{
+  if (strcmp(path, "/") == 0 || strcmp(path, ".") == 0) return false;
+  char *slash = strrchr(path, '/');
+  if (!slash) {
+    strcpy(path, ".");
+    return true;
+  }
+  while (slash > path && slash[-1] == '/') slash--;
+  slash[slash == path] = '\0';
+  return true;
+}
+
+nke_status nke_check_folder(const char *path)
+{
+  struct stat info;
+  char *folder = NULL;
+  nke_status st = nke_alloc((int64_t)strlen(path) + 2, 1, "path", &folder);
+  if (st != NKE_OK) return st;
+  strcpy(folder, path);
+  bool there = false;
+  while (!there && cut_to_parent(folder)) there = stat(folder, &info) == 0;
+  if (there && !S_ISDIR(info.st_mode))
+    st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot make the folder: %s", folder, strerror(ENOTDIR));
+  else if (!there || access(folder, W_OK | X_OK) != 0)
+    st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot write into the folder: %s", folder, strerror(errno));
+  nke_free(folder);
+  return st;
+}
+
+nke_status nke_h5file_may_create(MPI_Comm comm, const char *path, bool force)
+{
+  nke_status st = NKE_OK;
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  nke_hdf5_quiet();
+  if (rank == 0) st = check_replaceable(path, force);
+  if (rank == 0 && st == NKE_OK) st = nke_check_folder(path);
+  return nke_agree(comm, st);
+}
+
 /* The spare file, held by this run alone; another run that ended just now may have taken its name away. On rank 0. */
 static nke_status hold_spare(nke_h5file *f)
 {

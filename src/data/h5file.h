@@ -19,6 +19,14 @@ enum { NKE_H5_MAX_RANK = 4 };
 
 typedef struct nke_h5file nke_h5file;
 
+/* Whether a file could be put at `path`, as far as its folder goes, or, where that is yet to be made, the nearest one
+ * above it. Makes nothing. NKE_ERR_OUTPUT. Local. */
+nke_status nke_check_folder(const char *path);
+
+/* Whether nke_h5file_create() could begin, as far as what stands at `path` and its folder go. Makes nothing. Its
+ * statuses. */
+nke_status nke_h5file_may_create(MPI_Comm comm, const char *path, bool force);
+
 /* Begin a new file that will be `path`; missing folders are made. NKE_ERR_USAGE if a file is there that is not ours and
  * `force` is false; NKE_ERR_OUTPUT if the folder cannot be written or another run is writing this file. Every rank holds
  * the same values. */

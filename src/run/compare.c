@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "gram/gram.h"
 #include "run/input.h"
+#include "run/plan.h"
 #include "run/progress.h"
 #include "run/signals.h"
 #include "solve/library.h"
@@ -13,8 +14,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-static const double mib = 1048576;
 
 /* ---- the list ---- */
 
@@ -47,14 +46,18 @@ static nke_status list_cases(nke_compare *c, const nke_config *config)
   return NKE_OK;
 }
 
-/* Every sketch is planned once before any work: what cannot be is said now. Local. */
+/* The exact kernel and every sketch are planned once before any work: what cannot be is said now. Local. */
 static nke_status plan_cases(nke_compare *c)
 {
-  nke_status st = NKE_OK;
+  const nke_config *const config = c->session.config;
+  nke_exact *exact = NULL;
+  nke_status st = nke_exact_create(config->network, config->run.precision, config->embedding.flip, &exact);
+  if (st == NKE_OK) c->flops_per_pair = nke_exact_flops_per_pair(exact);
+  nke_exact_destroy(&exact);
   for (int i = 0; i < c->n_cases && st == NKE_OK; i++) {
     nke_compare_case *const one = &c->cases[i];
     nke_features *features = NULL;
-    st = nke_features_create(c->session.config->network, &one->options, &features);
+    st = nke_features_create(config->network, &one->options, &features);
     if (st != NKE_OK) break;
     one->m = nke_features_length(features);
     one->bytes = nke_features_bytes(features);
@@ -66,66 +69,50 @@ static nke_status plan_cases(nke_compare *c)
 
 /* ---- memory and work ---- */
 
-/* Bytes of a rank at the peak: exact kernel, its factor, the sketch's kernel and its eigenvectors; the reduced matrix
- * and an eigenproblem's four more, or the vectors of the estimate; features. */
-static double peak_bytes(const nke_compare *c, double *features)
+/* Of the largest sketch: its plan, its features, those in flight, and what their products take. */
+static double features_bytes(const nke_compare *c, const nke_grid *grid)
 {
+  const nke_session *const s = &c->session;
+  const nke_precision precision = s->config->run.precision;
+  const double rows = (double)nke_ceil_div(c->n, c->ranks) + NKE_BLOCK_ROWS,
+               word = (double)nke_precision_bytes(precision);
+  double most = 0;
+  for (int i = 0; i < c->n_cases; i++) {
+    const nke_slab_size size = nke_slab_size_of(nke_dataset_length(s->train), c->cases[i].m, precision,
+                                                s->config->run.memory_per_rank, c->ranks);
+    const double slab = (double)nke_min(c->n, size.own), m = (double)c->cases[i].m;
+    most = fmax(most, (double)c->cases[i].bytes + (rows + slab) * m * word);
+  }
+  return most + (double)nke_gram_panel_bytes(grid, c->n, 1024, precision);
+}
+
+/* Exact kernel, its factor, the sketch's kernel and its eigenvectors; the reduced matrix and an eigenproblem's four
+ * more, or the vectors of the estimate. Work: pairs, products of features, eigenproblems and factors. */
+static void make_plan(void *context, nke_plan *plan)
+{
+  const nke_compare *const c = context;
   const nke_session *const s = &c->session;
   const nke_grid grid = nke_grid_of(s->comm);
-  *features = 0;
-  for (int i = 0; i < c->n_cases; i++) {
-    const double rows = (double)nke_ceil_div(c->n, c->ranks) + NKE_BLOCK_ROWS, m = (double)c->cases[i].m;
-    const double word = (double)nke_precision_bytes(s->config->run.precision);
-    const nke_slab_size size = nke_slab_size_of(nke_dataset_length(s->train), c->cases[i].m, s->config->run.precision,
-                                                s->config->run.memory_per_rank, c->ranks);
-    const double slab = (double)nke_min(c->n, size.own);
-    *features = fmax(*features, (double)c->cases[i].bytes + (rows + slab) * m * word +
-                                    (double)nke_gram_panel_bytes(&grid, c->n, 1024, s->config->run.precision));
-  }
-  const double part = (double)nke_gram_matrix_bytes(c->n, c->ranks);
+  const double n = (double)c->n, n_test = s->test ? (double)nke_dataset_rows(s->test) : 0;
+  const double pairs = n * (n + 1) / 2 + n * n_test, part = (double)nke_gram_matrix_bytes(c->n, c->ranks);
   const double eigenproblem = part + (double)nke_eigen_bytes(&grid, c->n, (int)nke_max(1, s->k));
-  const double lanczos = 16.0 * (double)c->n * (NKE_COMPARE_ITERATIONS + 1); /* on every rank */
-  const double matrices = 4 * part + fmax(eigenproblem, lanczos);
-  return (double)nke_peak_rss() + *features + matrices;
-}
-
-static nke_status check_memory(const nke_compare *c)
-{
-  double features;
-  const double peak = peak_bytes(c, &features), limit = (double)c->session.config->run.memory_per_rank;
-  if (peak <= limit) return NKE_OK;
-  return nke_fail(NKE_ERR_USAGE,
-                  "%lld rows need %.0f MiB a rank (features %.0f), run.memory_per_rank is %.0f MiB; use more ranks, "
-                  "fewer rows or fewer features",
-                  (long long)c->n, peak / mib, features / mib, limit / mib);
-}
-
-static nke_status print_dry_run(const nke_compare *c)
-{
-  const nke_session *const s = &c->session;
-  char *config = NULL;
-  nke_exact *exact = NULL;
-  double features, embed = 0;
-  const double n = (double)c->n, test = s->test ? (double)nke_dataset_rows(s->test) : 0;
-  nke_status st = nke_config_print(s->config, &config);
-  if (st == NKE_OK)
-    st = nke_exact_create(s->config->network, s->config->run.precision, s->config->embedding.flip, &exact);
-  for (int i = 0; i < c->n_cases; i++) embed += c->cases[i].flops_per_row * (n + test);
-  if (st == NKE_OK && c->rank == 0) {
-    const double pairs = n * (n + 1) / 2 + n * test;
-    const double peak = peak_bytes(c, &features);
-    printf("%s\n# %lld rows, %d sketches, pairs %.0f of %.2f MFlop\n", config, (long long)c->n, c->n_cases, pairs,
-           1e-6 * nke_exact_flops_per_pair(exact));
-    printf("# memory of a rank, MiB: peak %.0f of %.0f allowed, features %.0f\n", peak / mib,
-           (double)s->config->run.memory_per_rank / mib, features / mib);
-    printf("# work, GFlop in all: exact kernel %.0f, embedding %.0f, eigenproblems and factors %.0f\n",
-           1e-9 * pairs * nke_exact_flops_per_pair(exact), 1e-9 * embed,
-           1e-9 * n * n * n * (10 + 30 * (double)c->n_cases));
-    fflush(stdout);
+  const double lanczos = 16 * n * (NKE_COMPARE_ITERATIONS + 1); /* on every rank */
+  *plan = nke_plan_begin(s->train, s->validation, s->test);
+  snprintf(plan->what, sizeof plan->what, "%lld rows, %d sketches, pairs %.0f of %.2f MFlop", (long long)c->n,
+           c->n_cases, pairs, 1e-6 * c->flops_per_pair);
+  nke_plan_preprocess(s->config, s->shape, plan);
+  plan->slab = features_bytes(c, &grid);
+  plan->matrix = 4 * part;
+  plan->solve = fmax(eigenproblem, lanczos);
+  plan->flops_gram = pairs * c->flops_per_pair;
+  for (int i = 0; i < c->n_cases; i++) {
+    plan->flops_embed += c->cases[i].flops_per_row * (n + n_test);
+    plan->flops_gram += n * n * (double)c->cases[i].m;
   }
-  nke_exact_destroy(&exact);
-  nke_free(config);
-  return nke_agree(s->comm, st);
+  plan->flops_solve = n * n * n * (10 + 30 * (double)c->n_cases);
+  plan->file = "kernel.h5";
+  plan->file_bytes = 2 * n * (n + n_test) * (double)nke_precision_bytes(s->config->run.precision);
+  plan->advice = "more ranks, fewer rows, fewer features, or a larger limit";
 }
 
 /* ---- the run ---- */
@@ -174,12 +161,12 @@ static nke_status run(nke_compare *c)
     return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
   NKE_TRY(nke_session_check_targets(s));
   const nke_grid grid = nke_grid_of(s->comm);
-  NKE_TRY(nke_eigen_check(&grid, c->n));
-  NKE_TRY(nke_session_fit_targets(s));
   NKE_TRY(nke_agree(s->comm, plan_cases(c)));
-  if (s->invocation->dry_run) return print_dry_run(c);
-  NKE_TRY(nke_agree(s->comm, check_memory(c)));
+  NKE_TRY(nke_plan_session(s, make_plan, c));
+  NKE_TRY(nke_eigen_check(&grid, c->n));
   NKE_TRY(nke_compare_output_check(c));
+  NKE_TRY(nke_compare_exact_check(c));
+  if (s->invocation->dry_run) goto done;
   NKE_TRY(nke_solve_init(s->comm, 0, NULL));
   NKE_TRY(nke_make_folders(s->comm, s->config->run.out));
   NKE_TRY(hash_data(c));

@@ -37,6 +37,7 @@ typedef struct nke_compare {
   int64_t n;
   int n_cases;
   nke_compare_case *cases;
+  double flops_per_pair;       /* of the exact kernel */
   nke_embedding_options given; /* the config's own embedding */
   uint64_t hash;               /* of the config and the data: whose results a part file holds */
   nke_bcmat *kernel;          /* exact */
@@ -51,6 +52,10 @@ typedef struct nke_compare {
   nke_generalized *against;   /* exact kernel + shift, factored */
   json_t *json;               /* rank 0: compare.json so far */
 } nke_compare;
+
+/* Before any work: the file of the exact kernel can be gone on with, or made. Statuses of nke_kernel_file_check().
+ * Collective. */
+nke_status nke_compare_exact_check(const nke_compare *compare);
 
 /* Kernel, spectrum, lambda, scores, costs of the exact side. Collective, after nke_session_fit(). */
 nke_status nke_compare_exact(nke_compare *compare);

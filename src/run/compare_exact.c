@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "dist/collect.h"
+#include "run/input.h"
 #include "run/kernel_file.h"
 #include "run/kernel_score.h"
 #include "run/score.h"
@@ -10,6 +11,35 @@
 
 #include <math.h>
 #include <string.h>
+
+static nke_tiling tiling_of(const nke_compare *c)
+{
+  const nke_session *const s = &c->session;
+  return nke_tiling_of(c->n, s->test ? nke_dataset_rows(s->test) : 0, s->config->kernel.tile);
+}
+
+static nke_status kernel_path(const nke_compare *c, char *path, size_t size)
+{
+  if (nke_kernel_file_path(c->session.config, path, size) < (int)size) return NKE_OK;
+  return nke_fail(NKE_ERR_OUTPUT, "kernel.file: path too long");
+}
+
+nke_status nke_compare_exact_check(const nke_compare *c)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &c->session;
+  const nke_tiling tiling = tiling_of(c);
+  char path[4096], *identity = NULL;
+  NKE_TRY(kernel_path(c, path, sizeof path));
+  NKE_TRY(nke_input_spare(s->comm, s->train, path, "kernel.file"));
+  NKE_TRY(nke_input_spare(s->comm, s->test, path, "kernel.file"));
+  NKE_TRY(nke_kernel_identity(s->comm, s->config, &tiling, s->train, s->test, &identity));
+  st = nke_kernel_file_check(s->comm, path, identity, &tiling, (nke_range){0, tiling.total}, false,
+                             s->invocation->force);
+done:
+  nke_free(identity);
+  return st;
+}
 
 /* The file of `nke kernel`, made or finished as that command does, and its training part. */
 static nke_status read_kernel(nke_compare *c, char *path, size_t size)
@@ -19,9 +49,8 @@ static nke_status read_kernel(nke_compare *c, char *path, size_t size)
   char *identity = NULL;
   nke_invocation invocation = *s->invocation;
   invocation.quiet = true;
-  const nke_tiling tiling = nke_tiling_of(c->n, s->test ? nke_dataset_rows(s->test) : 0, s->config->kernel.tile);
-  if (nke_kernel_file_path(s->config, path, size) >= (int)size)
-    return nke_fail(NKE_ERR_OUTPUT, "kernel.file: path too long");
+  const nke_tiling tiling = tiling_of(c);
+  NKE_TRY(kernel_path(c, path, size));
   c->kernel_measured = !nke_h5file_exists(s->comm, path);
   const double begun = nke_seconds();
   NKE_TRY(nke_kernel_run(&invocation));

@@ -1,8 +1,8 @@
 /* `nke embed`: the features of every row of data.train and data.test, as float32, in <out>/features.h5. */
 #include "base/memory.h"
 #include "data/h5file.h"
+#include "run/plan.h"
 #include "run/progress.h"
-#include "run/session.h"
 
 #include <stdio.h>
 
@@ -59,16 +59,19 @@ done:
   return st;
 }
 
-static nke_status write_features(nke_session *s)
+static nke_status features_path(const nke_session *s, char *path, size_t size)
+{
+  if (snprintf(path, size, "%s/features.h5", s->config->run.out) < (int)size) return NKE_OK;
+  return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+}
+
+static nke_status write_features(nke_session *s, const char *path)
 {
   nke_status st = NKE_OK;
   nke_h5file *file = NULL;
-  char path[4096], *config = NULL;
+  char *config = NULL;
   int rank;
   MPI_Comm_rank(s->comm, &rank);
-  if (snprintf(path, sizeof path, "%s/features.h5", s->config->run.out) >= (int)sizeof path)
-    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
-  NKE_TRY(nke_session_spare(s, path));
   NKE_TRY(nke_h5file_create(s->comm, path, s->invocation->force, &file));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_agree(s->comm, nke_config_print(s->config, &config)));
@@ -85,27 +88,34 @@ done:
   return st;
 }
 
-static void print_dry_run(const nke_session *s)
+static void make_plan(void *context, nke_plan *plan)
 {
-  const double rows = (double)(nke_dataset_rows(s->train) + (s->test ? nke_dataset_rows(s->test) : 0));
-  printf("rows %.0f, features %lld, file %.0f MiB, embedding %.0f GFlop\n", rows, (long long)s->m,
-         rows * (double)s->m * 4 / 1048576, rows * nke_features_flops_per_row(s->features) * 1e-9);
-  fflush(stdout);
+  const nke_session *const s = context;
+  const int64_t n = nke_dataset_rows(s->train), n_test = s->test ? nke_dataset_rows(s->test) : 0;
+  int ranks;
+  MPI_Comm_size(s->comm, &ranks);
+  *plan = nke_plan_begin(s->train, s->validation, s->test);
+  snprintf(plan->what, sizeof plan->what, "rows %lld, entries a row %lld, features %lld", (long long)(n + n_test),
+           (long long)nke_shape_length(s->shape), (long long)s->m);
+  nke_plan_preprocess(s->config, s->shape, plan);
+  nke_plan_slab(s, ranks, plan);
+  plan->flops_embed = (double)(n + n_test) * nke_features_flops_per_row(s->features);
+  plan->file = "features.h5";
+  plan->file_bytes = (double)(n + n_test) * (4.0 * (double)s->m + 8.0 * (double)nke_dataset_targets(s->train));
 }
 
 nke_status nke_embed_run(const nke_invocation *invocation)
 {
   nke_status st = NKE_OK;
   nke_session s;
-  int rank;
-  MPI_Comm_rank(invocation->comm, &rank);
+  char path[4096];
   NKE_TRY(nke_session_open(invocation, &s));
   NKE_TRY(nke_session_need_features(&s, "embed"));
-  if (invocation->dry_run) {
-    if (rank == 0) print_dry_run(&s);
-  } else {
-    st = write_features(&s);
-  }
+  NKE_TRY(nke_plan_session(&s, make_plan, &s));
+  NKE_TRY(features_path(&s, path, sizeof path));
+  NKE_TRY(nke_session_spare(&s, path));
+  NKE_TRY(nke_h5file_may_create(s.comm, path, invocation->force));
+  if (!invocation->dry_run) st = write_features(&s, path);
 done:
   nke_session_close(&s);
   return st;

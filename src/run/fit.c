@@ -5,7 +5,7 @@
 #include "run/class_weights.h"
 #include "run/fit_keep.h"
 #include "run/fit_output.h"
-#include "run/plan.h"
+#include "run/fit_plan.h"
 #include "run/variance.h"
 #include "solve/library.h"
 #include "solve/ridge.h"
@@ -15,15 +15,18 @@
 
 static const nke_metrics unknown = {.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
 
-/* Which training rows are held out: none where there is nothing to choose or a validation set of its own. */
+int nke_fit_holds_out(const nke_fit *fit)
+{
+  return fit->n_path > 1 && !fit->session.validation && !nke_fit_by_criterion(fit) && !nke_fit_by_folds(fit);
+}
+
+/* Which training rows are held out. */
 static nke_status split_rows(nke_fit *fit)
 {
   const nke_config *const config = fit->session.config;
   const int64_t n = nke_dataset_rows(fit->session.train);
   fit->kept = nke_rows_all(n);
-  if (nke_fit_by_folds(fit))
-    return nke_rows_check_folds(nke_dataset_originals(fit->session.train), config->solver.folds);
-  if (fit->n_path == 1 || fit->session.validation || nke_fit_by_criterion(fit)) return NKE_OK;
+  if (!nke_fit_holds_out(fit)) return NKE_OK;
   return nke_rows_split(n, nke_dataset_originals(fit->session.train), config->data.validation_fraction,
                         config->run.seed, &fit->kept, &fit->held_out);
 }
@@ -255,14 +258,8 @@ static nke_status set_copies(nke_fit *fit)
   return NKE_OK;
 }
 
-/* --dry-run: the plan, also where it does not fit, as `checked` says. */
-static nke_status print_plan(const nke_fit *fit, nke_status checked)
-{
-  const nke_status st = nke_plan_print(fit);
-  return st == NKE_OK ? checked : st;
-}
-
-static nke_status run(nke_fit *fit)
+/* Whether what is asked for goes together, and is there; the trainer for it. */
+static nke_status set_up(nke_fit *fit)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
@@ -275,16 +272,27 @@ static nke_status run(nke_fit *fit)
                                    "embedding.method none");
   NKE_TRY(nke_agree(s->comm, set_copies(fit)));
   NKE_TRY(nke_agree(s->comm, create_path(fit)));
-  NKE_TRY(nke_agree(s->comm, split_rows(fit)));
+  if (nke_fit_by_folds(fit)) NKE_TRY(nke_rows_check_folds(nke_dataset_originals(s->train), s->config->solver.folds));
   NKE_TRY(choose_trainer(fit));
   if (s->invocation->variance) NKE_TRY(nke_variance_check(fit));
-  NKE_TRY(plan_preconditioner(fit));
-  NKE_TRY(nke_session_fit_targets(s));
-  st = nke_plan_check(fit);
-  if (s->invocation->dry_run) return print_plan(fit, st);
-  if (st != NKE_OK) goto done;
-  NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));
+  st = plan_preconditioner(fit);
+done:
+  return st;
+}
+
+static nke_status run(nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  const int64_t pairs = s->invocation->validate_pairs;
+  NKE_TRY(set_up(fit));
+  NKE_TRY(nke_agree(s->comm, split_rows(fit)));
+  NKE_TRY(nke_plan_session(s, nke_fit_plan, fit));
+  NKE_TRY(nke_fit_check_parts(fit));
   NKE_TRY(nke_fit_output_check(fit));
+  if (s->invocation->dry_run) goto done;
+  NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));
+  NKE_TRY(nke_fit_output_try(fit));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_class_weights_fit(s));
   /* Before the training, so that nothing is lost if it fails. */

@@ -92,6 +92,10 @@ struct nke_fit {
 /* Whether solver.select is loo or gcv: no rows are held out, and what is chosen is final. Local. */
 int nke_fit_by_criterion(const nke_fit *fit);
 
+/* Whether some of the training rows are held out to choose by: there is something to choose, and nothing else to choose
+ * by. Local. */
+int nke_fit_holds_out(const nke_fit *fit);
+
 /* Whether solver.select is kfold and there is something to choose. Local. */
 int nke_fit_by_folds(const nke_fit *fit);
 

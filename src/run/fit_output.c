@@ -21,12 +21,23 @@ nke_status nke_fit_output_check(const nke_fit *fit)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
-  nke_h5file *file = NULL;
   char path[4096];
   NKE_TRY(model_path(fit, path, sizeof path));
   NKE_TRY(nke_session_spare(s, path));
   NKE_TRY(nke_report_check(s->comm, s->config->run.out, "report.json", NULL, s->invocation->force));
-  /* Begun and dropped: finds out now, not after hours, what would stop the model from being written. */
+  st = nke_h5file_may_create(s->comm, path, s->invocation->force);
+done:
+  return st;
+}
+
+/* A model begun and dropped: finds out now, not after hours, what would stop it from being written. */
+nke_status nke_fit_output_try(const nke_fit *fit)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  nke_h5file *file = NULL;
+  char path[4096];
+  NKE_TRY(model_path(fit, path, sizeof path));
   st = nke_h5file_create(s->comm, path, s->invocation->force, &file);
 done:
   nke_h5file_close(&file);

@@ -7,8 +7,8 @@
 #include "run/kernel_blocks.h"
 #include "run/kernel_file.h"
 #include "run/kernel_merge.h"
+#include "run/plan.h"
 #include "run/progress.h"
-#include "run/session.h"
 #include "run/signals.h"
 
 #include <math.h>
@@ -37,6 +37,7 @@ typedef struct kernel_job {
   int64_t *open, n_open, *mine, *unmarked, n_unmarked;
   int *owner;
   double *speed, *load;
+  int64_t block_bytes;                          /* that blocks of rows may take */
   double started, marked, pairs, work, seconds; /* this rank's */
 } kernel_job;
 
@@ -120,25 +121,6 @@ done:
   return st;
 }
 
-/* Bytes of everything but the blocks of rows. */
-static int64_t fixed_bytes(const kernel_job *job)
-{
-  const int64_t t = job->tiling.tile;
-  return nke_exact_block_bytes(job->exact, t, t) + 3 * t * t * (int64_t)sizeof(double) +
-         (job->tiles.end - job->tiles.begin) * 29 + nke_dataset_bytes(job->train) + nke_peak_rss();
-}
-
-static nke_status check_memory(const kernel_job *job)
-{
-  const int64_t block = nke_kernel_block_bytes(job->exact, nke_dataset_length(job->train), job->tiling.tile);
-  const int64_t needed = fixed_bytes(job) + 2 * block, limit = job->config->run.memory_per_rank;
-  if (needed <= limit) return NKE_OK;
-  return nke_fail(NKE_ERR_USAGE,
-                  "tiles of %lld rows need %lld MiB a rank, run.memory_per_rank is %lld MiB; use a smaller "
-                  "kernel.tile",
-                  (long long)job->tiling.tile, (long long)(needed >> 20), (long long)(limit >> 20));
-}
-
 static double pairs_of(const kernel_job *job)
 {
   double pairs = 0;
@@ -150,23 +132,25 @@ static double pairs_of(const kernel_job *job)
   return pairs;
 }
 
-static nke_status print_dry_run(const kernel_job *job)
+/* The work space of a tile, both kernels of it and what the file packs, and the lists of tiles; two blocks of rows at
+ * least. */
+static nke_plan plan_of(const kernel_job *job)
 {
-  char *config = NULL;
-  const nke_status st = nke_config_print(job->config, &config);
-  if (st == NKE_OK && job->rank == 0) {
-    const double pairs = pairs_of(job), entries = (double)job->tiling.n * (double)(job->tiling.n + job->tiling.n_test);
-    const int64_t block = nke_kernel_block_bytes(job->exact, nke_dataset_length(job->train), job->tiling.tile);
-    printf("%s\n%s: tiles %lld of %lld, pairs %.0f, %.1f MFlop a pair, %.0f GFlop in all\n", config, job->path,
-           (long long)(job->tiles.end - job->tiles.begin), (long long)job->tiling.total, pairs,
-           1e-6 * nke_exact_flops_per_pair(job->exact), 1e-9 * pairs * nke_exact_flops_per_pair(job->exact));
-    printf("memory a rank: at least %.0f MiB of %.0f; whole file: %.0f MiB\n",
-           (double)(fixed_bytes(job) + 2 * block) / 1048576, (double)job->config->run.memory_per_rank / 1048576,
-           2 * entries * (double)nke_precision_bytes(job->config->run.precision) / 1048576);
-    fflush(stdout);
-  }
-  nke_free(config);
-  return nke_agree(job->comm, st);
+  const double t = (double)job->tiling.tile,
+               entries = (double)job->tiling.n * (double)(job->tiling.n + job->tiling.n_test);
+  const double word = (double)nke_precision_bytes(job->config->run.precision), pairs = pairs_of(job);
+  const double tiles = (double)(job->tiles.end - job->tiles.begin);
+  nke_plan plan = nke_plan_begin(job->train, NULL, job->test);
+  snprintf(plan.what, sizeof plan.what, "%.256s: tiles %.0f of %lld, pairs %.0f, %.1f MFlop a pair", job->path, tiles,
+           (long long)job->tiling.total, pairs, 1e-6 * nke_exact_flops_per_pair(job->exact));
+  nke_plan_preprocess(job->config, nke_dataset_shape(job->train), &plan);
+  plan.matrix = (double)nke_exact_block_bytes(job->exact, job->tiling.tile, job->tiling.tile) + 24 * t * t + 29 * tiles;
+  plan.slab = 2 * (double)nke_kernel_block_bytes(job->exact, nke_dataset_length(job->train), job->tiling.tile);
+  plan.flops_gram = pairs * nke_exact_flops_per_pair(job->exact);
+  plan.file = job->path;
+  plan.file_bytes = 2 * word * (is_part(job) ? tiles * t * t : entries);
+  plan.advice = "a smaller kernel.tile, or a larger limit";
+  return plan;
 }
 
 static nke_status alloc_job(kernel_job *job)
@@ -186,7 +170,7 @@ static nke_status alloc_job(kernel_job *job)
                                     .preprocess = job->preprocess,
                                     .exact = job->exact,
                                     .tiling = job->tiling};
-  NKE_TRY(nke_kernel_blocks_init(&job->blocks, (job->config->run.memory_per_rank - fixed_bytes(job)) / 2));
+  NKE_TRY(nke_kernel_blocks_init(&job->blocks, job->block_bytes));
 done:
   return st;
 }
@@ -378,10 +362,15 @@ static nke_status run_job(kernel_job *job)
   nke_status st = NKE_OK;
   const nke_config_data *data = &job->config->data;
   NKE_TRY(open_job(job));
-  if (job->invocation->dry_run) return print_dry_run(job);
-  NKE_TRY(nke_agree(job->comm, check_memory(job)));
+  const nke_plan plan = plan_of(job);
+  NKE_TRY(nke_plan_settle(job->invocation, job->config, &plan));
   NKE_TRY(nke_input_spare(job->comm, job->train, job->path, "kernel.file"));
   NKE_TRY(nke_input_spare(job->comm, job->test, job->path, "kernel.file"));
+  NKE_TRY(nke_kernel_file_check(job->comm, job->path, job->identity, &job->tiling, job->tiles, is_part(job),
+                                job->invocation->force));
+  if (job->invocation->dry_run) goto done;
+  /* Half of what is left: the blocks are not the only thing that was not foreseen to the byte. */
+  job->block_bytes = (int64_t)((double)job->config->run.memory_per_rank - nke_plan_peak(&plan) + plan.slab) / 2;
   NKE_TRY(nke_kernel_file_open(job->comm, job->path, job->identity, job->config->run.precision, &job->tiling,
                                job->tiles, is_part(job), job->invocation->force, &job->file));
   if (job->invocation->merge) return nke_kernel_merge(job->comm, &job->file, job->identity);

@@ -201,6 +201,17 @@ done:
   return st;
 }
 
+nke_status nke_kernel_file_check(MPI_Comm comm, const char *path, const char *identity, const nke_tiling *tiling,
+                                 nke_range tiles, bool part, bool force)
+{
+  const nke_kernel_file file = {.tiling = *tiling, .part = part, .first = tiles.begin, .last = tiles.end};
+  if (nke_h5file_exists(comm, path)) {
+    const nke_status st = check_existing(comm, path, identity, &file);
+    if (st == NKE_OK || !force) return st;
+  }
+  return nke_h5file_may_create(comm, path, force);
+}
+
 nke_status nke_kernel_file_open(MPI_Comm comm, const char *path, const char *identity, nke_precision precision,
                                 const nke_tiling *tiling, nke_range tiles, bool part, bool force, nke_kernel_file *file)
 {

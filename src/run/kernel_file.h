@@ -43,6 +43,11 @@ nke_status nke_kernel_file_tile(nke_h5file *h5, nke_kernel_kind kind, nke_range 
 nke_status nke_kernel_file_matrix(MPI_Comm comm, const char *path, const char *identity, nke_kernel_kind kind,
                                   nke_bcmat *a);
 
+/* Whether nke_kernel_file_open() could go on with the file at `path`, or make it: its statuses. Writes nothing.
+ * Collective. */
+nke_status nke_kernel_file_check(MPI_Comm comm, const char *path, const char *identity, const nke_tiling *tiling,
+                                 nke_range tiles, bool part, bool force);
+
 /* Open `path` for writing where its identity is the same, else make it, with all data sets in full and no tile done.
  * NKE_ERR_USAGE: it is another kernel's (unless `force`), or no file of nke; NKE_ERR_DATA: its data sets are not as they
  * were made; NKE_ERR_OUTPUT. Collective. */

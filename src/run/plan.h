@@ -1,34 +1,59 @@
-/* What a fit will need, from sizes alone: memory of a rank and work of the whole job, before anything large is allocated. */
+/* What a command will need, from sizes alone: memory of a rank, work of the whole job and the size of its file. Printed
+ * by --dry-run, and checked before anything large is read or allocated; every command goes through here. */
 #ifndef NKE_RUN_PLAN_H
 #define NKE_RUN_PLAN_H
 
-#include "run/fit.h"
+#include "run/session.h"
+
+#include <stdbool.h>
 
 typedef struct nke_plan {
-  double program;     /* bytes: code, libraries, MPI buffers (measured once the program runs) */
-  double embedding;   /* tables and work space of the feature plan */
-  double preprocess;  /* fitted numbers, and at the peak of their fit */
-  double preprocess_peak;
+  char what[512]; /* rows, features and the like, in words */
+  /* bytes of a rank */
+  double program;        /* resident when planned: code, libraries, MPI buffers, tables of the embedding */
+  double embedding;      /* of it, the tables and work space of the embedding */
+  double data;           /* that open data sets hold: chunks, indices; lists of rows */
+  double preprocess;     /* fitted numbers, */
+  double preprocess_fit; /* and the peak of their fit, before what comes below */
   double slab;        /* rows and features in flight */
-  double matrix;      /* this rank's part of G or K; dual: kept features too */
+  double matrix;      /* this rank's part of G or K; kept features */
   double solve;       /* factor, right-hand sides, exchange buffers */
   double weights;
-  double peak;        /* of a rank */
-  double flops_embed, flops_gram, flops_solve; /* of the whole job */
-  double flops_pass;  /* of what an iteration makes anew in each pass; 0: it is kept */
-  double factor_file; /* bytes that --variance adds to the model's file */
+  const char *advice; /* what makes it fit, for the error line */
+  /* flops of the whole job */
+  double flops_embed, flops_gram, flops_solve; /* rows through a network; G, or pairs of K; factors and the like */
+  double flops_pass;                           /* of what an iteration makes anew in each pass; 0: it is kept */
   double bytes_gram, messages_gram; /* that a rank receives of other ranks' features, and in how many messages */
+  const char *file;                 /* the name of the largest file that is written, */
+  double file_bytes;
+  double factor_bytes; /* of them, the factor that --variance keeps */
 } nke_plan;
 
-/* Fill the plan of a fit whose trainer is chosen, for --ranks or the ranks there are. Local but for the communicator's size. */
-nke_plan nke_plan_of(const nke_fit *fit);
+/* A plan of a program as it is now, with the data sets that are open (NULL: none). Local. */
+nke_plan nke_plan_begin(const nke_dataset *train, const nke_dataset *validation, const nke_dataset *test);
 
-/* NKE_ERR_USAGE where the peak of a rank passes run.memory_per_rank, naming the largest part and what would help, and
- * where a rank's part of a matrix passes what ScaLAPACK counts. Same status on all ranks. Sets fit->recompute where
- * only that makes an iterative trainer fit. */
-nke_status nke_plan_check(nke_fit *fit);
+/* Add the preprocessing to be fitted. Local. */
+void nke_plan_preprocess(const nke_config *config, nke_shape shape, nke_plan *plan);
 
-/* --dry-run: the resolved config, the plan and its parts on stdout, by rank 0. Collective. */
-nke_status nke_plan_print(const nke_fit *fit);
+/* Add a slab of the session's rows and what is cached of the exact kernel's; and the scores of a slab by n_sets
+ * solutions. Local. */
+void nke_plan_slab(const nke_session *session, int ranks, nke_plan *plan);
+void nke_plan_scores(const nke_session *session, int ranks, int n_sets, nke_plan *plan);
+
+/* Bytes of a rank at the peak. Local. */
+double nke_plan_peak(const nke_plan *plan);
+
+/* Whether every rank's peak is within run.memory_per_rank. Collective. */
+bool nke_plan_fits(MPI_Comm comm, const nke_config *config, const nke_plan *plan);
+
+/* With --dry-run print the resolved config and the plan, by rank 0; then NKE_ERR_USAGE where the peak of a rank passes
+ * run.memory_per_rank, naming the parts and what would help. Collective. */
+nke_status nke_plan_settle(const nke_invocation *invocation, const nke_config *config, const nke_plan *plan);
+
+/* Settle the plan of a session with training rows, as `make` says. Only a plan that fits with as many targets as the
+ * data has columns is worth the pass over the rows that counts their classes; it is then made again. Fits the targets.
+ * Collective. Statuses of nke_plan_settle() and nke_session_fit_targets(). */
+typedef void nke_planner(void *context, nke_plan *plan);
+nke_status nke_plan_session(nke_session *session, nke_planner *make, void *context);
 
 #endif

@@ -2,8 +2,8 @@
 #include "base/memory.h"
 #include "data/h5file.h"
 #include "run/input.h"
-#include "run/matrix_file.h"
 #include "run/model_session.h"
+#include "run/plan.h"
 #include "run/report.h"
 #include "run/score.h"
 #include "run/variance.h"
@@ -109,17 +109,43 @@ done:
   return st;
 }
 
+static const char *out_of(const nke_invocation *inv)
+{
+  return inv->out ? inv->out : "predictions.h5";
+}
+
 /* Not over the model or the rows. */
-static nke_status create_file(const nke_invocation *inv, predict *p)
+static nke_status check_output(const nke_invocation *inv, const predict *p)
 {
   nke_status st = NKE_OK;
-  const char *const out = inv->out ? inv->out : "predictions.h5";
+  const char *const out = out_of(inv);
   if (nke_same_file(out, inv->files[0])) st = nke_input_in_use(out, "--out");
   NKE_TRY(nke_agree(inv->comm, st));
   NKE_TRY(nke_input_spare(inv->comm, p->session.test, out, "--out"));
-  st = nke_h5file_create(inv->comm, out, inv->force, &p->out);
+  st = nke_h5file_may_create(inv->comm, out, inv->force);
 done:
   return st;
+}
+
+static nke_plan plan_of(const nke_invocation *inv, const predict *p)
+{
+  const nke_session *const s = &p->session;
+  const double n = (double)nke_dataset_rows(s->test), m = (double)s->m;
+  nke_plan plan = nke_plan_begin(s->train, NULL, s->test); /* the model, read by now, is of the program */
+  int ranks;
+  MPI_Comm_size(inv->comm, &ranks);
+  snprintf(plan.what, sizeof plan.what, "rows %.0f, entries a row %lld, features %.0f, targets %lld", n,
+           (long long)nke_shape_length(s->shape), m, (long long)p->model.k);
+  nke_plan_slab(s, ranks, &plan);
+  nke_plan_scores(s, ranks, 1, &plan);
+  plan.flops_embed = s->embedder.flops_per_row * n;
+  plan.advice = "more ranks";
+  plan.file = out_of(inv);
+  plan.file_bytes = 8 * n * (double)(p->model.k + 1 + (p->variance ? 1 : 0));
+  if (!p->variance) return plan;
+  plan.solve = (double)nke_variance_bytes(p->variance, s->embedder.slab.own);
+  plan.flops_solve = m * m * n;
+  return plan;
 }
 
 static void print_result(const predict *p)
@@ -144,18 +170,11 @@ static nke_status run(const nke_invocation *inv, predict *p)
   NKE_TRY(open_all(inv, p));
   s->targets = nke_dataset_targets(s->test) > 0 ? p->model.targets : NULL;
   nke_session_ready(s);
-  if (inv->dry_run) {
-    if (rank == 0)
-      printf("rows %lld, features %lld, targets %lld, embedding %.0f GFlop\n", (long long)nke_dataset_rows(s->test),
-             (long long)s->m, (long long)p->model.k,
-             s->embedder.flops_per_row * (double)nke_dataset_rows(s->test) * 1e-9);
-    if (rank == 0 && p->variance)
-      printf("posterior variance %.0f GFlop, from a factor of %.1f MiB\n",
-             (double)s->m * (double)s->m * (double)nke_dataset_rows(s->test) * 1e-9,
-             nke_matrix_file_bytes(s->m) / 1048576);
-    goto done;
-  }
-  NKE_TRY(create_file(inv, p));
+  const nke_plan plan = plan_of(inv, p);
+  NKE_TRY(nke_plan_settle(inv, s->config, &plan));
+  NKE_TRY(check_output(inv, p));
+  if (inv->dry_run) goto done;
+  NKE_TRY(nke_h5file_create(inv->comm, out_of(inv), inv->force, &p->out));
   const nke_rows all = nke_rows_all(nke_dataset_rows(s->test));
   NKE_TRY(create_outputs(p, all.n));
   NKE_TRY(nke_agree(inv->comm, nke_score_sums_create(&s->embedder, 1, &p->sums)));

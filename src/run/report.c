@@ -134,9 +134,13 @@ nke_status nke_report_check(MPI_Comm comm, const char *folder, const char *name,
   char path[4096];
   int rank;
   MPI_Comm_rank(comm, &rank);
-  if (rank == 0 && !force && snprintf(path, sizeof path, "%s/%s", folder, name) < (int)sizeof path &&
-      access(path, F_OK) == 0 && !(header ? begins_with(path, header) : is_report(path)))
+  if (rank != 0) return nke_agree(comm, st);
+  if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+    st = nke_fail(NKE_ERR_OUTPUT, "%s/%s: path too long", folder, name);
+  else if (!force && access(path, F_OK) == 0 && !(header ? begins_with(path, header) : is_report(path)))
     st = nke_fail(NKE_ERR_USAGE, "%s: exists and was not written by nke: --force replaces it", path);
+  else
+    st = nke_check_folder(path);
   return nke_agree(comm, st);
 }
 

@@ -24,7 +24,8 @@ json_t *nke_report_metrics(const nke_metrics *metrics);
 json_t *nke_report_number(double value);
 
 /* Before any work: NKE_ERR_USAGE where <folder>/<name> is there, is no report of ours (JSON with `command` and
- * `version`, or with header not NULL text that begins with it), and `force` is false. Collective. */
+ * `version`, or with header not NULL text that begins with it), and `force` is false; NKE_ERR_OUTPUT where the folder
+ * cannot be made or written. Makes nothing. Collective. */
 nke_status nke_report_check(MPI_Comm comm, const char *folder, const char *name, const char *header, bool force);
 
 /* Write to <folder>/<name> under a temporary name, then rename, by rank 0; json may be NULL on the others and is not

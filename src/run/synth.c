@@ -1,7 +1,7 @@
 /* `nke synth`: rows and targets from a random finite network plus noise, written in parallel. */
 #include "base/memory.h"
 #include "data/h5file.h"
-#include "run/commands.h"
+#include "run/plan.h"
 #include "run/progress.h"
 #include "run/synth_teacher.h"
 
@@ -82,14 +82,27 @@ done:
   return st;
 }
 
-static void print_result(const nke_invocation *invocation, const char *path, const char *verb)
+static void print_result(const nke_config_synth *synth, const char *path)
 {
-  const nke_config_synth *const synth = &invocation->config->synth;
-  const double rows = (double)(synth->n + synth->n_test);
-  printf("%s: %s %lld training and %lld test rows of %lld columns, %.1f MiB, %.3g GFlop; noise variance %g\n", path,
-         verb, (long long)synth->n, (long long)synth->n_test, (long long)synth->d,
-         rows * 4 * (double)(synth->d + 1) / 1048576, rows * nke_teacher_flops_per_row(invocation->config) * 1e-9,
-         synth->noise);
+  printf("%s: %lld training and %lld test rows of %lld columns; noise variance %g\n", path, (long long)synth->n,
+         (long long)synth->n_test, (long long)synth->d, synth->noise);
+  fflush(stdout);
+}
+
+static nke_plan plan_of(const nke_config *config, const char *path)
+{
+  const nke_config_synth *const synth = &config->synth;
+  const double rows = (double)(synth->n + synth->n_test), entries = (double)(synth->d + 1);
+  nke_plan plan = nke_plan_begin(NULL, NULL, NULL);
+  snprintf(plan.what, sizeof plan.what, "rows %lld and %lld, entries a row %lld", (long long)synth->n,
+           (long long)synth->n_test, (long long)synth->d);
+  plan.slab = 8 * (double)slab_rows(synth->d) * entries;
+  plan.weights = nke_teacher_bytes(config);
+  plan.flops_embed = rows * nke_teacher_flops_per_row(config);
+  plan.file = path;
+  plan.file_bytes = 4 * rows * entries;
+  plan.advice = "fewer columns, narrower layers, or a larger limit";
+  return plan;
 }
 
 nke_status nke_synth_run(const nke_invocation *invocation)
@@ -103,11 +116,14 @@ nke_status nke_synth_run(const nke_invocation *invocation)
   MPI_Comm_rank(invocation->comm, &rank);
   if (snprintf(in_out, sizeof in_out, "%s/synth.h5", config->run.out) >= (int)sizeof in_out)
     return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
-  if (!invocation->dry_run) {
-    NKE_TRY(nke_teacher_create(invocation->comm, config, &teacher));
-    NKE_TRY(write_file(invocation, path, teacher));
-  }
-  if (rank == 0) print_result(invocation, path, invocation->dry_run ? "would get" : "got");
+  NKE_TRY(nke_teacher_check(config));
+  const nke_plan plan = plan_of(config, path);
+  NKE_TRY(nke_plan_settle(invocation, config, &plan));
+  NKE_TRY(nke_h5file_may_create(invocation->comm, path, invocation->force));
+  if (invocation->dry_run) goto done;
+  NKE_TRY(nke_teacher_create(invocation->comm, config, &teacher));
+  NKE_TRY(write_file(invocation, path, teacher));
+  if (rank == 0) print_result(&config->synth, path);
 done:
   nke_teacher_destroy(&teacher);
   return st;

@@ -64,9 +64,6 @@ static void orthonormalise(int64_t d, double *q)
 static nke_status draw_rotation(nke_teacher *t, double p)
 {
   const int64_t d = t->d;
-  if (d > LARGEST_ROTATION)
-    return nke_fail(NKE_ERR_USAGE, "synth.spectrum: expected at most %d columns (synth.d), got %lld", LARGEST_ROTATION,
-                    (long long)d);
   const nke_status st = nke_alloc(d * d, sizeof(double), "the rotation of the rows", &t->rotation);
   if (st != NKE_OK) return st;
   fill_normal(t->seed, nke_stream(NKE_STREAM_SYNTH_TEACHER, ROTATION_STREAM), d * d, 1, t->rotation);
@@ -163,6 +160,14 @@ done:
   return st;
 }
 
+nke_status nke_teacher_check(const nke_config *config)
+{
+  const nke_config_synth *const synth = &config->synth;
+  if (synth->spectrum == 0 || synth->d <= LARGEST_ROTATION) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "synth.spectrum: expected at most %d columns (synth.d), got %lld", LARGEST_ROTATION,
+                  (long long)synth->d);
+}
+
 static nke_status prepare(nke_teacher *t, const nke_config *config)
 {
   nke_status st = NKE_OK;
@@ -177,6 +182,7 @@ static nke_status prepare(nke_teacher *t, const nke_config *config)
   }
   t->width[t->layers] = 1;
   t->noise = sqrt(synth->noise);
+  NKE_TRY(nke_teacher_check(config));
   NKE_TRY(draw_weights(t));
   if (synth->spectrum > 0) NKE_TRY(draw_rotation(t, synth->spectrum));
   for (int k = 0; k < 2; k++)
@@ -210,4 +216,18 @@ double nke_teacher_flops_per_row(const nke_config *config)
     in = (double)synth->hidden.at[l];
   }
   return flops + 2 * in + (synth->spectrum > 0 ? 2 * (double)synth->d * (double)synth->d : 0);
+}
+
+/* The weights, the rotation, and a block of the two widest layers at most. */
+double nke_teacher_bytes(const nke_config *config)
+{
+  const nke_config_synth *const synth = &config->synth;
+  double in = (double)synth->d, widest = in, numbers = synth->spectrum > 0 ? in * in : 0;
+  for (int l = 0; l < synth->hidden.n; l++) {
+    const double width = (double)synth->hidden.at[l];
+    numbers += in * width;
+    widest = fmax(widest, width);
+    in = width;
+  }
+  return 8 * (numbers + in + 2 * NKE_SYNTH_BLOCK * widest);
 }

@@ -22,6 +22,9 @@ typedef struct nke_teacher {
   double *hidden[2]; /* work space */
 } nke_teacher;
 
+/* Whether there can be such a network. NKE_ERR_USAGE: spectrum with more than 8192 columns. Local. */
+nke_status nke_teacher_check(const nke_config *config);
+
 /* Draw the network; its outputs are standardised by the first 65,536 training rows (all of them in smaller sets).
  * Collective, the same network on every rank. NKE_ERR_USAGE: spectrum with more than 8192 columns; NKE_ERR_NUMERIC:
  * outputs that do not vary. Memory: the weights and the rotation, on every rank. */
@@ -32,7 +35,8 @@ void nke_teacher_destroy(nke_teacher **teacher);
  * its noise. They depend on seed, d, hidden and spectrum only. Local. */
 nke_status nke_teacher_block(nke_teacher *teacher, nke_synth_part part, int64_t first, double *x, double *y);
 
-/* Floating-point operations of one row. */
+/* Floating-point operations of one row; bytes of the network on every rank. Local. */
 double nke_teacher_flops_per_row(const nke_config *config);
+double nke_teacher_bytes(const nke_config *config);
 
 #endif

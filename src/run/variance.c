@@ -49,6 +49,11 @@ done:
   return st;
 }
 
+int64_t nke_variance_bytes(const nke_variance *v, int64_t n)
+{
+  return 8 * (n * (v->model->m + v->nb + 1) + v->nb * v->nb);
+}
+
 void nke_variance_close(nke_variance **v)
 {
   if (!*v) return;

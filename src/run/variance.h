@@ -28,6 +28,9 @@ typedef struct nke_variance nke_variance;
 nke_status nke_variance_open(const char *path, const nke_model *model, const nke_session *session, nke_variance **out);
 void nke_variance_close(nke_variance **variance);
 
+/* Bytes that nke_variance_apply() takes for n rows. Local. */
+int64_t nke_variance_bytes(const nke_variance *variance, int64_t n);
+
 /* variance [slab->n]. Local: no rank holds the factor, which is read block by block. Memory: 8 slab->n m bytes and three
  * blocks. Cost: n m^2 flops and the reading of 4 m^2 bytes a rank and slab, and k(x, x). NKE_ERR_DATA: a damaged factor. */
 nke_status nke_variance_apply(nke_variance *variance, const nke_slab *slab, double *out);

@@ -126,9 +126,9 @@ class Variance(program.Case):
 
     def test_dry_run_counts_the_factor(self):
         text = self.program.must("fit", "case.yaml", "--variance", "--dry-run", "--set", "embedding.features=2000")
-        self.assertIn(f"model.h5: {8 * 36 * (256**2 + 1) / 2**20:.1f} MiB more", text)
+        self.assertIn(f"of it {8 * 36 * (256**2 + 1) / 2**20:.1f} MiB the factor for the posterior variance", text)
         plain = self.program.must("fit", "case.yaml", "--dry-run")
-        self.assertNotIn("model.h5", plain)
+        self.assertNotIn("the factor for", plain)
 
     def test_a_broken_factor_is_refused(self):
         self.fit("broken")

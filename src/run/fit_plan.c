@@ -1,0 +1,223 @@
+#include "run/fit_plan.h"
+
+#include "dist/exchange.h"
+#include "gram/gram.h"
+#include "run/fit_cg.h"
+#include "run/kernel_store.h"
+#include "run/matrix_file.h"
+#include "solve/ridge.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* Whether the path goes by an eigendecomposition; a lone lambda takes a factor. */
+static int by_eigen(const nke_fit *fit)
+{
+  return (fit->session.config->solver.type == NKE_SOLVER_EIGEN && fit->n_path > 1) || nke_fit_by_criterion(fit);
+}
+
+/* Of what is kept: rows that are left out join the others later. */
+static int copies(const nke_fit *fit)
+{
+  return nke_fit_holds_out(fit) || nke_fit_by_folds(fit) ? 2 : 1;
+}
+
+/* The larger of a factor and, where the path goes by it, an eigendecomposition. */
+static double solve_bytes(const nke_fit *fit, const nke_grid *grid, int64_t order)
+{
+  const int k = (int)fit->session.k;
+  const double factor = (double)nke_ridge_bytes(grid, order, k);
+  if (!by_eigen(fit)) return factor;
+  const double decomposition = (double)nke_eigen_bytes(grid, order, k);
+  return factor > decomposition ? factor : decomposition;
+}
+
+static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const nke_precision precision = s->config->run.precision;
+  const double m = (double)s->m, n = (double)nke_dataset_rows(s->train);
+  const int64_t panel =
+      nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, grid->size).panel;
+  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
+  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
+  plan->solve = solve_bytes(fit, grid, s->m);
+  plan->slab += (double)nke_gram_panel_bytes(grid, s->m, panel, precision);
+  plan->flops_gram = n * m * m;
+  plan->flops_solve = solves * m * m * m / 3;
+  /* Of every row a rank gets what its tiles need; all but its own share comes from the others. */
+  plan->bytes_gram =
+      n *
+      (double)(nke_exchange_length(grid, grid->rank, s->m, nke_bc_block_size(s->m)) * nke_precision_bytes(precision)) *
+      (grid->size - 1) / grid->size;
+  plan->messages_gram = ceil(n / (double)panel) * (grid->size - 1);
+}
+
+static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const int64_t rows = nke_dataset_rows(s->train);
+  const double m = (double)s->m, n = (double)rows;
+  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
+  const double kept =
+      (double)nke_ceil_div(rows, grid->size) * m * (double)nke_precision_bytes(s->config->run.precision);
+  plan->matrix = (double)nke_gram_matrix_bytes(rows, grid->size) + kept * (fit->n_path > 1 ? 2 : 1);
+  /* On every rank: targets of all rows, gathered, and dual weights of the whole path; those of its own rows, kept and
+   * joined. */
+  const double own = (double)nke_ceil_div(rows, grid->size);
+  plan->solve = solve_bytes(fit, grid, rows) + 8.0 * (double)s->k * (n * (2 + fit->n_path) + 2 * own);
+  plan->flops_gram = n * n * m * (fit->n_path > 1 ? 2 : 1);
+  plan->flops_solve = solves * n * n * n / 3;
+}
+
+/* Of a Nystrom preconditioner for n unknowns, of which a rank has `mine`: its vectors, twice more while it is made, and
+ * products with some of them at a time. */
+static double nystrom_bytes(const nke_fit *fit, double n, double mine)
+{
+  const double rank = nke_fit_nystrom_rank((int64_t)n), columns = nke_nystrom_columns(fit->recompute);
+  return 8.0 * rank * (3 * mine + rank) + 16.0 * (n + mine) * columns;
+}
+
+/* The features, twice while the held-out rows join them, or targets alone; vectors of n and m with k columns, in part
+ * on every rank; rows of features in double. */
+static void plan_krylov(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const double m = (double)s->m, rows = (double)nke_ceil_div(nke_dataset_rows(s->train), grid->size), k = (double)s->k;
+  const double mine = (double)nke_ceil_div(s->m, grid->size);
+  plan->matrix = rows * m * (double)nke_precision_bytes(s->config->run.precision) * copies(fit);
+  plan->solve = 8.0 * (NKE_KEPT_ROWS * m + k * (6 * (mine + rows) + 4 * m));
+  if (s->config->solver.precondition == NKE_PRECONDITION_NYSTROM) plan->solve += nystrom_bytes(fit, m, mine);
+  if (!fit->recompute) return;
+  plan->matrix = 0;
+  plan->slab *= 2; /* what scores the rows has one of its own */
+  plan->flops_pass = (double)nke_dataset_rows(s->train) * nke_features_flops_per_row(s->features);
+}
+
+/* K, K without the held-out rows, the factor; the kernel of a slab counts as its features. */
+static void plan_exact(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const double n = (double)s->m;
+  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
+  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * copies(fit);
+  plan->solve = solve_bytes(fit, grid, s->m) + 24.0 * n * (double)s->k;
+  plan->flops_gram = n * (n + 1) / 2 * nke_exact_flops_per_pair(s->exact);
+  plan->flops_solve = solves * n * n * n / 3;
+}
+
+/* K or a tile of it; vectors of a product, those of a preconditioner with its factor or its random vectors. */
+static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const double n = (double)s->m, rows = (double)nke_ceil_div(s->m, grid->size), k = (double)s->k;
+  plan_exact(fit, grid, plan);
+  plan->matrix = (double)nke_kernel_store_bytes(s->m, s->config->run.precision, grid->size, !fit->recompute);
+  plan->solve = 8.0 * (5 * n * k + 8 * rows * k);
+  plan->flops_solve = 0; /* the number of iterations is not known */
+  if (fit->recompute) {
+    plan->flops_pass = plan->flops_gram;
+    plan->flops_gram = 0;
+  }
+  if (s->config->solver.precondition < NKE_PRECONDITION_NYSTROM) return;
+  plan->solve += nystrom_bytes(fit, n, rows);
+  plan->flops_solve = 2 * n * n * nke_fit_nystrom_rank(s->m);
+  if (!s->sketch) return;
+  const double m = (double)nke_features_length(s->sketch);
+  plan->matrix += rows * m * (double)nke_precision_bytes(s->config->run.precision);
+  plan->solve += 8.0 * NKE_KEPT_ROWS * (m + rows);
+  plan->flops_solve += 4 * n * m * nke_fit_nystrom_rank(s->m);
+}
+
+/* Of --ranks, or of the ranks there are. */
+static nke_grid planned_grid(const nke_session *s)
+{
+  return s->invocation->ranks > 0 ? nke_grid_first((int)s->invocation->ranks) : nke_grid_of(s->comm);
+}
+
+static void plan_trainer(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
+{
+  if (fit->trainer == &nke_trainer_exact)
+    plan_exact(fit, grid, plan);
+  else if (fit->trainer == &nke_trainer_exact_cg)
+    plan_exact_cg(fit, grid, plan);
+  else if (fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr)
+    plan_krylov(fit, grid, plan);
+  else if (fit->trainer == &nke_trainer_dual)
+    plan_dual(fit, grid, plan);
+  else
+    plan_primal(fit, grid, plan);
+}
+
+/* Weights, preprocessing, an exact model's rows, the factor. */
+static void plan_file(const nke_fit *fit, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  const double n = (double)nke_dataset_rows(s->train), m = (double)s->m;
+  plan->file = "model.h5";
+  plan->file_bytes = 8 * m * (double)s->k + plan->preprocess;
+  if (s->exact) plan->file_bytes += 8 * n * (double)nke_shape_length(s->shape);
+  if (!s->invocation->variance) return;
+  plan->factor_bytes = nke_matrix_file_bytes(s->m); /* in memory it takes the place of a solve's */
+  plan->file_bytes += plan->factor_bytes;
+  plan->flops_solve += pow(m, 3) / 3;
+}
+
+static void describe(const nke_fit *fit, nke_plan *plan)
+{
+  const nke_session *const s = &fit->session;
+  snprintf(plan->what, sizeof plan->what,
+           "rows %lld, entries a row %lld, features %lld, targets from %.256s, solver %s",
+           (long long)nke_dataset_rows(s->train), (long long)nke_shape_length(s->shape), (long long)s->m,
+           nke_dataset_path(s->train), fit->trainer->name);
+}
+
+static nke_plan plan_of(const nke_fit *fit)
+{
+  const nke_session *const s = &fit->session;
+  const nke_grid grid = planned_grid(s);
+  nke_plan plan = nke_plan_begin(s->train, s->validation, s->test);
+  describe(fit, &plan);
+  nke_plan_preprocess(s->config, s->shape, &plan);
+  nke_plan_slab(s, grid.size, &plan);
+  nke_plan_scores(s, grid.size, fit->n_path, &plan);
+  plan.weights = 8.0 * (double)(s->m * s->k) * (fit->n_path + 3);
+  plan_trainer(fit, &grid, &plan);
+  plan_file(fit, &plan);
+  double rows = s->exact ? 0 : (double)nke_dataset_rows(s->train);
+  if (s->test) rows += (double)nke_dataset_rows(s->test);
+  plan.flops_embed =
+      rows * (s->exact ? nke_exact_flops_per_pair(s->exact) * (double)s->m : nke_features_flops_per_row(s->features));
+  return plan;
+}
+
+static bool is_iterative(const nke_fit *fit)
+{
+  return fit->trainer == &nke_trainer_exact_cg || fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr;
+}
+
+void nke_fit_plan(void *context, nke_plan *plan)
+{
+  nke_fit *const fit = context;
+  const nke_session *const s = &fit->session;
+  fit->recompute = 0;
+  *plan = plan_of(fit);
+  if (!is_iterative(fit) || nke_plan_fits(s->comm, s->config, plan)) return;
+  fit->recompute = 1;
+  const nke_plan again = plan_of(fit);
+  if (nke_plan_fits(s->comm, s->config, &again))
+    *plan = again;
+  else
+    fit->recompute = 0; /* it would not help */
+}
+
+nke_status nke_fit_check_parts(const nke_fit *fit)
+{
+  const nke_session *const s = &fit->session;
+  const nke_grid grid = planned_grid(s);
+  if (fit->trainer != &nke_trainer_primal && fit->trainer != &nke_trainer_dual && fit->trainer != &nke_trainer_exact)
+    return NKE_OK;
+  const int64_t order = fit->trainer == &nke_trainer_dual ? nke_dataset_rows(s->train) : s->m;
+  const nke_status st = nke_bcmat_check(&grid, order, order, nke_bc_block_size(order));
+  return st == NKE_OK && by_eigen(fit) ? nke_eigen_check(&grid, order) : st;
+}

@@ -1,0 +1,16 @@
+/* The plan of a fit: what its trainer keeps and solves. */
+#ifndef NKE_RUN_FIT_PLAN_H
+#define NKE_RUN_FIT_PLAN_H
+
+#include "run/fit.h"
+#include "run/plan.h"
+
+/* The plan of a fit (nke_planner) whose trainer is chosen, for --ranks or the ranks there are. Sets fit->recompute
+ * where only that makes an iterative trainer fit. Collective. */
+void nke_fit_plan(void *fit, nke_plan *plan);
+
+/* NKE_ERR_USAGE where a rank's part of a matrix passes what ScaLAPACK counts, or of what is made of it. Local; the same
+ * on all ranks. */
+nke_status nke_fit_check_parts(const nke_fit *fit);
+
+#endif
