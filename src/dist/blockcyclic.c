@@ -40,7 +40,12 @@ int64_t nke_bc_block_size(int64_t n)
 
 int64_t nke_bc_largest_part(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb)
 {
-  return nke_max(1, nke_bc_count(rows, nb, grid->nprow, 0)) * nke_bc_count(cols, nb, grid->npcol, 0);
+  enum { ROOM = 1 << 10 }; /* for a number of matrices, and the bytes of an entry */
+  int64_t entries;
+  if (__builtin_mul_overflow(nke_max(1, nke_bc_count(rows, nb, grid->nprow, 0)), nke_bc_count(cols, nb, grid->npcol, 0),
+                             &entries))
+    entries = INT64_MAX;
+  return nke_min(entries, INT64_MAX / ROOM);
 }
 
 nke_status nke_bcmat_check(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb)

@@ -20,7 +20,7 @@ int nke_fit_holds_out(const nke_fit *fit)
   return fit->n_path > 1 && !fit->session.validation && !nke_fit_by_criterion(fit) && !nke_fit_by_folds(fit);
 }
 
-/* Which training rows are held out. */
+/* Which training rows are held out. Memory: a list of all rows, which the plan has counted. */
 static nke_status split_rows(nke_fit *fit)
 {
   const nke_config *const config = fit->session.config;
@@ -286,9 +286,9 @@ static nke_status run(nke_fit *fit)
   nke_session *const s = &fit->session;
   const int64_t pairs = s->invocation->validate_pairs;
   NKE_TRY(set_up(fit));
-  NKE_TRY(nke_agree(s->comm, split_rows(fit)));
   NKE_TRY(nke_plan_session(s, nke_fit_plan, fit));
   NKE_TRY(nke_fit_check_parts(fit));
+  NKE_TRY(nke_agree(s->comm, split_rows(fit)));
   NKE_TRY(nke_fit_output_check(fit));
   if (s->invocation->dry_run) goto done;
   NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));

@@ -112,7 +112,7 @@ static void plan_exact_cg(const nke_fit *fit, const nke_grid *grid, nke_plan *pl
   const nke_session *const s = &fit->session;
   const double n = (double)s->m, rows = (double)nke_ceil_div(s->m, grid->size), k = (double)s->k;
   plan_exact(fit, grid, plan);
-  plan->matrix = (double)nke_kernel_store_bytes(s->m, s->config->run.precision, grid->size, !fit->recompute);
+  plan->matrix = nke_kernel_store_bytes(s->m, s->config->run.precision, grid->size, !fit->recompute);
   plan->solve = 8.0 * (5 * n * k + 8 * rows * k);
   plan->flops_solve = 0; /* the number of iterations is not known */
   if (fit->recompute) {
@@ -163,6 +163,15 @@ static void plan_file(const nke_fit *fit, nke_plan *plan)
   plan->flops_solve += pow(m, 3) / 3;
 }
 
+/* Lists of the rows, on every rank: those held out and the others, and what folds are dealt by. */
+static double list_bytes(const nke_fit *fit)
+{
+  const nke_dataset *const train = fit->session.train;
+  if (nke_fit_by_folds(fit))
+    return 8.0 * (double)nke_dataset_rows(train) + (double)NKE_FOLD_BYTES * (double)nke_dataset_originals(train);
+  return nke_fit_holds_out(fit) ? 8.0 * (double)nke_dataset_rows(train) : 0;
+}
+
 static void describe(const nke_fit *fit, nke_plan *plan)
 {
   const nke_session *const s = &fit->session;
@@ -178,6 +187,7 @@ static nke_plan plan_of(const nke_fit *fit)
   const nke_grid grid = planned_grid(s);
   nke_plan plan = nke_plan_begin(s->train, s->validation, s->test);
   describe(fit, &plan);
+  plan.data += list_bytes(fit);
   nke_plan_preprocess(s->config, s->shape, &plan);
   nke_plan_slab(s, grid.size, &plan);
   nke_plan_scores(s, grid.size, fit->n_path, &plan);

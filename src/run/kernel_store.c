@@ -6,6 +6,7 @@
 #include "run/kernel_file.h"
 #include "run/progress.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Rows of a tile: long enough for the matrix product, short where there are few rows. */
@@ -37,10 +38,10 @@ static int64_t tile_of(int64_t n)
   return n < FEW ? SHORT : LONG;
 }
 
-int64_t nke_kernel_store_bytes(int64_t n, nke_precision precision, int ranks, int keep)
+double nke_kernel_store_bytes(int64_t n, nke_precision precision, int ranks, int keep)
 {
-  const nke_tiling t = nke_tiling_of(n, 0, tile_of(n));
-  return keep ? nke_ceil_div(t.lower, ranks) * t.tile * t.tile * nke_precision_bytes(precision) : 0;
+  const double tile = (double)tile_of(n), blocks = ceil((double)n / tile), lower = blocks * (blocks + 1) / 2;
+  return keep ? ceil(lower / ranks) * tile * tile * (double)nke_precision_bytes(precision) : 0;
 }
 
 static void *place_of(const nke_kernel_store *s, int64_t number)

@@ -20,6 +20,6 @@ void nke_kernel_store_destroy(nke_kernel_store **store);
 nke_symmetric_matrix nke_kernel_store_matrix(nke_kernel_store *store);
 
 /* Bytes of the tiles that one of `ranks` keeps of n rows; 0 if not kept, which leaves one tile. Local. */
-int64_t nke_kernel_store_bytes(int64_t n, nke_precision precision, int ranks, int keep);
+double nke_kernel_store_bytes(int64_t n, nke_precision precision, int ranks, int keep);
 
 #endif

@@ -33,6 +33,7 @@ nke_status nke_rows_check_folds(int64_t originals, int64_t folds);
  * among the originals in the order of their uniform numbers (seed, NKE_STREAM_SAMPLE, r mod originals), ties by row:
  * folds differ by one original at most. NKE_ERR_USAGE where there are more folds than originals; NKE_ERR_MEMORY: 17
  * bytes an original for the time of the call. Local. */
+enum { NKE_FOLD_BYTES = 17 };
 nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept,
                          nke_rows *held_out);
 

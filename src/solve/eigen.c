@@ -83,9 +83,7 @@ void nke_eigen_destroy(nke_eigen **e)
 
 int64_t nke_eigen_bytes(const nke_grid *grid, int64_t rows, int k)
 {
-  const int64_t nb = nke_bc_block_size(rows);
-  const int64_t part =
-      nke_bc_count(rows, nb, grid->nprow, grid->myrow) * nke_bc_count(rows, nb, grid->npcol, grid->mycol);
+  const int64_t part = nke_bc_largest_part(grid, rows, rows, nke_bc_block_size(rows));
   /* The vectors, the copy that is destroyed, and the two of divide and conquer's work space. */
   return 8 * (4 * part + 3 * rows * k + 12 * rows);
 }

@@ -120,8 +120,6 @@ done:
 
 int64_t nke_ridge_bytes(const nke_grid *grid, int64_t rows, int k)
 {
-  const int64_t nb = nke_bc_block_size(rows);
-  const int64_t part =
-      nke_bc_count(rows, nb, grid->nprow, grid->myrow) * nke_bc_count(rows, nb, grid->npcol, grid->mycol);
+  const int64_t part = nke_bc_largest_part(grid, rows, rows, nke_bc_block_size(rows));
   return 8 * (part + 2 * rows * k + 4 * rows);
 }

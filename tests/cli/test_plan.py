@@ -128,6 +128,20 @@ class Plan(program.Case):
             self.answer(2, "other/kernel.h5: holds the kernel of another config", *self.call(command, "other"), "--dry-run")
             self.answer(2, "other/kernel.h5: holds the kernel of another config", *self.call(command, "other"), ranks=3)
 
+    def test_rows_past_all_memory_are_refused_before_anything_is_made_of_them(self):
+        """The file says 10^12 rows, and has none of them."""
+        with h5py.File(self.folder / "rows.h5", "w") as file:
+            file.create_dataset("x", (10**12, 2), np.float32)
+            file.create_dataset("y", (10**12,), np.uint8)
+        data = ("--set", "data={train: {file: rows.h5, x: /x, y: /y}, test: {file: null}, task: classification}")
+        for command, *options in (("fit",), ("fit", "solver.select={kfold: 3}"), ("fit", "solver.type=dual"),
+                                  ("fit", "solver.type=cg"), ("fit", "embedding.method=none"),
+                                  ("fit", "embedding.method=none", "solver.type=cg"), ("compare",)):
+            with self.subTest(command=command, options=options):
+                more = [word for option in options for word in ("--set", option)]
+                self.answer(2, "run.memory_per_rank: a rank needs about", *self.call(command, "huge"), *data, *more,
+                            ranks=2, timeout=40)
+
     def test_the_plan_of_rows_in_flight_holds(self):
         """Of embed, predict and synth: most of what they take beyond the program. Some MiB of its libraries come later."""
         program.write_h5(self.folder / "wide.h5", x=np.ones((6000, 400)), y=np.arange(6000) % 2)
