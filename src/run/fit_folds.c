@@ -17,15 +17,15 @@ static void merge(nke_metrics *sum, const nke_metrics *fold)
   sum->n += fold->n;
 }
 
-/* One fold; its numbers of the path go into `left_out` [n_path], and a point that failed once stays unsolved. */
-static nke_status run_fold(nke_fit *fit, int64_t fold, nke_path_point *all, nke_metrics *metrics)
+/* One fold; its numbers of the path are merged into `all` [n_path], and a point that failed once stays unsolved. */
+static nke_status run_fold(nke_fit *fit, const int64_t *fold_of, int64_t fold, nke_path_point *all,
+                           nke_metrics *metrics)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
-  const nke_config *const config = s->config;
   void *state = NULL;
-  NKE_TRY(nke_agree(s->comm, nke_rows_fold(nke_dataset_rows(s->train), nke_dataset_originals(s->train),
-                                           config->solver.folds, fold, config->run.seed, &fit->kept, &fit->held_out)));
+  NKE_TRY(nke_agree(s->comm, nke_rows_fold(nke_dataset_rows(s->train), nke_dataset_originals(s->train), fold_of, fold,
+                                           &fit->kept, &fit->held_out)));
   NKE_TRY(fit->trainer->create(fit, &state));
   NKE_TRY(fit->trainer->add(fit, state, &fit->kept));
   fit->position = 0;
@@ -59,17 +59,20 @@ nke_status nke_fit_folds_step(const nke_fit *fit)
 nke_status nke_fit_folds(nke_fit *fit)
 {
   nke_status st = NKE_OK;
-  const MPI_Comm comm = fit->session.comm;
-  const int64_t folds = fit->session.config->solver.folds;
+  const nke_session *const s = &fit->session;
+  const MPI_Comm comm = s->comm;
+  const int64_t folds = s->config->solver.folds;
+  int64_t *fold_of = NULL;
   nke_path_point *all = NULL;
   nke_metrics *metrics = NULL;
-  st = nke_calloc(fit->n_path, sizeof *all, "the path", &all);
+  st = nke_rows_deal(nke_dataset_originals(s->train), folds, s->config->run.seed, &fold_of);
+  if (st == NKE_OK) st = nke_calloc(fit->n_path, sizeof *all, "the path", &all);
   if (st == NKE_OK) st = nke_calloc(fit->n_path, sizeof *metrics, "metrics", &metrics);
   NKE_TRY(nke_agree(comm, st));
   fit->in_folds = 1;
   nke_signals_catch();
   for (int64_t fold = 0; fold < folds; fold++) {
-    NKE_TRY(run_fold(fit, fold, all, metrics));
+    NKE_TRY(run_fold(fit, fold_of, fold, all, metrics));
     NKE_TRY(nke_fit_folds_step(fit));
   }
   for (int i = 0; i < fit->n_path; i++) {
@@ -79,8 +82,9 @@ nke_status nke_fit_folds(nke_fit *fit)
 done:
   fit->in_folds = 0;
   nke_signals_release(); /* what comes next catches them again, if it asks for them */
+  nke_free(fold_of);
   nke_free(all);
   nke_free(metrics);
-  fit->kept = nke_rows_all(nke_dataset_rows(fit->session.train));
+  fit->kept = nke_rows_all(nke_dataset_rows(s->train));
   return st;
 }

@@ -69,11 +69,6 @@ static int by_number(const void *left, const void *right)
   return a->row < b->row ? -1 : a->row > b->row;
 }
 
-static int is_marked(const void *context, int64_t row)
-{
-  return ((const unsigned char *)context)[row];
-}
-
 nke_status nke_rows_check_folds(int64_t originals, int64_t folds)
 {
   if (folds <= originals) return NKE_OK;
@@ -81,25 +76,40 @@ nke_status nke_rows_check_folds(int64_t originals, int64_t folds)
                   (long long)originals, (long long)folds);
 }
 
-nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept,
-                         nke_rows *held_out)
+nke_status nke_rows_deal(int64_t originals, int64_t folds, uint64_t seed, int64_t **fold_of)
 {
   nke_status st = NKE_OK;
   drawn *order = NULL;
-  unsigned char *marks = NULL;
-  *kept = *held_out = (nke_rows){0};
+  int64_t *dealt = NULL;
   NKE_TRY(nke_rows_check_folds(originals, folds));
   NKE_TRY(nke_alloc(originals, sizeof *order, "the order of folds", &order));
-  NKE_TRY(nke_calloc(originals, sizeof *marks, "the rows of a fold", &marks));
+  NKE_TRY(nke_alloc(originals, sizeof *dealt, "the folds of the rows", &dealt));
   for (int64_t r = 0; r < originals; r++)
     order[r] = (drawn){nke_random_uniform(seed, nke_stream(NKE_STREAM_SAMPLE, 0), (uint64_t)r), r};
   qsort(order, (size_t)originals, sizeof *order, by_number);
-  for (int64_t p = 0; p < originals; p++) marks[order[p].row] = folds * p / originals == fold;
-  st = split(n, originals, is_marked, marks, "solver.select: a fold", kept, held_out);
+  for (int64_t p = 0; p < originals; p++) dealt[order[p].row] = folds * p / originals;
 done:
   nke_free(order);
-  nke_free(marks);
+  *fold_of = dealt;
   return st;
+}
+
+typedef struct one_fold {
+  const int64_t *fold_of;
+  int64_t number;
+} one_fold;
+
+static int is_in_fold(const void *context, int64_t row)
+{
+  const one_fold *const fold = context;
+  return fold->fold_of[row] == fold->number;
+}
+
+nke_status nke_rows_fold(int64_t n, int64_t originals, const int64_t *fold_of, int64_t fold, nke_rows *kept,
+                         nke_rows *held_out)
+{
+  const one_fold context = {.fold_of = fold_of, .number = fold};
+  return split(n, originals, is_in_fold, &context, "solver.select: a fold", kept, held_out);
 }
 
 int64_t nke_rows_originals(const nke_rows *rows, int64_t begin, int64_t end, int64_t originals)

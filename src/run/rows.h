@@ -29,12 +29,15 @@ nke_status nke_rows_split(int64_t n, int64_t originals, double part, uint64_t se
 /* Whether there is a row for each fold: NKE_ERR_USAGE. Local. */
 nke_status nke_rows_check_folds(int64_t originals, int64_t folds);
 
-/* Fold `fold` of `folds`: row r is held out where floor(folds p / originals) = fold, p the place of r mod originals
- * among the originals in the order of their uniform numbers (seed, NKE_STREAM_SAMPLE, r mod originals), ties by row:
- * folds differ by one original at most. NKE_ERR_USAGE where there are more folds than originals; NKE_ERR_MEMORY: 17
- * bytes an original for the time of the call. Local. */
-enum { NKE_FOLD_BYTES = 17 };
-nke_status nke_rows_fold(int64_t n, int64_t originals, int64_t folds, int64_t fold, uint64_t seed, nke_rows *kept,
+/* *fold_of [originals] (the caller frees it) <- floor(folds p / originals), p the place of an original in the order of
+ * their uniform numbers (seed, NKE_STREAM_SAMPLE, row), ties by row: folds differ by one original at most.
+ * NKE_ERR_USAGE where there are more folds than originals; NKE_ERR_MEMORY: NKE_FOLD_BYTES an original during the call,
+ * 8 after it. Local. */
+nke_status nke_rows_deal(int64_t originals, int64_t folds, uint64_t seed, int64_t **fold_of);
+enum { NKE_FOLD_BYTES = 24 };
+
+/* Split rows 0 .. n-1 as nke_rows_split() does: those of a fold are held out. Local. */
+nke_status nke_rows_fold(int64_t n, int64_t originals, const int64_t *fold_of, int64_t fold, nke_rows *kept,
                          nke_rows *held_out);
 
 /* How many of the positions [begin, end), from the first on, hold rows below `originals`: copies come last. Local. */
