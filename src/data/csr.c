@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/memory.h"
+#include "data/hdf5_cache.h"
 #include "data/hdf5_chunks.h"
 
 #include <stdbool.h>
@@ -16,12 +17,15 @@ struct nke_csr {
   nke_hdf5_chunks *chunks[PARTS];
   char *path, *name;
   int64_t n, d, entries;
+  int64_t bytes; /* of chunks */
 };
 
-static nke_status open_part(nke_csr *c, hid_t file, int part, int64_t *length)
+static nke_status open_part(nke_csr *c, hid_t file, int part, int64_t cache, int64_t *length)
 {
+  nke_status st = NKE_OK;
   char name[1024];
   int rank;
+  int64_t cached;
   snprintf(name, sizeof name, "%s/%s", c->name, parts[part]);
   if (!nke_hdf5_exists(file, name) || (c->part[part] = H5Dopen2(file, name, H5P_DEFAULT)) < 0)
     return nke_fail(NKE_ERR_DATA, "%s: %s: a group; for sparse rows expected data sets data, indices, indptr; no %s",
@@ -31,7 +35,11 @@ static nke_status open_part(nke_csr *c, hid_t file, int part, int64_t *length)
       !(class == H5T_INTEGER || (class == H5T_FLOAT && part == DATA)))
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected one dimension of %s", c->path, name,
                     part == DATA ? "numbers" : "whole numbers");
-  return nke_hdf5_chunks_open(c->part[part], c->path, c->name, &c->chunks[part]);
+  NKE_TRY(nke_hdf5_chunks_open(c->part[part], c->path, c->name, &c->chunks[part]));
+  NKE_TRY(nke_hdf5_cache(file, c->path, name, cache, &c->part[part], &cached));
+  c->bytes += cached + nke_hdf5_chunks_bytes(c->chunks[part]);
+done:
+  return st;
 }
 
 /* Entries [first, first + count) of a part. */
@@ -110,8 +118,8 @@ done:
   return st;
 }
 
-nke_status nke_csr_open(hid_t file, const char *path, const char *name, nke_csr **out, int64_t *n, int64_t *d,
-                        int64_t *entries)
+nke_status nke_csr_open(hid_t file, const char *path, const char *name, int64_t cache, nke_csr **out, int64_t *n,
+                        int64_t *d, int64_t *entries)
 {
   nke_status st = NKE_OK;
   nke_csr *c = NULL;
@@ -121,7 +129,7 @@ nke_status nke_csr_open(hid_t file, const char *path, const char *name, nke_csr 
   for (int i = 0; i < PARTS; i++) c->part[i] = H5I_INVALID_HID;
   NKE_TRY(nke_strdup(path, &c->path));
   NKE_TRY(nke_strdup(name, &c->name));
-  for (int i = 0; i < PARTS; i++) NKE_TRY(open_part(c, file, i, &length[i]));
+  for (int i = 0; i < PARTS; i++) NKE_TRY(open_part(c, file, i, cache, &length[i]));
   if (length[DATA] != length[INDICES])
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: %s: %lld data but %lld indices", path, name, (long long)length[DATA],
                      (long long)length[INDICES]));
@@ -150,6 +158,11 @@ void nke_csr_close(nke_csr **csr)
   nke_free(c->name);
   nke_free(c);
   *csr = NULL;
+}
+
+int64_t nke_csr_bytes(const nke_csr *c)
+{
+  return c->bytes;
 }
 
 static nke_status check_pointers(const nke_csr *c, int64_t first, int64_t n, const int64_t *pointer)

@@ -9,10 +9,14 @@
 
 typedef struct nke_csr nke_csr;
 
-/* Open group `name`: *n rows, *d columns, *entries in all. Local. NKE_ERR_DATA. Without a shape all indices are read. */
-nke_status nke_csr_open(hid_t file, const char *path, const char *name, nke_csr **out, int64_t *n, int64_t *d,
-                        int64_t *entries);
+/* Open group `name`: *n rows, *d columns, *entries in all; cache: most bytes of chunks that each part may keep
+ * unpacked. Local. NKE_ERR_DATA. Without a shape all indices are read. */
+nke_status nke_csr_open(hid_t file, const char *path, const char *name, int64_t cache, nke_csr **out, int64_t *n,
+                        int64_t *d, int64_t *entries);
 void nke_csr_close(nke_csr **csr);
+
+/* Bytes of chunks that it may hold. Local. */
+int64_t nke_csr_bytes(const nke_csr *csr);
 
 /* Rows [first, first + n). Local. NKE_ERR_DATA, naming the row: indptr does not ascend, index out of range. */
 nke_status nke_csr_read(const nke_csr *csr, int64_t first, int64_t n, nke_sparse *out);

@@ -41,6 +41,7 @@ typedef struct nke_data_spec {
   const char *x, *y;          /* NULL: not given; without y HDF5 and npy have no targets */
   nke_targets_wanted targets;
   int64_t columns;            /* NKE_TARGETS_IF_THERE, csv: of x; 0: not known */
+  int64_t cache;              /* HDF5: most bytes of chunks that an array may keep unpacked; 0: 1 GiB */
   bool as_given;              /* a relative path is from the current folder, whatever $NKE_DATA says */
   int64_t row_begin, row_end; /* rows [begin, end); row_end -1: to the end */
   nke_memory_rows memory;     /* in place of a file, which then is a name for error lines */

@@ -132,6 +132,11 @@ void nke_hdf5_chunks_close(nke_hdf5_chunks **c)
   *c = NULL;
 }
 
+int64_t nke_hdf5_chunks_bytes(const nke_hdf5_chunks *c)
+{
+  return c ? c->count / 8 + 1 + (c->n_filters > 0 ? c->most_stored : 0) : 0;
+}
+
 /* Bytes that a zlib stream unpacks to, -1 if it is damaged or goes past `most`. */
 static int64_t unpacked(unsigned char *from, int64_t length, int64_t most)
 {

@@ -13,6 +13,9 @@ typedef struct nke_hdf5_chunks nke_hdf5_chunks;
 nke_status nke_hdf5_chunks_open(hid_t dataset, const char *path, const char *name, nke_hdf5_chunks **out);
 void nke_hdf5_chunks_close(nke_hdf5_chunks **chunks);
 
+/* Bytes that the checks hold; NULL: none. Local. */
+int64_t nke_hdf5_chunks_bytes(const nke_hdf5_chunks *chunks);
+
 /* Check the chunks of the box start, count that were not checked before; NULL checks nothing. NKE_ERR_DATA naming the
  * first row of a chunk that is too long, too short or cannot be unpacked. Local. Cost: every chunk is unpacked once. */
 nke_status nke_hdf5_chunks_check(nke_hdf5_chunks *chunks, hid_t dataset, const int64_t *start, const int64_t *count);

@@ -1,6 +1,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "data/csr.h"
+#include "data/hdf5_cache.h"
 #include "data/hdf5_chunks.h"
 #include "data/source.h"
 
@@ -27,54 +28,10 @@ typedef struct hdf5_state {
   nke_csr *csr;  /* in place of the first where x is a group */
 } hdf5_state;
 
-/* Most bytes of chunk cache an array may take. */
-#define CACHE_BYTES ((int64_t)1 << 30)
-
-/* Bytes of the band of chunks that holds one row, and hash slots so that the chunks of two bands never collide: HDF5
- * hashes a chunk by its coordinates, each given as many bits as it needs, modulo the slots. */
-static void band_size(const array *a, size_t type_size, const hsize_t *chunk, int64_t *bytes, int64_t *slots)
-{
-  *bytes = (int64_t)(type_size * chunk[0]);
-  *slots = 4;
-  for (int i = 1; i < a->rank; i++) {
-    const int64_t across = nke_ceil_div(a->dims[i], (int64_t)chunk[i]);
-    int64_t power = 1;
-    while (power < across && power < 1 << 20) power *= 2;
-    *bytes = nke_min(CACHE_BYTES, *bytes * nke_min(CACHE_BYTES, nke_min(CACHE_BYTES, across) * (int64_t)chunk[i]));
-    *slots = nke_min(1 << 20, *slots * power);
-  }
-  *bytes = nke_min(CACHE_BYTES, *bytes);
-}
-
-/* Open the array again with a chunk cache of two bands (at least one below the limit), so that an ascending sweep, also
- * one whose calls straddle two bands, unpacks each chunk once. */
-static nke_status set_cache(hdf5_state *s, array *a, int64_t *cache)
+static nke_status open_array(hdf5_state *s, const char *name, int64_t cache, array *a, bool *integral, int64_t *bytes)
 {
   nke_status st = NKE_OK;
-  hid_t layout = H5Dget_create_plist(a->dataset), type = H5Dget_type(a->dataset), access = H5I_INVALID_HID;
-  hsize_t chunk[MAX_RANK];
-  if (layout >= 0 && H5Pget_layout(layout) == H5D_CHUNKED && H5Pget_chunk(layout, MAX_RANK, chunk) == a->rank) {
-    int64_t band, slots;
-    band_size(a, H5Tget_size(type), chunk, &band, &slots);
-    *cache += nke_min(CACHE_BYTES, 2 * band);
-    access = H5Pcreate(H5P_DATASET_ACCESS);
-    /* 0.75 is HDF5's default; with 1 it would keep every chunk of which some rows were skipped. */
-    if (H5Pset_chunk_cache(access, (size_t)slots, (size_t)nke_min(CACHE_BYTES, 2 * band), 0.75) < 0)
-      NKE_TRY(nke_fail(NKE_ERR_INTERNAL, "%s: %s: chunk cache refused", s->path, a->name));
-    nke_hdf5_close(a->dataset);
-    a->dataset = H5Dopen2(s->file, a->name, access);
-    if (a->dataset < 0) NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: %s: cannot be opened", s->path, a->name));
-  }
-done:
-  nke_hdf5_close(access);
-  nke_hdf5_close(type);
-  nke_hdf5_close(layout);
-  return st;
-}
-
-static nke_status open_array(hdf5_state *s, const char *name, array *a, bool *integral, int64_t *cache)
-{
-  nke_status st = NKE_OK;
+  int64_t cached;
   NKE_TRY(nke_strdup(name, &a->name));
   if (!nke_hdf5_exists(s->file, name)) return nke_fail(NKE_ERR_DATA, "%s: no data set %s", s->path, name);
   a->dataset = H5Dopen2(s->file, name, H5P_DEFAULT);
@@ -86,7 +43,8 @@ static nke_status open_array(hdf5_state *s, const char *name, array *a, bool *in
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type", s->path, name);
   *integral = class == H5T_INTEGER;
   NKE_TRY(nke_hdf5_chunks_open(a->dataset, s->path, a->name, &a->chunks));
-  NKE_TRY(set_cache(s, a, cache));
+  NKE_TRY(nke_hdf5_cache(s->file, s->path, a->name, cache, &a->dataset, &cached));
+  *bytes += cached + nke_hdf5_chunks_bytes(a->chunks);
 done:
   return st;
 }
@@ -108,18 +66,19 @@ static bool is_group(hid_t file, const char *name)
   return group;
 }
 
-static nke_status open_x(hdf5_state *s, const char *name, nke_source *source)
+static nke_status open_x(hdf5_state *s, const char *name, int64_t cache, nke_source *source)
 {
   nke_status st = NKE_OK;
   array *const x = &s->part[NKE_PART_X];
   if (is_group(s->file, name)) {
     int64_t dims[2], entries;
-    NKE_TRY(nke_csr_open(s->file, s->path, name, &s->csr, &dims[0], &dims[1], &entries));
+    NKE_TRY(nke_csr_open(s->file, s->path, name, cache, &s->csr, &dims[0], &dims[1], &entries));
     NKE_TRY(nke_source_set_x(source, 2, dims, s->path, name));
     source->entries = nke_max(1, nke_ceil_div(entries, dims[0]));
+    source->bytes = nke_csr_bytes(s->csr);
   } else {
     bool integral;
-    NKE_TRY(open_array(s, name, x, &integral, &source->bytes));
+    NKE_TRY(open_array(s, name, cache, x, &integral, &source->bytes));
     NKE_TRY(nke_source_set_x(source, x->rank, x->dims, s->path, name));
   }
 done:
@@ -138,11 +97,12 @@ static nke_status open_local(const nke_data_spec *spec, const char *path, nke_so
   NKE_TRY(nke_strdup(path, &s->path));
   NKE_TRY(open_file(s));
   array *const y = &s->part[NKE_PART_Y];
-  NKE_TRY(open_x(s, spec->x, source));
+  const int64_t cache = spec->cache > 0 ? spec->cache : INT64_C(1) << 30;
+  NKE_TRY(open_x(s, spec->x, cache, source));
   const bool skipped = spec->targets == NKE_TARGETS_NONE ||
                        (spec->targets == NKE_TARGETS_IF_THERE && spec->y && !nke_hdf5_exists(s->file, spec->y));
   if (spec->y && !skipped) {
-    NKE_TRY(open_array(s, spec->y, y, &source->targets_integral, &source->bytes));
+    NKE_TRY(open_array(s, spec->y, cache, y, &source->targets_integral, &source->bytes));
     NKE_TRY(nke_source_set_y(source, y->rank, y->dims, path, spec->y));
   }
 done:

@@ -7,6 +7,9 @@
 
 static const nke_sketch_kind *const kinds[] = {NULL, NULL, &nke_sketch_countsketch, &nke_sketch_osnap, &nke_sketch_srft};
 
+/* What an array may keep of unpacked chunks: the memory of a rank by this. */
+enum { CACHE_PART = 8 };
+
 /* Of a column of the widest kind of sketch. */
 static const double table_bytes = 16;
 
@@ -74,8 +77,10 @@ nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec
 {
   nke_status st = NKE_OK;
   nke_dataset *dataset = NULL;
+  nke_data_spec bounded = *spec;
+  bounded.cache = config->run.memory_per_rank / CACHE_PART;
   *out = NULL;
-  NKE_TRY(nke_dataset_open(comm, spec, &dataset));
+  NKE_TRY(nke_dataset_open(comm, &bounded, &dataset));
   if (too_wide(config, dataset)) config->data.layout = NKE_LAYOUT_COLUMNS;
   if (config->data.layout == NKE_LAYOUT_COLUMNS) {
     NKE_TRY(nke_agree(comm, check(config, spec, dataset)));

@@ -13,8 +13,9 @@
  * Kind auto is settled by the first data set opened: osnap where that stores its rows sparse, wider than
  * data.sketch.columns, and features are asked for; else none. Statuses of nke_dataset_open(); NKE_ERR_USAGE where rows
  * that have a sketch are images, are in memory, or are to be preprocessed.
- * data.layout columns: rows wider than a rank's memory, see input_wide.h; settled by the first data set opened too, where
- * a block of its rows is more than half of run.memory_per_rank. */
+ * Of its chunks an HDF5 array keeps an eighth of run.memory_per_rank at most.
+ * data.layout columns: rows wider than a rank's memory, see input_wide.h; settled by the first data set opened too,
+ * where a block of its rows is more than half of run.memory_per_rank. */
 nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec *spec, nke_dataset **out);
 
 /* NKE_ERR_USAGE where the file to be written at `output` is one that `dataset` (NULL: none) is read from: no force

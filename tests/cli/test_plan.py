@@ -142,6 +142,16 @@ class Plan(program.Case):
                 self.answer(2, "run.memory_per_rank: a rank needs about", *self.call(command, "huge"), *data, *more,
                             ranks=2, timeout=40)
 
+    def test_chunks_that_are_kept_unpacked_are_planned(self):
+        """All columns of a chunk's rows, where they are no more than an eighth of the memory; otherwise a few chunks."""
+        with h5py.File(self.folder / "chunks.h5", "w") as file:
+            file.create_dataset("x", data=np.ones((20000, 200)), chunks=(20000, 10), compression="gzip")
+        data = ("--set", "data={train: {file: chunks.h5, x: /x, y: null}, test: {file: null}}", "--dry-run")
+        for limit, least, most in (("4GiB", 30, 37), ("300MiB", 30, 37), ("200MiB", 1, 7)):
+            text = self.program.must("embed", "case.yaml", *data, "--set", f"run.memory_per_rank={limit}")
+            held = int(re.search(r"data sets (\d+)", text)[1])
+            self.assertTrue(least <= held <= most, held)
+
     def test_the_plan_of_rows_in_flight_holds(self):
         """Of embed, predict and synth: most of what they take beyond the program. Some MiB of its libraries come later."""
         program.write_h5(self.folder / "wide.h5", x=np.ones((6000, 400)), y=np.arange(6000) % 2)

@@ -141,6 +141,59 @@ static size_t count_chunk(unsigned flags, size_t n, const unsigned *values_, siz
   return bytes;
 }
 
+/* In a file of its own: [n] numbers, in chunks that the filter counts. */
+static void write_counted(hid_t file, const char *name, hid_t type, hsize_t n, hsize_t chunk, const double *v)
+{
+  const hid_t space = H5Screate_simple(1, &n, NULL), layout = H5Pcreate(H5P_DATASET_CREATE);
+  H5Pset_chunk(layout, 1, &chunk);
+  H5Pset_filter(layout, COUNTING_FILTER, H5Z_FLAG_MANDATORY, 0, NULL);
+  const hid_t set = H5Dcreate2(file, name, type, space, H5P_DEFAULT, layout, H5P_DEFAULT);
+  assert_true(H5Dwrite(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, v) >= 0);
+  H5Dclose(set);
+  H5Pclose(layout);
+  H5Sclose(space);
+}
+
+/* The same of sparse rows, whose chunks are larger than HDF5's own cache. */
+static void test_each_chunk_of_sparse_rows_is_unpacked_once(void **state)
+{
+  (void)state;
+  enum { N = 4000, ROW = 100, ENTRIES = N * ROW, CHUNK = 150000, BLOCK = 100 };
+  const H5Z_class2_t filter = {H5Z_CLASS_T_VERS, COUNTING_FILTER, 1, 1, "count", NULL, NULL, count_chunk};
+  char path[512];
+  int rank;
+  H5Zregister(&filter);
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  sample_path("csr.h5", path);
+  double *index = values(ENTRIES), *start = values(N + 1), *x = values(BLOCK * ROW);
+  for (int64_t i = 0; i < ENTRIES; i++) index[i] = (double)(i % ROW);
+  for (int64_t i = 0; i <= N; i++) start[i] = (double)(i * ROW);
+  if (rank == 0) {
+    const hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    H5Gclose(H5Gcreate2(file, "/s", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
+    write_counted(file, "/s/data", H5T_IEEE_F64LE, ENTRIES, CHUNK, index);
+    write_counted(file, "/s/indices", H5T_STD_I64LE, ENTRIES, CHUNK, index);
+    write_counted(file, "/s/indptr", H5T_STD_I64LE, N + 1, N + 1, start);
+    H5Fclose(file);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  const nke_data_spec spec = {.file = path, .x = "/s", .row_end = -1};
+  nke_dataset *d = NULL;
+  assert_int_equal(nke_dataset_open(MPI_COMM_WORLD, &spec, &d), NKE_OK);
+  assert_int_equal(nke_dataset_length(d), ROW);
+  assert_true(nke_dataset_bytes(d) >= 2 * 8 * CHUNK && nke_dataset_bytes(d) <= 5 * 2 * 8 * CHUNK);
+  chunks_read = 0;
+  for (int64_t first = 0; first < N; first += BLOCK) {
+    assert_int_equal(nke_dataset_read_range(d, (nke_range){first, first + BLOCK}, x, NULL), NKE_OK);
+    assert_true(x[0] == 0 && x[BLOCK * ROW - 1] == ROW - 1);
+  }
+  assert_int_equal(chunks_read, 2 * 3 + 1);
+  nke_dataset_close(&d);
+  nke_free(x);
+  nke_free(start);
+  nke_free(index);
+}
+
 /* A sweep in blocks of rows with gaps, over chunks of a few columns, unpacks every chunk once. */
 static void test_each_chunk_is_unpacked_once(void **state)
 {
@@ -166,17 +219,30 @@ static void test_each_chunk_is_unpacked_once(void **state)
     H5Fclose(file);
   }
   MPI_Barrier(MPI_COMM_WORLD);
-  nke_dataset *d = open_good("count.h5", "/x", NULL);
-  chunks_read = 0;
-  for (int64_t first = 0; first < N; first += BLOCK) {
-    int64_t rows[BLOCK], n = 0;
-    for (int64_t i = first; i < first + BLOCK && i < N; i++)
-      if (i % 10 != 3) rows[n++] = i;
-    assert_int_equal(nke_dataset_read(d, n, rows, x, NULL), NKE_OK);
-    assert_true(x[0] == v[rows[0] * D] && x[n * D - 1] == v[rows[n - 1] * D + D - 1]);
+  /* A cache of just a band, and of one byte less: none, and every read unpacks the chunks it needs. */
+  const int64_t band = (int64_t)CHUNK_ROWS * CHUNK_COLUMNS * 14 * 8, chunk = band / 14;
+  const struct {
+    int64_t cache, least_bytes, most_bytes;
+    int every_time;
+  } cases[] = {{0, band, band + 4 * chunk, 0}, {band, band, band + 4 * chunk, 0}, {band - 1, 0, 4 * chunk, 1}};
+  for (int k = 0; k < 3; k++) {
+    const nke_data_spec spec = {.file = path, .x = "/x", .row_end = -1, .cache = cases[k].cache};
+    nke_dataset *d = NULL;
+    int64_t wanted = 0;
+    assert_int_equal(nke_dataset_open(MPI_COMM_WORLD, &spec, &d), NKE_OK);
+    assert_true(nke_dataset_bytes(d) >= cases[k].least_bytes && nke_dataset_bytes(d) <= cases[k].most_bytes);
+    chunks_read = 0;
+    for (int64_t first = 0; first < N; first += BLOCK) {
+      int64_t rows[BLOCK], n = 0;
+      for (int64_t i = first; i < first + BLOCK && i < N; i++)
+        if (i % 10 != 3) rows[n++] = i;
+      wanted += 14 * (rows[n - 1] / CHUNK_ROWS - rows[0] / CHUNK_ROWS + 1);
+      assert_int_equal(nke_dataset_read(d, n, rows, x, NULL), NKE_OK);
+      assert_true(x[0] == v[rows[0] * D] && x[n * D - 1] == v[rows[n - 1] * D + D - 1]);
+    }
+    assert_int_equal(chunks_read, cases[k].every_time ? wanted : 3 * 14);
+    nke_dataset_close(&d);
   }
-  assert_int_equal(chunks_read, 3 * 14);
-  nke_dataset_close(&d);
   nke_free(x);
   nke_free(v);
 }
@@ -394,6 +460,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(test_shapes),
   cmocka_unit_test(test_row_lists),
   cmocka_unit_test(test_each_chunk_is_unpacked_once),
+  cmocka_unit_test(test_each_chunk_of_sparse_rows_is_unpacked_once),
   cmocka_unit_test(test_refusals),
   cmocka_unit_test(test_bad_numbers_are_named),
   cmocka_unit_test(test_damaged_files),
