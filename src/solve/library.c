@@ -1,14 +1,12 @@
 #include "solve/library.h"
 
 #include "base/memory.h"
+#include "solve/petsc_options.h"
 #include "solve/petsc_status.h"
 
 #include <petscsys.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static char last_error[NKE_ERROR_CHARS / 2];
 static PetscLogEvent events[NKE_EVENT_COUNT];
@@ -21,6 +19,16 @@ static PetscErrorCode remember(MPI_Comm comm, int line, const char *function, co
   (void)comm, (void)line, (void)function, (void)file, (void)context;
   if (type == PETSC_ERROR_INITIAL) snprintf(last_error, sizeof last_error, "%s", message ? message : "no message");
   return code;
+}
+
+int nke_petsc_errors_begin(void)
+{
+  return PetscPushErrorHandler(remember, NULL);
+}
+
+void nke_petsc_errors_end(void)
+{
+  PetscPopErrorHandler();
 }
 
 nke_status nke_petsc_fail(nke_status failure, int code, const char *what)
@@ -40,34 +48,18 @@ done:
   return st;
 }
 
-/* PETSc reads option files on its first rank, and where that fails the others wait for it: so that rank tries first. */
-static nke_status check_option_files(MPI_Comm comm, int argc, char *const *argv)
-{
-  nke_status st = NKE_OK;
-  int rank;
-  MPI_Comm_rank(comm, &rank);
-  for (int i = 0; i < argc && rank == 0 && st == NKE_OK; i++) {
-    struct stat info;
-    if (strcmp(argv[i], "-options_file") != 0 && strcmp(argv[i], "-options_file_yaml") != 0) continue;
-    const char *const path = i + 1 < argc ? argv[i + 1] : "";
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || access(path, R_OK) != 0)
-      st = nke_fail(NKE_ERR_USAGE, "%s: expected a file that can be read, got '%.800s'", argv[i], path);
-  }
-  return nke_agree(comm, st);
-}
-
 static nke_status start(MPI_Comm comm, int argc, char *const *argv)
 {
   static char program[] = "nke", no_handler[] = "-no_signal_handler", no_file[] = "-skip_petscrc";
   nke_status st = NKE_OK;
   char **all = NULL;
-  int count = 3;
-  NKE_TRY(check_option_files(comm, argc, argv));
+  int count = 1;
+  NKE_TRY(nke_petsc_options_read(comm, argc, argv));
   NKE_TRY(nke_agree(comm, nke_alloc(argc + 4, sizeof *all, "PETSc options", &all)));
   all[0] = program;
-  all[1] = no_handler;
-  all[2] = no_file;
   for (int i = 0; i < argc; i++) all[count++] = argv[i];
+  all[count++] = no_handler; /* ours are last, and hold */
+  all[count++] = no_file;
   all[count] = NULL;
   PETSC_COMM_WORLD = comm;
   NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscInitialize(&count, &all, NULL, NULL));
@@ -83,7 +75,7 @@ nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
   PetscBool running = PETSC_FALSE;
   PetscInitialized(&running);
   if (!running) NKE_TRY(start(comm, argc, argv));
-  NKE_TRY_PETSC(PetscPushErrorHandler(remember, NULL));
+  NKE_TRY_PETSC(nke_petsc_errors_begin());
   in_use = true;
   NKE_TRY(register_events());
 done:
@@ -92,7 +84,7 @@ done:
 
 void nke_solve_finalize(void)
 {
-  if (in_use) PetscPopErrorHandler();
+  if (in_use) nke_petsc_errors_end();
   if (started) PetscFinalize();
   in_use = started = false;
 }

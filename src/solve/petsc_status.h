@@ -8,6 +8,11 @@
  * failed call `what`. Local. */
 nke_status nke_petsc_fail(nke_status failure, int code, const char *what);
 
+/* From one to the other PETSc prints no error: the text is kept for nke_petsc_fail(). Between PetscInitialize() and
+ * PetscFinalize(). Local. PETSc's code. */
+int nke_petsc_errors_begin(void);
+void nke_petsc_errors_end(void);
+
 #define NKE_TRY_PETSC_AS(failure, call)           \
   do {                                            \
     const int code_ = (int)(call);                \

@@ -1,0 +1,73 @@
+"""What stands behind `--`, in PETSC_OPTIONS and in files of options: what PETSc cannot read ends every rank with one line.
+
+usage: test_petsc_options.py PROGRAM
+"""
+import sys
+import unittest
+
+import numpy as np
+
+import program
+
+CONFIG = """\
+run: {out: out, precision: double}
+data:
+  train: {file: data.h5, x: /x, y: /y}
+  task: regression
+network: {preset: fc2, activation: relu}
+embedding: {features: 32}
+solver: {type: cg, lambda: [1e-2]}
+"""
+FILES = {"word": "nke_ksp_rtol 1e-3\n", "two": "-nke_ksp_rtol 1e-3 -log_view\n", "nested": "-options_file word\n",
+         "bad.yaml": "a: [\n", "good": "-nke_ksp_rtol 1e-3 # enough\n\n"}
+
+
+class Options(program.Case):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        rng = np.random.default_rng(3)
+        x = rng.standard_normal((60, 5))
+        program.write_h5(cls.folder / "data.h5", x=x, y=np.tanh(x[:, 0]))
+        (cls.folder / "case.yaml").write_text(CONFIG)
+        for name, text in FILES.items():
+            (cls.folder / name).write_text(text)
+
+    def fit(self, *options, ranks=3, sets=(), **environment):
+        words = [word for each in sets for word in ("--set", each)]
+        return self.program.run("fit", "case.yaml", "--force", *words, "--", *options, ranks=ranks, timeout=60,
+                                **environment)
+
+    def refused(self, done, code, *parts):
+        lines = [line for line in done.stderr.splitlines() if "PETSC ERROR" in line or line.startswith("nke: ")]
+        self.assertEqual((done.returncode, len(lines)), (code, 1), done.stderr)
+        for part in parts:
+            self.assertIn(part, lines[0])
+
+    def test_what_petsc_cannot_read(self):
+        for options, environment, part in ((["-options_file", "word"], {}, "word line 1"),
+                                           (["-options_file", "two"], {}, "two line 1"),
+                                           (["-OPTIONS_FILE", "nested"], {}, "word line 1"),
+                                           (["-options_file", "none"], {}, "'none'"),
+                                           (["-options_file"], {}, "expected a file that can be read"),
+                                           (["-options_file_yaml", "bad.yaml"], {}, "YAML"),
+                                           (["-prefix_pop"], {}, "prefixes"),
+                                           ([], {"PETSC_OPTIONS": "-options_file word"}, "word line 1"),
+                                           ([], {"PETSC_OPTIONS": "-prefix_push"}, "prefix")):
+            with self.subTest(options=options, **environment):
+                self.refused(self.fit(*options, **environment), 2, part)
+
+    def test_what_it_can(self):
+        """Read, of whichever source; not ~/.petscrc, whatever the options say."""
+        (self.folder / ".petscrc").write_text("-log_view\n")
+        for options, environment, part in ((["-options_file", "good", "-log_view"], {}, "Performance Summary"),
+                                           (["-skip_petscrc", "false"], {}, ""), (["-malloc_debug"], {}, ""),
+                                           ([], {"PETSC_OPTIONS": "-options_file good -log_view"}, "Performance Summary")):
+            with self.subTest(options=options, **environment):
+                done = self.fit(*options, HOME=str(self.folder), **environment)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual("Performance Summary" in done.stdout, bool(part))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
