@@ -110,22 +110,43 @@ done:
   return st;
 }
 
-/* Makes the method's own vectors, so that its iterations need no more memory. Local but for the callbacks. */
-static nke_status make_vectors(nke_shell *s)
+/* Of a solution: the options' fault where a method or preconditioner that they name asks for more than products. */
+static nke_status failure_of(PetscErrorCode code)
 {
-  nke_status st = NKE_OK;
-  const PetscErrorCode code = KSPSetUp(s->ksp);
-  if (s->failure != NKE_OK) return s->failure;
-  NKE_TRY_PETSC(code);
-done:
-  return st;
+  switch (code) {
+    case PETSC_ERR_SUP:
+    case PETSC_ERR_ARG_SIZ:
+    case PETSC_ERR_ARG_INCOMP:
+    case PETSC_ERR_ARG_WRONG:
+    case PETSC_ERR_ARG_WRONGSTATE:
+    case PETSC_ERR_USER:
+      return NKE_ERR_USAGE;
+    case PETSC_ERR_NOT_CONVERGED:
+      return NKE_ERR_NUMERIC;
+    default:
+      return NKE_ERR_INTERNAL;
+  }
 }
 
+/* After PETSc has failed, on all ranks: it would destroy what it has not made. */
+static void leave(nke_shell *s)
+{
+  s->ksp = NULL;
+}
+
+/* Local but for the callbacks. */
 static nke_status set_up(nke_shell *s)
 {
-  const nke_status st = nke_agree(s->comm, make_vectors(s));
-  /* Left as it is, on all ranks: PETSc would destroy vectors that it has not made. */
-  if (st == NKE_ERR_MEMORY) s->ksp = NULL;
+  const PetscErrorCode code = KSPSetUp(s->ksp);
+  if (s->failure != NKE_OK) return s->failure;
+  /* Our own choices can be set up. */
+  return code == 0 ? NKE_OK : nke_petsc_fail(NKE_ERR_USAGE, (int)code, "KSPSetUp");
+}
+
+nke_status nke_shell_set_up(nke_shell *s)
+{
+  const nke_status st = nke_agree(s->comm, set_up(s));
+  if (st != NKE_OK) leave(s);
   return st;
 }
 
@@ -155,11 +176,14 @@ nke_status nke_shell_solve(nke_shell *s, const double *rhs_loc, double *x_loc, n
   KSPConvergedReason reason;
   KSPType type;
   PetscInt count;
-  NKE_TRY(set_up(s));
+  NKE_TRY(nke_shell_set_up(s));
   NKE_TRY(copy(s->rhs, s->rows_loc, rhs_loc, NULL));
   const PetscErrorCode code = KSPSolve(s->ksp, s->rhs, s->solution);
   if (s->failure != NKE_OK) return s->failure;
-  NKE_TRY_PETSC(code);
+  if (code != 0) {
+    leave(s);
+    return nke_petsc_fail(failure_of(code), (int)code, "KSPSolve");
+  }
   NKE_TRY_PETSC(KSPGetConvergedReason(s->ksp, &reason));
   NKE_TRY_PETSC(KSPGetIterationNumber(s->ksp, &count));
   NKE_TRY_PETSC(KSPGetType(s->ksp, &type));

@@ -25,9 +25,13 @@ typedef struct nke_shell {
 nke_status nke_shell_init(const char *type, double tolerance, int iterations, nke_shell *shell);
 void nke_shell_clear(nke_shell *shell);
 
-/* x_loc [cols_loc] <- the solution for rhs_loc [rows_loc]; fills info->iterations. NKE_ERR_NUMERIC where it has not
- * converged; NKE_ERR_MEMORY before the first product where a rank has none for the method's vectors. Collective; same
- * status on all ranks. */
+/* Makes the method's own vectors and prepares its preconditioner, so that its iterations need no more memory; before
+ * the first solution at the latest. NKE_ERR_USAGE where a method or preconditioner that the options name cannot work
+ * with what is known of the matrix; NKE_ERR_MEMORY. Collective; same status on all ranks. */
+nke_status nke_shell_set_up(nke_shell *shell);
+
+/* x_loc [cols_loc] <- the solution for rhs_loc [rows_loc]; fills info->iterations. Statuses of
+ * nke_shell_set_up(); NKE_ERR_NUMERIC where it has not converged. Collective; same status on all ranks. */
 nke_status nke_shell_solve(nke_shell *shell, const double *rhs_loc, double *x_loc, nke_krylov_info *info);
 
 #endif

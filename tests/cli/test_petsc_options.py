@@ -2,6 +2,7 @@
 
 usage: test_petsc_options.py PROGRAM
 """
+import json
 import sys
 import unittest
 
@@ -19,7 +20,8 @@ embedding: {features: 32}
 solver: {type: cg, lambda: [1e-2]}
 """
 FILES = {"word": "nke_ksp_rtol 1e-3\n", "two": "-nke_ksp_rtol 1e-3 -log_view\n", "nested": "-options_file word\n",
-         "bad.yaml": "a: [\n", "good": "-nke_ksp_rtol 1e-3 # enough\n\n"}
+         "bad.yaml": "a: [\n", "good": "-nke_ksp_rtol 1e-3 # enough\n\n",
+         "typo": "-nke_ksp_tpye cg\n"}
 
 
 class Options(program.Case):
@@ -67,6 +69,20 @@ class Options(program.Case):
                 done = self.fit(*options, HOME=str(self.folder), **environment)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertEqual("Performance Summary" in done.stdout, bool(part))
+
+    def test_what_cannot_be_done(self):
+        """Unknown methods, other values than asked for, and what asks for more of a matrix than its products."""
+        for kind, options, code, part in (("cg", ["-nke_ksp_type", "foo"], 2, "KSP type foo"),
+                                          ("cg", ["-nke_pc_type", "foo"], 2, "PC type foo"),
+                                          ("cg", ["-nke_ksp_rtol", "abc"], 2, "abc has no numeric value"),
+                                          ("cg", ["-nke_pc_type", "ilu"], 2, "ILU"),
+                                          ("cg", ["-nke_pc_type", "eisenstat"], 2, "shell"),
+                                          ("lsqr", ["-nke_pc_type", "jacobi"], 2, "Preconditioner"),
+                                          ("lsqr", ["-nke_ksp_type", "bicg"], 2, "Incompatible"),
+                                          ("cg", ["-nke_ksp_error_if_not_converged", "-nke_ksp_max_it", "2"], 4,
+                                           "not converged")):
+            with self.subTest(kind, options=options):
+                self.refused(self.fit(*options, sets=[f"solver.type={kind}"]), code, part)
 
 
 if __name__ == "__main__":
