@@ -59,6 +59,24 @@ done:
   return st;
 }
 
+/* Others of PETSc's want a square matrix; they see that on some ranks only, and hang. */
+static nke_status check_options(KSP ksp)
+{
+  nke_status st = NKE_OK;
+  PC pc;
+  KSPType method;
+  PCType preconditioner;
+  NKE_TRY_PETSC(KSPGetType(ksp, &method));
+  NKE_TRY_PETSC(KSPGetPC(ksp, &pc));
+  NKE_TRY_PETSC(PCGetType(pc, &preconditioner));
+  if (strcmp(method, KSPLSQR) != 0 && strcmp(method, KSPCGLS) != 0)
+    st = nke_fail(NKE_ERR_USAGE, "-nke_ksp_type: expected lsqr or cgls with solver.type lsqr, got %.60s", method);
+  else if (strcmp(preconditioner, PCNONE) != 0)
+    st = nke_fail(NKE_ERR_USAGE, "-nke_pc_type: expected none with solver.type lsqr, got %.60s", preconditioner);
+done:
+  return st;
+}
+
 nke_status nke_lsqr_solve(const nke_kept *kept, double shift, int k, const double *y_loc, double tolerance,
                           int iterations, nke_stats *stats, double *x_loc, nke_krylov_info *info)
 {
@@ -79,6 +97,7 @@ nke_status nke_lsqr_solve(const nke_kept *kept, double shift, int k, const doubl
   NKE_TRY(nke_agree(kept->comm, st));
   if (kept->rows_loc > 0) memcpy(right, y_loc, (size_t)(kept->rows_loc * k) * sizeof *right);
   NKE_TRY(nke_shell_init(KSPLSQR, tolerance, iterations, &shell));
+  NKE_TRY(check_options(shell.ksp));
   NKE_TRY(nke_shell_solve(&shell, right, x_loc, info));
   st = residual(&s, shift, y_loc, x_loc, &info->residual);
 done:
