@@ -289,9 +289,9 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_plan_session(s, nke_fit_plan, fit));
   NKE_TRY(nke_fit_check_parts(fit));
   NKE_TRY(nke_agree(s->comm, split_rows(fit)));
+  NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv)); /* checks its options */
   NKE_TRY(nke_fit_output_check(fit));
   if (s->invocation->dry_run) goto done;
-  NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv));
   NKE_TRY(nke_fit_output_try(fit));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_class_weights_fit(s));

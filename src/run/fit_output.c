@@ -5,6 +5,7 @@
 #include "run/checkpoint.h"
 #include "run/model.h"
 #include "run/report.h"
+#include "solve/petsc_options.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -81,7 +82,7 @@ static json_t *path_json(const nke_fit *fit)
 static json_t *warnings_json(const nke_fit *fit)
 {
   json_t *const list = json_array();
-  char line[256];
+  char line[256], option[256];
   if (fit->failed_lambda >= 0) {
     snprintf(line, sizeof line, "lambda %g was too small for a Cholesky factor; %g was taken", fit->failed_lambda,
              fit->final.lambda);
@@ -91,6 +92,10 @@ static json_t *warnings_json(const nke_fit *fit)
     json_array_append_new(list, json_string("this run went on from a checkpoint: seconds are those since then"));
   if (fit->checkpoint && fit->checkpoint->warning[0]) json_array_append_new(list, json_string(fit->checkpoint->warning));
   if (fit->test_error) json_array_append_new(list, json_string(fit->test_error));
+  if (nke_petsc_options_unread(sizeof option, option) == NKE_OK && option[0]) {
+    snprintf(line, sizeof line, "%.200s: no solver of this fit has read it", option);
+    json_array_append_new(list, json_string(line));
+  }
   /* Beyond this the solution has fewer than about six digits; a factor in double loses log10(condition) of its 16. */
   if (fit->final.condition > 1e10) {
     snprintf(line, sizeof line, "condition estimate %.1e: lambda %g is small for the precision", fit->final.condition,

@@ -77,6 +77,7 @@ nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
   if (!running) NKE_TRY(start(comm, argc, argv));
   NKE_TRY_PETSC(nke_petsc_errors_begin());
   in_use = true;
+  if (started) NKE_TRY(nke_petsc_options_check(comm));
   NKE_TRY(register_events());
 done:
   return nke_agree(comm, st);

@@ -186,15 +186,14 @@ done:
   return st;
 }
 
-/* What the options say, else what was asked for; at most n. */
-static nke_status rank_in_use(const nke_operator *a, int64_t asked, int64_t *rank)
+nke_status nke_nystrom_rank(int64_t asked, int64_t *rank)
 {
   nke_status st = NKE_OK;
   PetscInt value = (PetscInt)nke_min(asked, 1 << 14);
   NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscOptionsGetInt(NULL, "nke_", "-nystrom_rank", &value, NULL));
   if (value < 1 || value > 1 << 14)
     return nke_fail(NKE_ERR_USAGE, "-nke_nystrom_rank: expected 1 to %d, got %d", 1 << 14, (int)value);
-  *rank = nke_min(value, a->parts.n);
+  *rank = value;
 done:
   return st;
 }
@@ -206,7 +205,8 @@ nke_status nke_nystrom_create(const nke_operator *a, const nke_operator *guide, 
   nystrom *p = NULL;
   int64_t rank = 0;
   *out = NULL;
-  NKE_TRY(rank_in_use(a, asked, &rank));
+  NKE_TRY(nke_nystrom_rank(asked, &rank));
+  rank = nke_min(rank, a->parts.n);
   st = nke_calloc(1, sizeof *p, "preconditioner", &p);
   if (st == NKE_OK) st = nke_alloc(1, sizeof **out, "preconditioner", out);
   NKE_TRY(nke_agree(a->parts.comm, st));

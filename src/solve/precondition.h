@@ -20,6 +20,9 @@ nke_status nke_jacobi_create(const nke_operator *a, nke_preconditioner **out);
 /* Columns of a product while nke_nystrom_create() is at work, with an operator that is dear or not. Local. */
 int nke_nystrom_columns(bool dear);
 
+/* The vectors that nke_nystrom_create() takes: as asked for, or as -nke_nystrom_rank says. NKE_ERR_USAGE. Local. */
+nke_status nke_nystrom_rank(int64_t asked, int64_t *rank);
+
 /* Randomised Nystrom approximation U diag(w) U' of A from products with `rank` vectors (at most n; -nke_nystrom_rank
  * overrides it), w ascending:
  *   z = r + U ((w_1 + s) / (w + s) - 1) U'r      [Frangella, Tropp, Udell, SIAM J. Matrix Anal. Appl. 44 (2023) 718].

@@ -77,12 +77,44 @@ class Options(program.Case):
                                           ("cg", ["-nke_ksp_rtol", "abc"], 2, "abc has no numeric value"),
                                           ("cg", ["-nke_pc_type", "ilu"], 2, "ILU"),
                                           ("cg", ["-nke_pc_type", "eisenstat"], 2, "shell"),
-                                          ("lsqr", ["-nke_pc_type", "jacobi"], 2, "Preconditioner"),
-                                          ("lsqr", ["-nke_ksp_type", "bicg"], 2, "Incompatible"),
+                                          ("lsqr", ["-nke_pc_type", "jacobi"], 2, "-nke_pc_type: expected none"),
+                                          ("lsqr", ["-nke_ksp_type", "bicg"], 2, "expected lsqr or cgls"),
                                           ("cg", ["-nke_ksp_error_if_not_converged", "-nke_ksp_max_it", "2"], 4,
                                            "not converged")):
             with self.subTest(kind, options=options):
                 self.refused(self.fit(*options, sets=[f"solver.type={kind}"]), code, part)
+
+    def test_what_nothing_reads(self):
+        """Named before any work, by a dry run too."""
+        for options, environment, name in ((["-nke_ksp_tpye", "cg"], {}, "-nke_ksp_tpye"),
+                                           (["-nke_ksp_monitor", "-NKE_ksp_rtoll", "1e-3"], {}, "-NKE_ksp_rtoll"),
+                                           (["-nke_nystrom_rnk", "8"], {}, "-nke_nystrom_rnk"),
+                                           (["-nke_ksp_gmres_restart", "8"], {}, "-nke_ksp_gmres_restart"),
+                                           (["-options_file", "typo"], {}, "-nke_ksp_tpye"),
+                                           ([], {"PETSC_OPTIONS": "-nke_pc_tpye jacobi"}, "-nke_pc_tpye")):
+            with self.subTest(options=options, **environment):
+                self.refused(self.fit(*options, **environment), 2, f"{name}: expected an option")
+        self.refused(self.program.run("fit", "case.yaml", "--dry-run", "--", "-nke_ksp_tpye", "cg"), 2, "-nke_ksp_tpye")
+
+    def test_what_something_reads(self):
+        """Without our prefix PETSc's own; of the other method, of what the options choose, and of solvers within it."""
+        within = ["-nke_pc_type", "ksp", "-nke_ksp_ksp_type", "cg", "-nke_ksp_pc_type", "none", "-nke_ksp_ksp_max_it", "3"]
+        for options, says in ((["-nke_ksp_lsqr_exact_mat_norm", "-nke_nystrom_rank", "8"], ""),
+                              (["-nke_ksp_type", "gmres", "-nke_ksp_gmres_restart", "20"], ""), (within, ""),
+                              (["-nke_pc_type", "jacobi", "-nke_ksp_monitor"], "Residual norms"),
+                              (["-nke_ksp_converged_reason", "-nke_ksp_view"], "converged due to"),
+                              (["-unknown", "-ksp_rtol", "1e-1"], "")):
+            with self.subTest(options):
+                done = self.fit(*options)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn(says, done.stdout)
+
+    def test_what_this_fit_does_not_read_is_a_warning(self):
+        for kind in ("cholesky", "cg"):
+            done = self.fit("-nke_ksp_rtol", "1e-9", sets=[f"solver.type={kind}"])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            warnings = json.loads((self.folder / "out/report.json").read_text())["warnings"]
+            self.assertEqual(any("-nke_ksp_rtol" in line for line in warnings), kind == "cholesky", warnings)
 
 
 if __name__ == "__main__":
