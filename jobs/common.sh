@@ -39,19 +39,24 @@ nke_run() {
   return "$status"
 }
 
+# nke_requeue: put this job into the queue again, as its time is up; returns where it may not be.
+nke_requeue() {
+  if [ "${SLURM_RESTART_COUNT:-0}" -ge "$NKE_MAX_RESTARTS" ]; then
+    echo "time is up after $NKE_MAX_RESTARTS restarts; submit again to go on" >&2
+    return 1
+  fi
+  # Of an array this task alone: the number of its last task is also that of the whole array.
+  scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" &&
+    exec sleep 60 # until the requeue ends it
+}
+
 # nke_job ARGUMENT...: nke_run, and if it stopped with a checkpoint because time was up, put this job into the queue again.
 nke_job() {
   local status=0
   nke_run "$@" || status=$?
   if [ "$status" = 5 ] && [ "$nke_signal" = USR1 ]; then
-    if [ "${SLURM_RESTART_COUNT:-0}" -ge "$NKE_MAX_RESTARTS" ]; then
-      echo "stopped with a checkpoint after $NKE_MAX_RESTARTS restarts; submit again to go on" >&2
-    else
-      echo "time is up: checkpoint written, back into the queue"
-      # Of an array this task alone: the number of its last task is also that of the whole array.
-      scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" &&
-        exec sleep 60 # until the requeue ends it
-    fi
+    echo "time is up: checkpoint written, back into the queue"
+    nke_requeue
   fi
   exit "$status"
 }

@@ -3,6 +3,7 @@
 #include "data/h5file.h"
 #include "run/plan.h"
 #include "run/progress.h"
+#include "run/signals.h"
 #include "run/synth_teacher.h"
 
 #include <stdio.h>
@@ -46,6 +47,8 @@ static nke_status write_mine(MPI_Comm comm, nke_h5file *file, nke_teacher *teach
   NKE_TRY(nke_alloc(slab, sizeof *y, "targets", &y));
   for (int64_t first = mine.begin; first < mine.end; first += slab) {
     const nke_range rows = {.begin = first, .end = nke_min(first + slab, mine.end)};
+    if (nke_signals_here())
+      NKE_TRY(nke_fail(NKE_STOPPED, "stopped by a signal; the file is not written: the same command starts again"));
     NKE_TRY(write_slab(file, teacher, p, rows, x, y));
     nke_progress_update(&progress, rows.end - mine.begin);
   }
@@ -121,10 +124,12 @@ nke_status nke_synth_run(const nke_invocation *invocation)
   NKE_TRY(nke_plan_settle(invocation, config, &plan));
   NKE_TRY(nke_h5file_may_create(invocation->comm, path, invocation->force));
   if (invocation->dry_run) goto done;
+  nke_signals_catch();
   NKE_TRY(nke_teacher_create(invocation->comm, config, &teacher));
   NKE_TRY(write_file(invocation, path, teacher));
   if (rank == 0) print_result(&config->synth, path);
 done:
   nke_teacher_destroy(&teacher);
+  nke_signals_release();
   return st;
 }

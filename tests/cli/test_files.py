@@ -3,7 +3,9 @@
 usage: test_files.py PROGRAM
 """
 import os
+import signal
 import sys
+import time
 import unittest
 
 import h5py
@@ -126,6 +128,19 @@ class Files(program.Case):
         self.program.must("fit", "case.yaml", *args, ranks=2, NKE_DATA=self.folder / "data")
         (self.folder / "data/made.h5").write_text("not HDF5")  # the data folder comes first
         self.refused(3, "data/made.h5: not an HDF5 file", "fit", "case.yaml", *args, NKE_DATA="data")
+
+    def test_a_signal_ends_synth_without_a_file(self):
+        folder = self.folder / "signalled"
+        folder.mkdir()
+        process = self.program.start("synth", "case.yaml", "--set", "synth={file: signalled/made.h5, n: 1000000, d: 5, "
+                                     "n_test: 10, hidden: [1024, 1024]}", ranks=2)
+        while process.poll() is None and not list(folder.iterdir()):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGUSR1)
+        says = process.communicate(timeout=120)[1]
+        self.assertEqual(process.returncode, 5, says)
+        self.assertIn("nke: stopped: stopped by a signal; the file is not written", says)
+        self.assertEqual(list(folder.iterdir()), [])
 
     def predicted(self, data, *args, labels, model="out"):
         """Scores of the test rows in another file: those of data.h5."""

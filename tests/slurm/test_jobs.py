@@ -143,6 +143,27 @@ class Jobs(unittest.TestCase):
         self.assertEqual((report["n_train"], report["n_test"], report["ranks"]), (4000, 500, 2))
         self.assertLess(report["metrics"]["test"]["mse"], 0.5)
 
+    def test_million_is_out_of_time_in_synth(self):
+        """The job begins again; once the data are there another start of it goes on with fit."""
+        program = self.folder / "program"
+        program.write_text(f"""#!/bin/bash
+if [ "${{SLURM_PROCID:-0}}" = 0 ]; then echo "$SLURM_RESTART_COUNT $1" >>ran; fi
+if [ "$SLURM_RESTART_COUNT $1" = "1 fit" ]; then trap 'exit 5' USR1; touch waiting; while :; do sleep 0.1; done; fi
+exec {PROGRAM} "$@"
+""")
+        program.chmod(0o755)
+        sizes = ["synth.n=200000", "synth.n_test=500", "synth.d=20", "synth.hidden=[1024,1024]", "embedding.features=64"]
+        job = self.job("million", *[word for size in sizes for word in ("--set", size)], NKE_PROGRAM="./program",
+                       NKE_LAUNCHER="srun")
+        job.wait_for(lambda fields: list((self.folder / "data").glob("*")), "data being written")
+        subprocess.run(["scancel", "--signal=USR1", "--batch", job.id], check=True)
+        job.wait_for(lambda fields: (self.folder / "waiting").exists(), "fit")
+        subprocess.run(["scancel", "--signal=USR1", "--batch", job.id], check=True)
+        self.assertEqual(job.must(), 2)
+        self.assertIn("stopped by a signal; the file is not written", job.output)
+        self.assertEqual((self.folder / "ran").read_text().split("\n"), [" synth", "1 synth", "1 fit", "2 fit", ""])
+        self.assertFalse(list(self.folder.glob("*.made")))
+
     def test_scaling(self):
         job = self.job("scaling", "fit.yaml", 500)
         job.must()
