@@ -9,7 +9,7 @@
 enum { CHUNK_WIDTH = 1024 };
 
 struct nke_gram {
-  int64_t m, rows;
+  int64_t m, rows, step;
   int k;
   nke_precision precision;
   nke_stats *stats;
@@ -30,7 +30,7 @@ nke_status nke_gram_create(MPI_Comm comm, int64_t m, int k, nke_precision precis
   const int64_t nb = nke_bc_block_size(m);
   *out = NULL;
   NKE_TRY(nke_agree(comm, nke_calloc(1, sizeof *g, "Gram matrix", &g)));
-  *g = (nke_gram){.m = m, .k = k, .precision = precision, .stats = stats};
+  *g = (nke_gram){.m = m, .step = NKE_PANEL_ROWS, .k = k, .precision = precision, .stats = stats};
   NKE_TRY(nke_bcmat_create(comm, m, m, nb, &g->matrix));
   NKE_TRY(nke_exchange_create(g->matrix, precision, stats, &g->exchange));
   st = nke_calloc(m * k, sizeof(double), "cross products", &g->cross);
@@ -85,7 +85,7 @@ static void widen(const nke_panel *panel, nke_precision precision, int64_t first
 }
 
 /* C_I += Z_I' Y for the blocks I of this rank's grid row, dealt once more over the ranks of that grid row. */
-static nke_status add_cross(nke_gram *g, const nke_panel *panel)
+static nke_status add_cross(nke_gram *g, const nke_panel *panel, const double *targets)
 {
   nke_status st = NKE_OK;
   const nke_bcmat *a = g->matrix;
@@ -93,11 +93,31 @@ static nke_status add_cross(nke_gram *g, const nke_panel *panel)
     if (b / a->grid.nprow % a->grid.npcol != a->grid.mycol) continue;
     const int64_t width = nke_min(a->nb, g->m - b * a->nb);
     widen(panel, g->precision, panel->offset[b], width, g->wide);
-    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, width, g->k, panel->depth, g->wide, width, g->targets, g->k,
+    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, width, g->k, panel->depth, g->wide, width, targets, g->k,
                      1.0, g->cross + b * a->nb * g->k, g->k));
   }
 done:
   return st;
+}
+
+static nke_status add_steps(nke_gram *g, const nke_panel *panel, double *flops)
+{
+  nke_status st = NKE_OK;
+  const int64_t row_bytes = panel->ld * nke_precision_bytes(g->precision);
+  for (int64_t first = 0; first < panel->depth; first += g->step) {
+    nke_panel step = *panel;
+    step.data = (const char *)panel->data + first * row_bytes;
+    step.depth = nke_min(g->step, panel->depth - first);
+    NKE_TRY(nke_tiles_add(g->matrix, g->precision, NKE_BY_COLUMNS, &step, g->scratch, flops));
+    NKE_TRY(add_cross(g, &step, g->targets + first * g->k));
+  }
+done:
+  return st;
+}
+
+void nke_gram_set_step(nke_gram *g, int64_t rows)
+{
+  g->step = rows;
 }
 
 nke_status nke_gram_add(nke_gram *g, int64_t rows_loc, const void *z_loc, const double *y_loc)
@@ -109,9 +129,7 @@ nke_status nke_gram_add(nke_gram *g, int64_t rows_loc, const void *z_loc, const 
   NKE_TRY(nke_agree(g->matrix->grid.comm, reserve_rows(g, panel.depth)));
   if (panel.depth == 0) goto done;
   NKE_TRY(nke_exchange_gather(g->exchange, rows_loc * g->k, y_loc, g->targets));
-  st = nke_tiles_add(g->matrix, g->precision, NKE_BY_COLUMNS, &panel, g->scratch, &flops);
-  if (st == NKE_OK) st = add_cross(g, &panel);
-  NKE_TRY(nke_agree(g->matrix->grid.comm, st));
+  NKE_TRY(nke_agree(g->matrix->grid.comm, add_steps(g, &panel, &flops)));
   for (int64_t p = 0; p < panel.depth; p++)
     for (int c = 0; c < g->k; c++) g->squares[c] += g->targets[p * g->k + c] * g->targets[p * g->k + c];
   g->rows += panel.depth;

@@ -2,9 +2,10 @@
  *
  *   G = sum_p Z_p' Z_p  [m x m],   C = sum_p Z_p' Y_p  [m x k],   yy = sum_p of squares of Y_p  [k]
  *
- * A panel is what the ranks pass in one call: their rows, one after the other in rank order. If the caller cuts panels
- * by global row numbers only, G, C and yy are the same bits at any number of ranks. Features stay spread over the
- * ranks: a rank sees the columns its tiles need, and no rank holds m x m. */
+ * A panel is what the ranks pass in one call: their rows, one after the other in rank order. Its products are taken
+ * over steps of some rows, and added up in double. If the caller cuts steps by global row numbers only, panels of whole
+ * ones, G, C and yy are the same bits at any number of ranks. Features stay spread over the ranks: a rank sees the
+ * columns its tiles need, and no rank holds m x m. */
 #ifndef NKE_GRAM_GRAM_H
 #define NKE_GRAM_GRAM_H
 
@@ -26,6 +27,9 @@ typedef struct nke_gram nke_gram;
  * NKE_ERR_MEMORY, NKE_ERR_USAGE (too many entries a rank). Memory: 8 m^2 / ranks bytes and 8 m k. */
 nke_status nke_gram_create(MPI_Comm comm, int64_t m, int k, nke_precision precision, nke_stats *stats, nke_gram **out);
 void nke_gram_destroy(nke_gram **g);
+
+/* Rows of a step, NKE_PANEL_ROWS unless set before the first panel. Local. */
+void nke_gram_set_step(nke_gram *g, int64_t rows);
 
 /* Add one panel. Collective; rows_loc may be 0. z_loc: row-major [rows_loc, m] of the Gram's precision; y_loc:
  * row-major [rows_loc, k]. Work a rank: about rows m^2 / ranks flops over the whole panel of `rows` rows. Sent by a

@@ -14,10 +14,11 @@ nke_status nke_fit_add_slab(nke_session *s, nke_gram *gram, const nke_slab *slab
   nke_status st = s->class_roots ? nke_agree(s->comm, nke_class_weights_slab(s, slab)) : NKE_OK;
   if (st != NKE_OK) return st;
   const int64_t row_bytes = s->m * nke_precision_bytes(s->embedder.precision);
+  nke_gram_set_step(gram, s->embedder.slab.step);
   nke_stage_begin(&s->stats, NKE_STAGE_GRAM);
-  /* Panels are cut from the list, as single precision rounds the sum over a panel: the same rows, the same bits, at any
-   * number of ranks. Of a slab of several panels only the ranks whose rows are in one send then; all receive and
-   * multiply. */
+  /* Panels and their steps are cut from the list, as single precision rounds the sum over a step: the same rows, the
+   * same bits, at any number of ranks. Of a slab of several panels only the ranks whose rows are in one send then; all
+   * receive and multiply. */
   for (int64_t at = slab->begin; at < slab->end && st == NKE_OK; at += s->embedder.slab.panel) {
     const int64_t end = nke_min(slab->end, at + s->embedder.slab.panel);
     const int64_t first = nke_min(nke_max(at - slab->first, 0), slab->n);

@@ -20,8 +20,10 @@ nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, in
   const double features = (double)(m * nke_precision_bytes(precision)), row = 8 * (double)d + features;
   const double needed = fmin(1, 1.0 / grid.nprow + 1.0 / grid.npcol) * features; /* of a row, by the tiles of a rank */
   const double memory = (double)memory_per_rank;
+  const double fewest = fmax(1, ceil(8 * (double)m * (double)m / memory)); /* ranks that the Gram matrix fits into */
   nke_slab_size size;
   size.panel = fitting(NKE_PANEL_ROWS, row / ranks + needed, memory / 8);
+  size.step = fitting(NKE_PANEL_ROWS, row / fewest + features, memory / 8); /* no more than a panel of those or more */
   const int64_t least = fitting(8 * NKE_BLOCK_ROWS, row, memory / 16);
   size.all = nke_ceil_div(least * ranks, size.panel) * size.panel;
   size.own = nke_ceil_div(nke_ceil_div(size.all, NKE_BLOCK_ROWS), ranks) * NKE_BLOCK_ROWS;

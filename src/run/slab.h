@@ -1,6 +1,6 @@
 /* A slab: a few thousand rows in a row list, read, preprocessed and embedded by all ranks together. The unit of memory,
- * progress, checkpoint and error agreement. More ranks make larger slabs, of whole panels: panel p has positions
- * [p panel, (p + 1) panel) of the list, at any number of ranks at which a panel has the same rows. */
+ * progress, checkpoint and error agreement. More ranks make larger slabs, of whole panels of whole steps: step p has
+ * positions [p step, (p + 1) step) of the list, at any number of ranks. */
 #ifndef NKE_RUN_SLAB_H
 #define NKE_RUN_SLAB_H
 
@@ -16,7 +16,8 @@
 typedef struct nke_slab_size {
   int64_t all;   /* of a slab, all ranks together */
   int64_t own;   /* of a slab, at most, on one rank */
-  int64_t panel; /* of all ranks, one after the other in the list, exchanged and multiplied at a time */
+  int64_t panel; /* of all ranks, one after the other in the list, exchanged at a time: whole steps */
+  int64_t step;  /* multiplied at a time, in single precision perhaps: the same at any number of ranks */
 } nke_slab_size;
 
 /* What turns a row of a file into features and targets. targets may be NULL (rows without labels). */
@@ -49,9 +50,10 @@ typedef struct nke_slab {
 } nke_slab;
 
 /* From a rank's memory: a panel takes an eighth of it at most, the rows of its own a sixteenth more. A panel has
- * NKE_PANEL_ROWS (gram.h) rows where that fits, fewer the fewer ranks share the memory where it does not. A slab is a
- * panel, or as many as give every rank eight blocks, so that the ranks' shares differ by an eighth at most. Depends on
- * the arguments alone. Local. */
+ * NKE_PANEL_ROWS (gram.h) rows where that fits, fewer the fewer ranks share the memory where it does not; a step what a
+ * panel of features has on as few ranks as the Gram matrix fits into, on the worst grid. A slab is a panel, or as many
+ * as give every rank eight blocks, so that the ranks' shares differ by an eighth at most. Depends on the arguments
+ * alone, the step not on ranks. Local. */
 nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks);
 
 /* Make the slab that begins at position `begin` of the list; while it is embedded the system may fetch the rows of the next.

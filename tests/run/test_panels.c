@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { N = 5000, M = 70, K = 2 };
+static const int64_t plenty = INT64_C(1) << 30, little = INT64_C(1) << 21; /* of memory a rank: for whole panels, or not */
 
 /* Uniform in [-1, 1): float holds it exactly, but not the products. */
 static float feature(int64_t row, int64_t column)
@@ -32,7 +33,7 @@ static void fill(const nke_session *s, int64_t begin, nke_slab *slab)
 }
 
 /* The whole Gram matrix, cross products behind it, on every rank. */
-static void build(MPI_Comm comm, double *out)
+static void build(MPI_Comm comm, int64_t memory, double *out)
 {
   nke_gram *gram;
   nke_slab slab = {0};
@@ -40,8 +41,10 @@ static void build(MPI_Comm comm, double *out)
   MPI_Comm_size(comm, &ranks);
   nke_session s = {.comm = comm, .m = M, .k = K};
   s.embedder = (nke_embedder){.comm = comm, .precision = NKE_SINGLE,
-                              .slab = nke_slab_size_of(5, M, NKE_SINGLE, INT64_C(1) << 30, ranks)};
+                              .slab = nke_slab_size_of(5, M, NKE_SINGLE, memory, ranks)};
   if (ranks > 4) assert_true(s.embedder.slab.all > s.embedder.slab.panel);
+  assert_int_equal(s.embedder.slab.panel % s.embedder.slab.step, 0);
+  if (memory == little) assert_true(s.embedder.slab.step < (ranks > 2 ? s.embedder.slab.panel : NKE_PANEL_ROWS));
   assert_int_equal(nke_alloc(s.embedder.slab.own * M, sizeof(float), "z", &slab.z), NKE_OK);
   assert_int_equal(nke_alloc(s.embedder.slab.own * K, sizeof(double), "y", &slab.y), NKE_OK);
   assert_int_equal(nke_gram_create(comm, M, K, NKE_SINGLE, NULL, &gram), NKE_OK);
@@ -68,9 +71,11 @@ static void test_same_bits(void **state)
 {
   (void)state;
   static double expected[M * (M + K)], got[M * (M + K)];
-  build(MPI_COMM_SELF, expected);
-  build(MPI_COMM_WORLD, got);
-  assert_memory_equal(got, expected, sizeof got);
+  for (int i = 0; i < 2; i++) {
+    build(MPI_COMM_SELF, i ? little : plenty, expected);
+    build(MPI_COMM_WORLD, i ? little : plenty, got);
+    assert_memory_equal(got, expected, sizeof got);
+  }
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits)};
