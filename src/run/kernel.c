@@ -369,8 +369,9 @@ static nke_status run_job(kernel_job *job)
   NKE_TRY(nke_kernel_file_check(job->comm, job->path, job->identity, &job->tiling, job->tiles, is_part(job),
                                 job->invocation->force));
   if (job->invocation->dry_run) goto done;
-  /* Half of what is left: the blocks are not the only thing that was not foreseen to the byte. */
-  job->block_bytes = (int64_t)((double)job->config->run.memory_per_rank - nke_plan_peak(&plan) + plan.slab) / 2;
+  /* Half of what is left beside all that stays: it is not foreseen to the byte. */
+  const double stays = plan.program + plan.data + plan.preprocess + plan.matrix;
+  job->block_bytes = (int64_t)((double)job->config->run.memory_per_rank - stays) / 2;
   NKE_TRY(nke_kernel_file_open(job->comm, job->path, job->identity, job->config->run.precision, &job->tiling,
                                job->tiles, is_part(job), job->invocation->force, &job->file));
   if (job->invocation->merge) return nke_kernel_merge(job->comm, &job->file, job->identity);
