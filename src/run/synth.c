@@ -26,8 +26,11 @@ static nke_status write_slab(nke_h5file *file, nke_teacher *teacher, const part 
 {
   nke_status st = NKE_OK;
   const int64_t d = teacher->d;
-  for (int64_t first = rows.begin; first < rows.end; first += NKE_SYNTH_BLOCK)
+  for (int64_t first = rows.begin; first < rows.end; first += NKE_SYNTH_BLOCK) {
+    if (nke_signals_here())
+      return nke_fail(NKE_STOPPED, "stopped by a signal; the file is not written: the same command starts again");
     NKE_TRY(nke_teacher_block(teacher, p->id, first, x + (first - rows.begin) * d, y + (first - rows.begin)));
+  }
   const int64_t start[2] = {rows.begin, 0}, count[2] = {rows.end - rows.begin, d};
   NKE_TRY(nke_h5file_write(file, p->x, NKE_H5_F64, 2, start, count, x));
   NKE_TRY(nke_h5file_write(file, p->y, NKE_H5_F64, 1, start, count, y));
@@ -47,8 +50,6 @@ static nke_status write_mine(MPI_Comm comm, nke_h5file *file, nke_teacher *teach
   NKE_TRY(nke_alloc(slab, sizeof *y, "targets", &y));
   for (int64_t first = mine.begin; first < mine.end; first += slab) {
     const nke_range rows = {.begin = first, .end = nke_min(first + slab, mine.end)};
-    if (nke_signals_here())
-      NKE_TRY(nke_fail(NKE_STOPPED, "stopped by a signal; the file is not written: the same command starts again"));
     NKE_TRY(write_slab(file, teacher, p, rows, x, y));
     nke_progress_update(&progress, rows.end - mine.begin);
   }

@@ -133,7 +133,7 @@ class Files(program.Case):
         folder = self.folder / "signalled"
         folder.mkdir()
         process = self.program.start("synth", "case.yaml", "--set", "synth={file: signalled/made.h5, n: 1000000, d: 5, "
-                                     "n_test: 10, hidden: [1024, 1024]}", ranks=2)
+                                     "n_test: 10, hidden: [512, 512]}", ranks=2)
         while process.poll() is None and not list(folder.iterdir()):
             time.sleep(0.01)
         process.send_signal(signal.SIGUSR1)
