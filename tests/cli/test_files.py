@@ -199,12 +199,12 @@ class Files(program.Case):
             file.create_dataset("x", (10**12, 2), np.float32)
         args = ("kernel", "case.yaml", "--dry-run", "--set", "data.test={file: null}", "--set")
         rows = "data.train={file: rows.h5, x: /x, y: null, rows: 0:10000000}"
-        done = self.program.run(*args, rows, timeout=20)
+        done = self.program.run(*args, rows)
         self.assertIn("pairs 50000005000000,", done.stdout)
         self.assertEqual(done.returncode, 2, done.stderr)  # its list of tiles does not fit
         self.assertIn("run.memory_per_rank: a rank needs about", done.stderr)
         self.assertIn("pairs 50000005000000,", self.program.must(*args, rows, "--set", "kernel.tile=1024",
-                                                                 "--set", "run.memory_per_rank=8GiB", timeout=20))
+                                                                 "--set", "run.memory_per_rank=8GiB"))
         rows = "data.train={file: rows.h5, x: /x, y: null}"
         self.refused(2, "kernel.tile: 1000000000000 rows are more than 2.53 tiles", *args, rows, "--set", "kernel.tile=1")
 
