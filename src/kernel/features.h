@@ -14,7 +14,7 @@
 typedef enum nke_kernel_kind { NKE_KERNEL_NNGP, NKE_KERNEL_NTK } nke_kernel_kind;
 
 /* The revision counts the changes in what features a config and seed stand for: weights belong to one of them. */
-enum { NKE_MAX_WIDTHS = 64, NKE_FEATURES_REVISION = 3 };
+enum { NKE_MAX_WIDTHS = 64, NKE_FEATURES_REVISION = 4 };
 
 typedef struct nke_embedding_options {
   nke_kernel_kind kernel;

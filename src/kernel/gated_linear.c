@@ -61,11 +61,11 @@ done:
   return st;
 }
 
-/* What follows reads the widths, the features of a last layer themselves. */
+/* Signs, not shifts, tell the taps apart: what follows reads the widths, and may shift in its turn. Taps t, then u see the
+ * pixel that u, then t see, and the sum of their shifts is the same: the two would add up as one vector. */
 static nke_taps_mix taps_mix(const nke_image *in, const nke_layer *layer)
 {
-  if (in->raw || averages(layer)) return NKE_TAPS_APART;
-  return nke_image_width(in) < in->stride ? NKE_TAPS_SUMMED_IN_PLACE : NKE_TAPS_SUMMED;
+  return in->raw || averages(layer) ? NKE_TAPS_APART : NKE_TAPS_SUMMED_IN_PLACE;
 }
 
 nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, int is_last,

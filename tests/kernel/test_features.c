@@ -308,6 +308,33 @@ static void linear_layers_in_a_row_have_the_exact_trace(void **state)
   }
 }
 
+/* What is summed up with the same shifts twice does not average out with the width: convolutions in a row. */
+static void the_error_falls_with_the_width_whatever_precedes_an_activation(void **state)
+{
+  (void)state;
+  static const char *const methods[] = {"random_features", "tensorsketch"};
+  const nke_layer conv = nke_layer_conv(3, sqrt(2), 0.1), relu = relu_layer(), dense = dense_layer();
+  const nke_layer flat = nke_layer_simple(NKE_LAYER_FLATTEN);
+  const nke_layer twice[] = {conv, relu, conv, conv, relu, flat, dense};
+  const struct {
+    const char *what;
+    int n;
+    const nke_layer *layers;
+  } cases[] = {{"convolutions in a row", 7, twice}};
+  for (int i = 0; i < 1; i++) {
+    nke_network *network = network_made_of(cases[i].n, cases[i].layers);
+    shape_to(network, (nke_shape){.axes = 2, .height = 4, .width = 4, .channels = 3});
+    for (int m = 0; m < 2; m++)
+      for (int kernel = NKE_KERNEL_NNGP; kernel <= NKE_KERNEL_NTK; kernel++) {
+        nke_embedding_options options = options_of((nke_kernel_kind)kernel, 16384, 0);
+        options.method = methods[m];
+        options.degree = 30;
+        check_trace(cases[i].what, network, options, 8, 0.05);
+      }
+    nke_network_destroy(&network);
+  }
+}
+
 /* Nothing random happens: the trace is exact. */
 static void a_network_without_activations_has_its_exact_trace(void **state)
 {
@@ -480,6 +507,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(sums_before_the_last_layer_have_the_exact_trace),
   cmocka_unit_test(a_network_without_activations_has_its_exact_trace),
   cmocka_unit_test(linear_layers_in_a_row_have_the_exact_trace),
+  cmocka_unit_test(the_error_falls_with_the_width_whatever_precedes_an_activation),
   cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
   cmocka_unit_test(single_precision_follows_double),
   cmocka_unit_test(the_flip_average_is_flip_invariant),
