@@ -5,7 +5,8 @@
  *   activation     S' = phi(W S) / sqrt m,                          T' = phi'(W S) .* (G T) / sqrt m
  * P_t are cyclic shifts, W = H D H D H D and G = H D H D with random signs D [Yu et al. 2016; Choromanski et al. 2017].
  * D is 1 but where linear layers follow one another, whose T holds the same S as S': there random signs.
- * As long as nothing random has happened (`raw`), linear layers concatenate instead of summing, and stay exact. */
+ * As long as nothing random has happened (`raw`), linear layers and residual sums concatenate instead of summing, and stay
+ * exact. */
 #ifndef NKE_KERNEL_GATED_H
 #define NKE_KERNEL_GATED_H
 

@@ -125,8 +125,6 @@ nke_status nke_gated_layernorm(nke_gated_plan *plan, const nke_layer *layer, con
   stage->forward = forward_layernorm;
   stage->out = *in;
   stage->out.shape = layer->out;
-  /* A random sum and its norm: no longer linear in the data. */
-  stage->out.raw = 0;
   stage->flops = 4.0 * (double)(nke_shape_pixels(in->shape) * in->stride);
   NKE_TRY(nke_image_alloc(plan, &stage->out));
   *out = &stage->out;
@@ -141,6 +139,22 @@ static const void *theta_at(const nke_gated_plan *plan, const nke_image *image, 
   return nke_at(plan, nke_image_theta(image), pixel * image->stride);
 }
 
+/* out [stride] += the features x of one summand. Raw ones are spread over the width of the other summand's: a sum of taps
+ * keeps features apart by shifts and signs, which takes many entries, of which raw features have few. */
+static void add_summand(const nke_gated_plan *plan, const nke_gated_stage *stage, const nke_image *image, const void *x,
+                        void *out)
+{
+  const int64_t width = stage->out.width_s;
+  if (!image->raw) {
+    plan->k->add(image->stride, x, out);
+    return;
+  }
+  memset(plan->work, 0, (size_t)(stage->out.stride * plan->real_bytes));
+  memcpy(plan->work, x, (size_t)(image->stride * plan->real_bytes));
+  nke_hadamard_apply(plan, &stage->w, 0, plan->work, plan->work);
+  plan->k->add_scaled(width, 1 / sqrt((double)width), plan->work, out);
+}
+
 static void sum_vectors(const nke_gated_plan *plan, const nke_gated_stage *stage, const void *a, const void *b, void *out)
 {
   const int64_t stride = stage->out.stride;
@@ -151,10 +165,10 @@ static void sum_vectors(const nke_gated_plan *plan, const nke_gated_stage *stage
     return;
   }
   if (b) {
-    plan->k->add(stage->other->stride, b, out);
+    add_summand(plan, stage, stage->other, b, out);
     plan->k->scale_by(stride, stage->other_sign, out, out);
   }
-  if (a) plan->k->add(stage->in->stride, a, out);
+  if (a) add_summand(plan, stage, stage->in, a, out);
 }
 
 static nke_status forward_residual(nke_gated_plan *plan, nke_gated_stage *stage)
@@ -170,6 +184,21 @@ static nke_status forward_residual(nke_gated_plan *plan, nke_gated_stage *stage)
   return NKE_OK;
 }
 
+/* Tables of a sum in one vector: signs that tell the summands apart, and what spreads a raw one. */
+static nke_status create_sum_tables(nke_gated_plan *plan, nke_gated_stage *stage)
+{
+  nke_status st = NKE_OK;
+  const int64_t stride = stage->out.stride;
+  NKE_TRY(nke_gated_alloc(plan, stride, "signs of a residual sum", &stage->other_sign));
+  NKE_TRY(nke_gated_signs(plan, stride, 1, stage->other_sign));
+  if (!stage->in->raw && !stage->other->raw) return st;
+  NKE_TRY(nke_hadamard_create(plan, stride, stride, 2, &stage->w));
+  nke_gated_need_work(plan, stride);
+  stage->flops = 2 * nke_hadamard_flops(&stage->w) * (double)nke_shape_pixels(stage->out.shape);
+done:
+  return st;
+}
+
 nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke_image *a, const nke_image *b,
                          const nke_image **out)
 {
@@ -178,19 +207,17 @@ nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke
   NKE_TRY(nke_gated_stage_add(plan, a, &stage));
   stage->forward = forward_residual;
   stage->other = b;
-  /* Raw features have too few entries for random signs to tell the summands apart. */
-  stage->concat = a->raw || b->raw;
+  stage->concat = a->raw && b->raw;
   nke_image *const o = &stage->out;
-  *o = (nke_image){.shape = layer->out, .theta = a->theta == b->theta ? a->theta : NKE_THETA_OWN};
+  *o = (nke_image){.shape = layer->out, .raw = stage->concat, .theta = a->theta == b->theta ? a->theta : NKE_THETA_OWN};
   o->holds_sigma = o->theta == NKE_THETA_OWN && (nke_image_entwined(a) || nke_image_entwined(b));
   const int64_t width_a = nke_image_width(a), width_b = nke_image_width(b);
   stage->other_at = stage->concat ? width_a : 0;
   o->width_s = o->width_t = stage->concat ? width_a + width_b : nke_max(width_a, width_b);
   o->stride = stage->concat ? nke_power_of_two(nke_max(NKE_GATED_LANES, o->width_s)) : nke_max(a->stride, b->stride);
   NKE_TRY(nke_image_alloc(plan, o));
-  NKE_TRY(nke_gated_alloc(plan, o->stride, "signs of a residual sum", &stage->other_sign));
-  NKE_TRY(nke_gated_signs(plan, o->stride, 1, stage->other_sign));
-  stage->flops = 3.0 * (double)(nke_shape_pixels(o->shape) * o->stride);
+  if (!stage->concat) NKE_TRY(create_sum_tables(plan, stage));
+  stage->flops += 3.0 * (double)(nke_shape_pixels(o->shape) * o->stride);
   *out = o;
 done:
   return st;

@@ -308,20 +308,26 @@ static void linear_layers_in_a_row_have_the_exact_trace(void **state)
   }
 }
 
-/* What is summed up with the same shifts twice does not average out with the width: convolutions in a row. */
+/* What is random before the activations behind it, or is summed up with the same shifts twice, does not average out with
+ * the width: layer norms and sums of the data's own features, and convolutions in a row. */
 static void the_error_falls_with_the_width_whatever_precedes_an_activation(void **state)
 {
   (void)state;
   static const char *const methods[] = {"random_features", "tensorsketch"};
   const nke_layer conv = nke_layer_conv(3, sqrt(2), 0.1), relu = relu_layer(), dense = dense_layer();
-  const nke_layer flat = nke_layer_simple(NKE_LAYER_FLATTEN);
+  const nke_layer norm = nke_layer_simple(NKE_LAYER_LAYERNORM), flat = nke_layer_simple(NKE_LAYER_FLATTEN);
+  const nke_layer branch[] = {relu, conv};
+  const nke_layer normed[] = {conv, norm, flat, dense, relu, dense};
+  const nke_layer summed[] = {conv, residual_of(1, &conv, 0, NULL), flat, dense, relu, dense};
+  const nke_layer mixed[] = {conv, residual_of(2, branch, 0, NULL), flat, dense, relu, dense};
   const nke_layer twice[] = {conv, relu, conv, conv, relu, flat, dense};
   const struct {
     const char *what;
     int n;
     const nke_layer *layers;
-  } cases[] = {{"convolutions in a row", 7, twice}};
-  for (int i = 0; i < 1; i++) {
+  } cases[] = {{"a norm of the data's", 6, normed}, {"a sum of the data's", 6, summed},
+               {"the data's beside relu", 6, mixed}, {"convolutions in a row", 7, twice}};
+  for (int i = 0; i < 4; i++) {
     nke_network *network = network_made_of(cases[i].n, cases[i].layers);
     shape_to(network, (nke_shape){.axes = 2, .height = 4, .width = 4, .channels = 3});
     for (int m = 0; m < 2; m++)
