@@ -6,9 +6,11 @@
 #include <math.h>
 #include <string.h>
 
-/* The largest input of a dense projection, the part of the second-level cache for the window of the filter, and the
- * scratch vectors of one pixel after the first that nke_taps_sum uses. */
-enum { DENSE_INPUT = 128, CACHE_BYTES = 512 << 10, SLOT_S = 1, SLOT_T, SLOT_A, SLOT_G, SLOT_PHI, SLOT_DPHI, SLOTS };
+/* The largest input of a dense projection, the length that shorter patches are filled up to for others, the part of the
+ * second-level cache for the window of the filter, and the scratch vectors of one pixel after the first that nke_taps_sum
+ * uses. */
+enum { DENSE_INPUT = 128, FILL_UP_TO = 1024, CACHE_BYTES = 512 << 10 };
+enum { SLOT_S = 1, SLOT_T, SLOT_A, SLOT_G, SLOT_PHI, SLOT_DPHI, SLOTS };
 
 /* Scratch vector of `length` entries; slot 0 belongs to the taps. */
 static void *slot(const nke_gated_plan *plan, int64_t length, int which)
@@ -313,6 +315,9 @@ static nke_status create_projections(nke_gated_plan *plan, nke_gated_stage *stag
   }
   stage->forward = nke_gated_forward;
   stage->pixel = project_pixel;
+  /* The rows of a short transform are few and far from Gaussian, a bias that no width reduces; long ones run faster too. */
+  if (stage->concat) length = nke_max(length, nke_min(nke_power_of_two(m), FILL_UP_TO));
+  stage->used_s = stage->used_t = length;
   NKE_TRY(nke_hadamard_create(plan, length, m, 3, &stage->w));
   if (gated) NKE_TRY(nke_hadamard_create(plan, length, m, 2, &stage->g));
   NKE_TRY(nke_gated_block_signs(plan, stage));

@@ -119,6 +119,34 @@ static void dense_relu_means_match_the_arc_cosine_kernels(void **state)
   }
 }
 
+/* E cos(u) cos(v) = exp(-(q + r) / 2) cosh(k): no bias of the projections, however few columns they see. */
+static void cos_means_of_few_columns_match_their_kernel(void **state)
+{
+  (void)state;
+  enum { MOST = 16, SEEDS = 60 };
+  nke_activation act;
+  assert_int_equal(nke_activation_init(&act, "cos", 0, NULL, NULL), NKE_OK);
+  const nke_layer layers[] = {nke_layer_dense(1, 0), nke_layer_activation(&act)};
+  for (int d = 1; d <= MOST; d *= 4) {
+    double xy[2 * MOST], q = 0, r = 0, k = 0, mean, error;
+    nke_network *network;
+    assert_int_equal(nke_network_create(&network), NKE_OK);
+    for (int l = 0; l < 2; l++) assert_int_equal(nke_network_append(network, &layers[l]), NKE_OK);
+    assert_int_equal(nke_network_shape(network, (nke_shape){.height = 1, .width = 1, .channels = d}), NKE_OK);
+    for (int i = 0; i < d; i++) {
+      xy[i] = 1.3;
+      xy[d + i] = i % 3 == 1 ? -1.1 : 1.2;
+      q += xy[i] * xy[i] / d;
+      r += xy[d + i] * xy[d + i] / d;
+      k += xy[i] * xy[d + i] / d;
+    }
+    estimate(network, options_of(NKE_KERNEL_NNGP, 8192, 0), SEEDS, xy, &mean, &error);
+    const double exact = exp(-(q + r) / 2) * cosh(k);
+    if (fabs(mean - exact) > 5 * error + 2e-3) fail_msg("%d columns: %g +- %g, expected %g", d, mean, error, exact);
+    nke_network_destroy(&network);
+  }
+}
+
 /* ---- against the exact kernels: entries add up in the trace, so that few seeds tell a bias ---- */
 
 enum { ROWS = 3, MAX_ENTRIES = 64 };
@@ -509,6 +537,7 @@ static void wrong_options_are_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
   cmocka_unit_test(dense_relu_means_match_the_arc_cosine_kernels),
+  cmocka_unit_test(cos_means_of_few_columns_match_their_kernel),
   cmocka_unit_test(flattened_features_have_the_exact_trace),
   cmocka_unit_test(sums_before_the_last_layer_have_the_exact_trace),
   cmocka_unit_test(a_network_without_activations_has_its_exact_trace),
