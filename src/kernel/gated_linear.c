@@ -140,7 +140,8 @@ static const void *theta_at(const nke_gated_plan *plan, const nke_image *image, 
 }
 
 /* out [stride] += the features x of one summand. Raw ones are spread over the width of the other summand's: a sum of taps
- * keeps features apart by shifts and signs, which takes many entries, of which raw features have few. */
+ * keeps features apart by shifts and signs, which takes many entries, of which raw features have few. (Should they have
+ * more than the width, it is the width that was asked for.) */
 static void add_summand(const nke_gated_plan *plan, const nke_gated_stage *stage, const nke_image *image, const void *x,
                         void *out)
 {
@@ -149,7 +150,7 @@ static void add_summand(const nke_gated_plan *plan, const nke_gated_stage *stage
     plan->k->add(image->stride, x, out);
     return;
   }
-  memset(plan->work, 0, (size_t)(stage->out.stride * plan->real_bytes));
+  memset(plan->work, 0, (size_t)(stage->w.length * plan->real_bytes));
   memcpy(plan->work, x, (size_t)(image->stride * plan->real_bytes));
   nke_hadamard_apply(plan, &stage->w, 0, plan->work, plan->work);
   plan->k->add_scaled(width, 1 / sqrt((double)width), plan->work, out);
@@ -184,19 +185,33 @@ static nke_status forward_residual(nke_gated_plan *plan, nke_gated_stage *stage)
   return NKE_OK;
 }
 
-/* Tables of a sum in one vector: signs that tell the summands apart, and what spreads a raw one. */
-static nke_status create_sum_tables(nke_gated_plan *plan, nke_gated_stage *stage)
+/* A sum in one vector: its widths, signs that tell the summands apart, and what spreads a raw one. */
+static nke_status init_sum(nke_gated_plan *plan, nke_gated_stage *stage)
 {
   nke_status st = NKE_OK;
-  const int64_t stride = stage->out.stride;
-  NKE_TRY(nke_gated_alloc(plan, stride, "signs of a residual sum", &stage->other_sign));
-  NKE_TRY(nke_gated_signs(plan, stride, 1, stage->other_sign));
-  if (!stage->in->raw && !stage->other->raw) return st;
-  NKE_TRY(nke_hadamard_create(plan, stride, stride, 2, &stage->w));
-  nke_gated_need_work(plan, stride);
-  stage->flops = 2 * nke_hadamard_flops(&stage->w) * (double)nke_shape_pixels(stage->out.shape);
+  nke_image *const o = &stage->out;
+  const nke_image *const a = stage->in, *const b = stage->other, *const raw = a->raw ? a : b->raw ? b : NULL;
+  o->width_s = o->width_t = nke_max(a->raw ? 0 : nke_image_width(a), b->raw ? 0 : nke_image_width(b));
+  o->stride = nke_max(a->raw ? 0 : a->stride, b->raw ? 0 : b->stride);
+  NKE_TRY(nke_gated_alloc(plan, o->stride, "signs of a residual sum", &stage->other_sign));
+  NKE_TRY(nke_gated_signs(plan, o->stride, 1, stage->other_sign));
+  if (!raw) return st;
+  const int64_t length = nke_max(o->stride, raw->stride);
+  NKE_TRY(nke_hadamard_create(plan, length, length, 2, &stage->w));
+  nke_gated_need_work(plan, length);
+  stage->flops = 2 * nke_hadamard_flops(&stage->w) * (double)nke_shape_pixels(o->shape);
 done:
   return st;
+}
+
+/* Raw summands side by side: exact. */
+static void init_concat(nke_gated_stage *stage)
+{
+  nke_image *const o = &stage->out;
+  stage->concat = o->raw = 1;
+  stage->other_at = nke_image_width(stage->in);
+  o->width_s = o->width_t = stage->other_at + nke_image_width(stage->other);
+  o->stride = nke_power_of_two(nke_max(NKE_GATED_LANES, o->width_s));
 }
 
 nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke_image *a, const nke_image *b,
@@ -207,16 +222,14 @@ nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke
   NKE_TRY(nke_gated_stage_add(plan, a, &stage));
   stage->forward = forward_residual;
   stage->other = b;
-  stage->concat = a->raw && b->raw;
   nke_image *const o = &stage->out;
-  *o = (nke_image){.shape = layer->out, .raw = stage->concat, .theta = a->theta == b->theta ? a->theta : NKE_THETA_OWN};
+  *o = (nke_image){.shape = layer->out, .theta = a->theta == b->theta ? a->theta : NKE_THETA_OWN};
   o->holds_sigma = o->theta == NKE_THETA_OWN && (nke_image_entwined(a) || nke_image_entwined(b));
-  const int64_t width_a = nke_image_width(a), width_b = nke_image_width(b);
-  stage->other_at = stage->concat ? width_a : 0;
-  o->width_s = o->width_t = stage->concat ? width_a + width_b : nke_max(width_a, width_b);
-  o->stride = stage->concat ? nke_power_of_two(nke_max(NKE_GATED_LANES, o->width_s)) : nke_max(a->stride, b->stride);
+  if (a->raw && b->raw)
+    init_concat(stage);
+  else
+    NKE_TRY(init_sum(plan, stage));
   NKE_TRY(nke_image_alloc(plan, o));
-  if (!stage->concat) NKE_TRY(create_sum_tables(plan, stage));
   stage->flops += 3.0 * (double)(nke_shape_pixels(o->shape) * o->stride);
   *out = o;
 done:
