@@ -410,6 +410,30 @@ static void a_row_does_not_depend_on_its_neighbours(void **state)
   nke_network_destroy(&network);
 }
 
+/* Nor on the norms of the rows before it, by which the series of the polynomial sketches are made. */
+static void a_series_does_not_depend_on_the_rows_before(void **state)
+{
+  (void)state;
+  enum { MANY = 40, M = 64 };
+  double x[MANY], all[MANY * M], one[M];
+  for (int i = 0; i < MANY; i++) x[i] = exp(normal(4, i));
+  nke_network *network = network_of("fc1", "sin", (nke_shape){.height = 1, .width = 1, .channels = 1});
+  nke_embedding_options options = options_of(NKE_KERNEL_NTK, M, 5);
+  nke_features *f, *g;
+  options.method = "polysketch";
+  options.precision = NKE_DOUBLE;
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+  assert_int_equal(nke_features_create(network, &options, &g), NKE_OK);
+  features_of(f, MANY, x, all);
+  for (int r = MANY - 1; r >= 0; r--) {
+    features_of(g, 1, x + r, one);
+    assert_memory_equal(one, all + r * M, sizeof one);
+  }
+  nke_features_destroy(&f);
+  nke_features_destroy(&g);
+  nke_network_destroy(&network);
+}
+
 static void single_precision_follows_double(void **state)
 {
   (void)state;
@@ -544,6 +568,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(linear_layers_in_a_row_have_the_exact_trace),
   cmocka_unit_test(the_error_falls_with_the_width_whatever_precedes_an_activation),
   cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
+  cmocka_unit_test(a_series_does_not_depend_on_the_rows_before),
   cmocka_unit_test(single_precision_follows_double),
   cmocka_unit_test(the_flip_average_is_flip_invariant),
   cmocka_unit_test(scaling_gives_each_row_its_exact_kernel),
