@@ -10,7 +10,7 @@
 enum { PER_OCTAVE = 16, OCTAVES = 40, NODES = 2 * PER_OCTAVE * OCTAVES };
 
 struct nke_series {
-  nke_activation act;
+  nke_phi *phi;
   int degree, fold;
   double homogeneity; /* NAN: none, then the nodes are in use */
   double *unit;       /* c and cdot at s = 1 */
@@ -48,22 +48,16 @@ static void clear_noise(int count, double *c)
     if (fabs(c[l]) < 1e-15 * largest) c[l] = 0;
 }
 
-static int has_phi(const nke_series *series)
-{
-  return series->act.kind != NKE_ACT_EXP_NORMALIZED;
-}
-
-/* With a phi of its own each time: one that has seen other norms knows other pieces, and rounds otherwise. */
-static nke_status evaluate(nke_series *series, double s, double *out)
+static nke_status evaluate(nke_series *series, const nke_activation *act, double s, double *out)
 {
   nke_status st = NKE_OK;
   const int degree = series->degree;
   double *const c = out, *const cdot = out + degree + 1;
   nke_hermite_moments moments;
-  if (has_phi(series))
-    NKE_TRY(nke_hermite_coefficients(&series->act, s, degree, c, cdot, &moments));
+  if (series->phi)
+    NKE_TRY(nke_hermite_at(series->phi, s, degree, c, cdot, &moments));
   else
-    exponential(&series->act, degree, c, cdot, &moments);
+    exponential(act, degree, c, cdot, &moments);
   clear_noise(degree + 1, c);
   clear_noise(degree + 1, cdot);
   if (series->fold) {
@@ -80,16 +74,16 @@ nke_status nke_series_create(const nke_activation *act, int degree, int fold, nk
   nke_series *series = NULL;
   *out = NULL;
   NKE_TRY(nke_calloc(1, sizeof *series, "series of an activation", &series));
-  series->act = *act;
   series->degree = degree;
   series->fold = fold;
   series->homogeneity = nke_activation_homogeneity(act);
+  if (act->kind != NKE_ACT_EXP_NORMALIZED) NKE_TRY(nke_phi_create(act, &series->phi));
   NKE_TRY(nke_alloc(2 * (degree + 1), sizeof *series->spare, "series of an activation", &series->spare));
   if (isnan(series->homogeneity)) {
     NKE_TRY(nke_calloc(NODES, sizeof *series->node, "series of an activation", &series->node));
   } else {
     NKE_TRY(nke_alloc(2 * (degree + 1), sizeof *series->unit, "series of an activation", &series->unit));
-    NKE_TRY(evaluate(series, 1, series->unit));
+    NKE_TRY(evaluate(series, act, 1, series->unit));
   }
   *out = series;
   series = NULL;
@@ -106,6 +100,7 @@ void nke_series_destroy(nke_series **series)
   nke_free(s->node);
   nke_free(s->unit);
   nke_free(s->spare);
+  nke_phi_destroy(&s->phi);
   nke_free(s);
   *series = NULL;
 }
@@ -116,7 +111,7 @@ static nke_status find_node(nke_series *series, int i, const double **out)
   double *values = NULL;
   if (!series->node[i]) {
     NKE_TRY(nke_alloc(2 * (series->degree + 1), sizeof *values, "series of an activation", &values));
-    NKE_TRY(evaluate(series, exp2((double)i / PER_OCTAVE - OCTAVES), values));
+    NKE_TRY(evaluate(series, NULL, exp2((double)i / PER_OCTAVE - OCTAVES), values));
     series->node[i] = values;
     values = NULL;
   }
@@ -153,7 +148,7 @@ nke_status nke_series_at(nke_series *series, double s, double *c, double *cdot)
   nke_status st = NKE_OK;
   const int count = series->degree + 1;
   /* At s = 0 a kink shows: phi' there is the mean of both sides, not the limit. */
-  if (series->unit && (s > 0 || !has_phi(series))) {
+  if (series->unit && (s > 0 || !series->phi)) {
     const double a = series->homogeneity, scale = pow(s, a), scale_dot = a == 1 ? 1 : pow(s, a - 1);
     for (int l = 0; l < count; l++) {
       c[l] = scale * series->unit[l];
@@ -162,7 +157,7 @@ nke_status nke_series_at(nke_series *series, double s, double *c, double *cdot)
     return NKE_OK;
   }
   if (s > exp2(2 - OCTAVES) && s < exp2(OCTAVES - 2)) return interpolate(series, s, c, cdot);
-  NKE_TRY(evaluate(series, s, series->spare));
+  NKE_TRY(evaluate(series, NULL, s, series->spare));
   memcpy(c, series->spare, (size_t)count * sizeof *c);
   memcpy(cdot, series->spare + count, (size_t)count * sizeof *cdot);
 done:

@@ -32,19 +32,21 @@ struct nke_dual_numeric {
 };
 
 /* The shortest series that holds at every rho at variance 2; the longest where none does (kinks). */
-static void choose_terms(nke_dual_numeric *numeric)
+static nke_status choose_terms(nke_dual_numeric *numeric)
 {
   static const int choice[] = {32, 64, 96, 128, 192, 256};
   double c[MOST_TERMS], cdot[MOST_TERMS];
   nke_hermite_moments m;
   numeric->terms = MOST_TERMS;
   for (size_t i = 0; i < sizeof choice / sizeof *choice; i++) {
-    /* what fails here is told when a variance is asked for */
-    if (nke_hermite_at(numeric->phi, sqrt(2), choice[i] - 1, c, cdot, &m) != NKE_OK) return;
+    const nke_status st = nke_hermite_at(numeric->phi, sqrt(2), choice[i] - 1, c, cdot, &m);
+    if (st == NKE_ERR_MEMORY) return st;
+    if (st != NKE_OK) return NKE_OK; /* told when a variance is asked for */
     if (m.rest > numeric->tolerance * m.second || m.rest_dot > numeric->tolerance * m.second_dot) continue;
     numeric->terms = choice[i];
-    return;
+    return NKE_OK;
   }
+  return NKE_OK;
 }
 
 nke_status nke_dual_numeric_create(const nke_activation *act, double tolerance, nke_dual_numeric **out)
@@ -57,7 +59,7 @@ nke_status nke_dual_numeric_create(const nke_activation *act, double tolerance, 
   numeric->tolerance = tolerance;
   numeric->series = variant[nke_simd_best()];
   NKE_TRY(nke_phi_create(act, &numeric->phi));
-  choose_terms(numeric);
+  NKE_TRY(choose_terms(numeric));
   NKE_TRY(nke_scales_create(numeric->phi, numeric->terms, tolerance, &numeric->scales));
   NKE_TRY(nke_calloc(SLOTS, sizeof *numeric->slot, "scales of an activation", &numeric->slot));
   NKE_TRY(nke_alloc(2LL * SLOTS * numeric->terms, sizeof(double), "Hermite coefficients", &numeric->coef));

@@ -8,7 +8,7 @@
 struct nke_phi {
   nke_activation act;
   nke_formula *formula; /* NULL for the named activations */
-  nke_pieces pieces;
+  nke_pieces *level[NKE_PIECES_LEVELS]; /* those asked for so far */
 };
 
 nke_status nke_phi_create(const nke_activation *act, nke_phi **out)
@@ -33,7 +33,7 @@ void nke_phi_destroy(nke_phi **phi)
 {
   if (*phi == NULL) return;
   nke_formula_destroy(&(*phi)->formula);
-  nke_pieces_clear(&(*phi)->pieces);
+  for (int i = 0; i < NKE_PIECES_LEVELS; i++) nke_pieces_destroy(&(*phi)->level[i]);
   nke_free(*phi);
   *phi = NULL;
 }
@@ -45,13 +45,14 @@ static nke_status value_only(void *context, int64_t n, const double *x, double *
   return nke_activation_eval(&phi->act, n, x, f, NULL);
 }
 
-/* Made anew for a wider range; ranges grow by steps of 2^(1/4), so that this happens seldom. */
+/* Of the range asked for, not of a wider one that is there: results do not depend on what was asked before. */
 nke_status nke_phi_pieces(nke_phi *phi, double reach, const nke_pieces **out)
 {
   nke_status st = NKE_OK;
-  if (phi->pieces.n == 0 || reach > phi->pieces.reach)
-    NKE_TRY(nke_pieces_make(value_only, phi, exp2(ceil(4 * log2(fmax(reach, 2))) / 4), &phi->pieces));
-  *out = &phi->pieces;
+  int level;
+  NKE_TRY(nke_pieces_level(reach, &level));
+  if (!phi->level[level]) NKE_TRY(nke_pieces_create(value_only, phi, level, &phi->level[level]));
+  *out = phi->level[level];
 done:
   return st;
 }

@@ -19,7 +19,7 @@ void nke_phi_destroy(nke_phi **phi);
  * Local; one thread at a time. */
 nke_status nke_phi_eval(nke_phi *phi, int64_t n, const double *x, double *f, double *d);
 
-/* The pieces of phi on at least [-reach, reach]; owned by phi, valid until the next call. Local. */
+/* The pieces of phi on at least [-reach, reach], which depend on reach alone; owned by phi. Local. */
 nke_status nke_phi_pieces(nke_phi *phi, double reach, const nke_pieces **out);
 
 #endif

@@ -78,15 +78,40 @@ static int resolved(double misfit)
   return misfit < 2e-14;
 }
 
+static nke_status widen(int64_t n, int64_t room, size_t size, void **array)
+{
+  nke_status st = NKE_OK;
+  void *wider;
+  NKE_TRY(nke_alloc(room, size, "pieces of an activation", &wider));
+  if (n > 0) memcpy(wider, *array, (size_t)n * size);
+  nke_free(*array);
+  *array = wider;
+done:
+  return st;
+}
+
+/* Room for one more. */
+static nke_status reserve(nke_pieces *p)
+{
+  nke_status st = NKE_OK;
+  if (p->n < p->room) return NKE_OK;
+  const int64_t room = 2 * p->room + 64;
+  NKE_TRY(widen(p->n > 0 ? p->n + 1 : 0, room + 1, sizeof *p->edge, (void **)&p->edge));
+  NKE_TRY(widen(p->n, room, N * sizeof *p->coef, (void **)&p->coef));
+  NKE_TRY(widen(p->n, room, sizeof *p->degree, (void **)&p->degree));
+  p->room = room;
+done:
+  return st;
+}
+
 static nke_status append(builder *b, double lo, double hi, const double coef[N])
 {
   nke_status st = NKE_OK;
   nke_pieces *p = b->pieces;
-  if (p->n >= MAX_PIECES) {
-    st = nke_fail(NKE_ERR_NUMERIC, "activation: more than %d pieces near x = %.6g; it varies too fast there",
-                  MAX_PIECES, lo);
-    goto done;
-  }
+  if (p->n >= MAX_PIECES)
+    return nke_fail(NKE_ERR_NUMERIC, "activation: more than %d pieces near x = %.6g; it varies too fast there",
+                    MAX_PIECES, lo);
+  NKE_TRY(reserve(p));
   p->edge[p->n] = lo;
   p->edge[p->n + 1] = hi;
   memcpy(p->coef + p->n * N, coef, sizeof(double) * N);
@@ -178,26 +203,29 @@ static nke_status find_scale(builder *b)
 {
   nke_status st = NKE_OK;
   double x[64], f[64];
-  const double span = fmin(b->pieces->reach, 3);
-  for (int j = 0; j < 64; j++) x[j] = span * (j - 31.3) / 32.7;
+  for (int j = 0; j < 64; j++) x[j] = 2 * (j - 31.3) / 32.7;
   NKE_TRY(b->f(b->context, 64, x, f));
   for (int j = 0; j < 64; j++) b->scale = fmax(b->scale, fabs(f[j]));
 done:
   return st;
 }
 
-/* The first edges: a dyadic grid off the round numbers, so that kinks at them lie inside of a piece. */
-static int first_grid(double reach, double grid[])
+/* The first edges, step i of the ladder below or above 0: off the round numbers, so that kinks at them lie inside of a
+ * piece. */
+static double first_edge(int i, int above)
 {
-  double negative[512], positive[512];
-  int below = 0, above = 0, n = 0;
-  for (double x = 0.77; x < 0.8 * reach; x *= 2) negative[below++] = -x;
-  for (double x = 0.83; x < 0.8 * reach; x *= 2) positive[above++] = x;
-  grid[n++] = -reach;
-  while (below > 0) grid[n++] = negative[--below];
-  for (int i = 0; i < above; i++) grid[n++] = positive[i];
-  grid[n++] = reach;
-  return n;
+  return above ? 0.83 * exp2(0.25 * i) : -0.77 * exp2(0.25 * i);
+}
+
+enum { LOWEST = 6 }; /* of the ladder, the last edges of level 0: -0.77 2^(6/4) = -2.18 */
+
+nke_status nke_pieces_level(double reach, int *level)
+{
+  const double step = ceil(4 * log2(fmax(reach, 2) / 0.77)) - LOWEST;
+  *level = (int)fmin(fmax(step, 0), NKE_PIECES_LEVELS);
+  while (*level < NKE_PIECES_LEVELS && -first_edge(*level + LOWEST, 0) < reach) ++*level; /* the logarithm's rounding */
+  if (*level < NKE_PIECES_LEVELS) return NKE_OK;
+  return nke_fail(NKE_ERR_NUMERIC, "activation: argument %g is too large", reach);
 }
 
 static int is_kink(const nke_pieces *p, double x)
@@ -227,37 +255,46 @@ done:
   return st;
 }
 
-nke_status nke_pieces_make(nke_function *f, void *context, double reach, nke_pieces *pieces)
+static nke_status resolve_all(builder *b, int last)
 {
   nke_status st = NKE_OK;
-  double grid[1024];
-  builder b = {.f = f, .context = context, .pieces = pieces};
-  if (pieces->edge == NULL) {
-    NKE_TRY(nke_alloc(MAX_PIECES + 1, sizeof(double), "edges of an activation", &pieces->edge));
-    NKE_TRY(nke_alloc(MAX_PIECES + 1, sizeof(double), "panels of an activation", &pieces->panel));
-    NKE_TRY(nke_alloc(MAX_PIECES, sizeof(int), "degrees of an activation", &pieces->degree));
-    NKE_TRY(nke_alloc(MAX_PIECES, N * sizeof(double), "pieces of an activation", &pieces->coef));
-  }
-  pieces->n = 0;
-  pieces->n_kinks = 0;
-  pieces->reach = fmax(reach, 2);
-  builder_init(&b);
-  NKE_TRY(find_scale(&b));
-  const int n_grid = first_grid(pieces->reach, grid);
-  for (int i = 0; i + 1 < n_grid; i++) NKE_TRY(resolve(&b, grid[i], grid[i + 1], 0));
-  NKE_TRY(join(&b));
+  for (int i = last; i > 0; i--) NKE_TRY(resolve(b, first_edge(i, 0), first_edge(i - 1, 0), 0));
+  NKE_TRY(resolve(b, first_edge(0, 0), first_edge(0, 1), 0));
+  for (int i = 0; i < last; i++) NKE_TRY(resolve(b, first_edge(i, 1), first_edge(i + 1, 1), 0));
 done:
-  if (st != NKE_OK) nke_pieces_clear(pieces);
   return st;
 }
 
-void nke_pieces_clear(nke_pieces *pieces)
+nke_status nke_pieces_create(nke_function *f, void *context, int level, nke_pieces **out)
 {
-  nke_free(pieces->edge);
-  nke_free(pieces->panel);
-  nke_free(pieces->degree);
-  nke_free(pieces->coef);
-  memset(pieces, 0, sizeof *pieces);
+  nke_status st = NKE_OK;
+  nke_pieces *pieces;
+  builder b = {.f = f, .context = context};
+  *out = NULL;
+  NKE_TRY(nke_calloc(1, sizeof *pieces, "pieces of an activation", &pieces));
+  b.pieces = pieces;
+  builder_init(&b);
+  NKE_TRY(find_scale(&b));
+  NKE_TRY(resolve_all(&b, level + LOWEST));
+  NKE_TRY(nke_alloc(pieces->n + 1, sizeof(double), "panels of an activation", &pieces->panel));
+  NKE_TRY(join(&b));
+  *out = pieces;
+  b.pieces = NULL;
+done:
+  nke_pieces_destroy(&b.pieces);
+  return st;
+}
+
+void nke_pieces_destroy(nke_pieces **pieces)
+{
+  nke_pieces *const p = *pieces;
+  if (p == NULL) return;
+  nke_free(p->edge);
+  nke_free(p->panel);
+  nke_free(p->degree);
+  nke_free(p->coef);
+  nke_free(p);
+  *pieces = NULL;
 }
 
 /* Value and slope of piece i at x; P'_{l+1} = P'_{l-1} + (2 l + 1) P_l. */

@@ -184,6 +184,35 @@ static void a_formula_equals_the_activation_it_spells(void **state)
   }
 }
 
+/* Whatever has been asked before: other arguments, wider ranges. */
+static void a_formula_has_no_memory(void **state)
+{
+  (void)state;
+  enum { MANY = 200 };
+  nke_activation act;
+  nke_phi *used = NULL, *fresh = NULL;
+  const nke_pieces *wide, *narrow;
+  assert_int_equal(nke_activation_init_formula(&act, "x*tanh(log(1+exp(min(x, 0.3))))"), NKE_OK);
+  assert_int_equal(nke_phi_create(&act, &used), NKE_OK);
+  assert_int_equal(nke_phi_create(&act, &fresh), NKE_OK);
+  assert_int_equal(nke_phi_pieces(used, 300, &wide), NKE_OK);
+  double x[MANY], f[MANY], d[MANY], one[2];
+  for (int i = 0; i < MANY; i++) x[i] = 0.01 * exp(0.045 * i) * (i % 2 ? 1 : -1); /* to 77 */
+  assert_int_equal(nke_phi_eval(used, MANY, x, f, d), NKE_OK);
+  for (int i = 0; i < MANY; i++) {
+    assert_int_equal(nke_phi_eval(fresh, 1, x + i, one, one + 1), NKE_OK);
+    assert_memory_equal(&one[0], &f[i], sizeof *f);
+    assert_memory_equal(&one[1], &d[i], sizeof *d);
+  }
+  assert_int_equal(nke_phi_pieces(fresh, 5, &narrow), NKE_OK);
+  assert_true(narrow->edge[0] <= -5 && narrow->edge[narrow->n] >= 5 && narrow->n < wide->n);
+  int64_t at = 0;
+  while (wide->edge[at] < narrow->edge[0]) at++;
+  assert_memory_equal(narrow->edge, wide->edge + at, (size_t)(narrow->n + 1) * sizeof *narrow->edge);
+  nke_phi_destroy(&used);
+  nke_phi_destroy(&fresh);
+}
+
 static void kinks_at_odd_places_are_located(void **state)
 {
   (void)state;
@@ -270,6 +299,7 @@ static const struct CMUnitTest tests[] = {cmocka_unit_test(the_derivative_is_tha
                                           cmocka_unit_test(every_row_is_complete_and_found),
                                           cmocka_unit_test(parameters_are_named_and_checked),
                                           cmocka_unit_test(a_formula_equals_the_activation_it_spells),
+                                          cmocka_unit_test(a_formula_has_no_memory),
                                           cmocka_unit_test(kinks_at_odd_places_are_located),
                                           cmocka_unit_test(bad_formulas_get_one_clear_line),
                                           cmocka_unit_test(formulas_that_cannot_be_used_are_refused)};
