@@ -60,12 +60,16 @@ class Memory(program.Case):
 
     def fit_anew(self, out, kept, *options, ranks=1):
         """The fit under that limit. The program's own resident memory, which the limit was measured with, differs by some
-        MiB from run to run: measured again where that let K or Z in."""
-        for _ in range(3):
-            report, scores = self.fit(out, *options, *self.limit(*options, ranks=ranks), ranks=ranks)
-            if not report[kept]:
-                break
-        return report, scores
+        MiB from run to run: measured again where that let K or Z in, or left no room for all else."""
+        for attempt in range(4):
+            try:
+                report, scores = self.fit(out, *options, *self.limit(*options, ranks=ranks), ranks=ranks)
+            except AssertionError as error:
+                if attempt == 3 or "run.memory_per_rank: a rank needs about" not in str(error):
+                    raise
+            else:
+                if attempt == 3 or not report[kept]:
+                    return report, scores
 
     def test_exact_kernel(self):
         kept, expected = self.fit("kept")
