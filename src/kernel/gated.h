@@ -3,7 +3,8 @@
  * Every layer is carried as two images of feature vectors, S with <S(x), S(x')> ~ Sigma and T with <T, T'> ~ Theta:
  *   linear layer   S' = w / sqrt(taps) sum_t P_t S_t + b r,          T' = w / sqrt(taps) sum_t P_t T_t + D S'
  *   activation     S' = phi(W S) / sqrt m,                          T' = phi'(W S) .* (G T) / sqrt m
- * P_t are cyclic shifts, W = H D H D H D and G = H D H D with random signs D [Yu et al. 2016; Choromanski et al. 2017].
+ * P_t are cyclic shifts where W and G read the sum, random signs elsewhere; W = H D H D H D and G = H D H D with random
+ * signs D [Yu et al. 2016; Choromanski et al. 2017].
  * D is 1 but where linear layers follow one another, whose T holds the same S as S': there random signs.
  * As long as nothing random has happened (`raw`), linear layers and residual sums concatenate instead of summing, and stay
  * exact. */
