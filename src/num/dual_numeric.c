@@ -53,7 +53,8 @@ nke_status nke_dual_numeric_create(const nke_activation *act, double tolerance, 
 {
   nke_status st = NKE_OK;
   nke_dual_numeric *numeric = NULL;
-  nke_dual_series *const variant[NKE_SIMD_COUNT] = {nke_dual_series_plain, nke_dual_series_avx2, nke_dual_series_avx512};
+  nke_dual_series *const variant[NKE_SIMD_COUNT] = {nke_dual_series_plain, nke_dual_series_avx2,
+                                                    nke_dual_series_avx512};
   *out = NULL;
   NKE_TRY(nke_calloc(1, sizeof *numeric, "dual of an activation", &numeric));
   numeric->tolerance = tolerance;

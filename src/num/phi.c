@@ -7,7 +7,7 @@
 
 struct nke_phi {
   nke_activation act;
-  nke_formula *formula; /* NULL for the named activations */
+  nke_formula *formula;                 /* NULL for the named activations */
   nke_pieces *level[NKE_PIECES_LEVELS]; /* those asked for so far */
 };
 

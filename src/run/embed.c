@@ -18,8 +18,7 @@ static nke_status create_group(nke_h5file *file, const char *features, const cha
   nke_status st = NKE_OK;
   NKE_TRY(nke_h5file_create_dataset(file, features, NKE_H5_F32, 2, (const int64_t[]){n, m},
                                     (const int64_t[]){chunk_rows(n, m), m}));
-  if (columns > 0)
-    NKE_TRY(nke_h5file_create_dataset(file, labels, NKE_H5_F64, 2, (const int64_t[]){n, columns}, NULL));
+  if (columns > 0) NKE_TRY(nke_h5file_create_dataset(file, labels, NKE_H5_F64, 2, (const int64_t[]){n, columns}, NULL));
 done:
   return st;
 }

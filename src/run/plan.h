@@ -15,9 +15,9 @@ typedef struct nke_plan {
   double data;           /* that open data sets hold: chunks, indices; lists of rows */
   double preprocess;     /* fitted numbers, */
   double preprocess_fit; /* and the peak of their fit, before what comes below */
-  double slab;        /* rows and features in flight */
-  double matrix;      /* this rank's part of G or K; kept features */
-  double solve;       /* factor, right-hand sides, exchange buffers */
+  double slab;           /* rows and features in flight */
+  double matrix;         /* this rank's part of G or K; kept features */
+  double solve;          /* factor, right-hand sides, exchange buffers */
   double weights;
   const char *advice; /* what makes it fit, for the error line */
   /* flops of the whole job */
