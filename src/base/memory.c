@@ -42,6 +42,18 @@ nke_status nke_calloc(int64_t count, size_t size, const char *what, void *out)
   return NKE_OK;
 }
 
+nke_status nke_grow(int64_t used, int64_t room, size_t size, const char *what, void *array)
+{
+  void *wider, *old;
+  const nke_status st = nke_alloc(room, size, what, &wider);
+  if (st != NKE_OK) return st;
+  memcpy(&old, array, sizeof old);
+  if (used > 0) memcpy(wider, old, (size_t)used * size);
+  nke_free(old);
+  memcpy(array, &wider, sizeof wider);
+  return NKE_OK;
+}
+
 nke_status nke_strdup(const char *text, char **out)
 {
   const size_t bytes = strlen(text) + 1;

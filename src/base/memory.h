@@ -18,10 +18,14 @@ nke_status nke_alloc(int64_t count, size_t size, const char *what, void *out);
 /* The same, zeroed. */
 nke_status nke_calloc(int64_t count, size_t size, const char *what, void *out);
 
+/* Give an array of `used` elements room for `room` >= used of them: *array (NULL if used is 0) gets a new place. It stays
+ * as it is on failure, which is that of nke_alloc. Local. */
+nke_status nke_grow(int64_t used, int64_t room, size_t size, const char *what, void *array);
+
 /* A copy of a string. */
 nke_status nke_strdup(const char *text, char **out);
 
-/* Free what nke_alloc, nke_calloc or nke_strdup returned; NULL is allowed. */
+/* Free what the calls above returned; NULL is allowed. */
 void nke_free(void *p);
 
 /* Test hook: the k-th allocation from now on fails (k = 1: the next); 0 turns the hook off. Returns what was left of the

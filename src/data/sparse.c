@@ -27,22 +27,10 @@ static nke_status grow(nke_sparse *s, int64_t used)
 {
   nke_status st = NKE_OK;
   const int64_t room = nke_max(1024, 2 * s->room);
-  int64_t *index = NULL;
-  double *value = NULL;
-  NKE_TRY(nke_alloc(room, sizeof *index, "sparse rows", &index));
-  NKE_TRY(nke_alloc(room, sizeof *value, "sparse rows", &value));
-  memcpy(index, s->index, (size_t)used * sizeof *index);
-  memcpy(value, s->value, (size_t)used * sizeof *value);
-  nke_free(s->index);
-  nke_free(s->value);
-  s->index = index;
-  s->value = value;
+  NKE_TRY(nke_grow(used, room, sizeof *s->index, "sparse rows", &s->index));
+  NKE_TRY(nke_grow(used, room, sizeof *s->value, "sparse rows", &s->value));
   s->room = room;
-  index = NULL;
-  value = NULL;
 done:
-  nke_free(index);
-  nke_free(value);
   return st;
 }
 

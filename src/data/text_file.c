@@ -7,17 +7,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-static nke_status grow(void **array, int64_t bytes, int64_t new_bytes, const char *what)
-{
-  void *bigger = NULL;
-  const nke_status st = nke_alloc(new_bytes, 1, what, &bigger);
-  if (st != NKE_OK) return st;
-  if (bytes > 0) memcpy(bigger, *array, (size_t)bytes);
-  nke_free(*array);
-  *array = bigger;
-  return NKE_OK;
-}
-
 static nke_status bad_gzip(const nke_text *t)
 {
   return nke_fail(NKE_ERR_DATA, "%s: after row %lld: cannot be read: truncated or damaged", t->path,
@@ -42,7 +31,7 @@ static nke_status next_line(nke_text *t, bool *there)
   const z_off_t start = gztell(t->file);
   for (;;) {
     if (t->room - length < 2) {
-      NKE_TRY(grow((void **)&t->line, length, 2 * t->room, "line of text"));
+      NKE_TRY(nke_grow(length, 2 * t->room, 1, "line of text", &t->line));
       t->room *= 2;
     }
     t->line[length] = '\0';
@@ -83,10 +72,9 @@ done:
 static nke_status note_offset(nke_text *t, int64_t offset)
 {
   nke_status st = NKE_OK;
-  const int64_t size = sizeof *t->offsets;
   if (t->n_offsets == t->offsets_room) {
     const int64_t room = nke_max(1024, 2 * t->offsets_room);
-    NKE_TRY(grow((void **)&t->offsets, t->n_offsets * size, room * size, "index of rows"));
+    NKE_TRY(nke_grow(t->n_offsets, room, sizeof *t->offsets, "index of rows", &t->offsets));
     t->offsets_room = room;
   }
   t->offsets[t->n_offsets++] = offset;

@@ -11,11 +11,7 @@ nke_status nke_panels_add(nke_panels *panels, double edge)
   nke_status st = NKE_OK;
   if (panels->n == panels->room) {
     const int64_t room = 2 * panels->room + 64;
-    double *wider;
-    NKE_TRY(nke_alloc(room, sizeof *wider, "panel edges", &wider));
-    if (panels->n > 0) memcpy(wider, panels->edge, sizeof *wider * (size_t)panels->n);
-    nke_free(panels->edge);
-    panels->edge = wider;
+    NKE_TRY(nke_grow(panels->n, room, sizeof *panels->edge, "panel edges", &panels->edge));
     panels->room = room;
   }
   panels->edge[panels->n++] = edge;

@@ -78,27 +78,16 @@ static int resolved(double misfit)
   return misfit < 2e-14;
 }
 
-static nke_status widen(int64_t n, int64_t room, size_t size, void **array)
-{
-  nke_status st = NKE_OK;
-  void *wider;
-  NKE_TRY(nke_alloc(room, size, "pieces of an activation", &wider));
-  if (n > 0) memcpy(wider, *array, (size_t)n * size);
-  nke_free(*array);
-  *array = wider;
-done:
-  return st;
-}
-
 /* Room for one more. */
 static nke_status reserve(nke_pieces *p)
 {
+  static const char what[] = "pieces of an activation";
   nke_status st = NKE_OK;
   if (p->n < p->room) return NKE_OK;
   const int64_t room = 2 * p->room + 64;
-  NKE_TRY(widen(p->n > 0 ? p->n + 1 : 0, room + 1, sizeof *p->edge, (void **)&p->edge));
-  NKE_TRY(widen(p->n, room, N * sizeof *p->coef, (void **)&p->coef));
-  NKE_TRY(widen(p->n, room, sizeof *p->degree, (void **)&p->degree));
+  NKE_TRY(nke_grow(p->n > 0 ? p->n + 1 : 0, room + 1, sizeof *p->edge, what, &p->edge));
+  NKE_TRY(nke_grow(p->n, room, N * sizeof *p->coef, what, &p->coef));
+  NKE_TRY(nke_grow(p->n, room, sizeof *p->degree, what, &p->degree));
   p->room = room;
 done:
   return st;

@@ -9,15 +9,11 @@
 
 static void reserve(nke_text *text, int64_t more)
 {
-  char *grown;
   if (text->status != NKE_OK || text->length + more < text->capacity) return;
   const int64_t capacity = 2 * (text->length + more) + 256;
-  text->status = nke_alloc(capacity, 1, "a text", &grown);
+  text->status = nke_grow(text->length, capacity, 1, "a text", &text->at);
   if (text->status != NKE_OK) return;
-  if (text->length > 0) memcpy(grown, text->at, (size_t)text->length);
-  grown[text->length] = '\0';
-  nke_free(text->at);
-  text->at = grown;
+  text->at[text->length] = '\0';
   text->capacity = capacity;
 }
 
