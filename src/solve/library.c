@@ -48,13 +48,12 @@ done:
   return st;
 }
 
-static nke_status start(MPI_Comm comm, int argc, char *const *argv)
+nke_status nke_petsc_start(MPI_Comm comm, int argc, char *const *argv)
 {
   static char program[] = "nke", no_handler[] = "-no_signal_handler", no_file[] = "-skip_petscrc";
   nke_status st = NKE_OK;
   char **all = NULL;
   int count = 1;
-  NKE_TRY(nke_petsc_options_read(comm, argc, argv));
   NKE_TRY(nke_agree(comm, nke_alloc(argc + 4, sizeof *all, "PETSc options", &all)));
   all[0] = program;
   for (int i = 0; i < argc; i++) all[count++] = argv[i];
@@ -63,7 +62,6 @@ static nke_status start(MPI_Comm comm, int argc, char *const *argv)
   all[count] = NULL;
   PETSC_COMM_WORLD = comm;
   NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscInitialize(&count, &all, NULL, NULL));
-  started = true;
 done:
   nke_free(all);
   return st;
@@ -74,7 +72,11 @@ nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
   nke_status st = NKE_OK;
   PetscBool running = PETSC_FALSE;
   PetscInitialized(&running);
-  if (!running) NKE_TRY(start(comm, argc, argv));
+  if (!running) {
+    NKE_TRY(nke_petsc_options_read(comm, argc, argv));
+    NKE_TRY(nke_petsc_start(comm, argc, argv));
+    started = true;
+  }
   NKE_TRY_PETSC(nke_petsc_errors_begin());
   in_use = true;
   if (started) NKE_TRY(nke_petsc_options_check(comm));

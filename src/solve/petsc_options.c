@@ -65,14 +65,11 @@ done:
 /* PETSc runs on this rank alone while it reads. */
 static nke_status read_alone(int argc, char *const *argv)
 {
-  static char program[] = "nke", no_handler[] = "-no_signal_handler", no_file[] = "-skip_petscrc";
   nke_status st = NKE_OK;
-  char *plain[] = {program, no_handler, no_file, NULL}, **given = plain, *text = NULL, *yaml = NULL;
-  int count = 3;
+  char *text = NULL, *yaml = NULL;
   NKE_TRY(hide("PETSC_OPTIONS", &text));
   NKE_TRY(hide("PETSC_OPTIONS_YAML", &yaml));
-  PETSC_COMM_WORLD = MPI_COMM_SELF;
-  NKE_TRY_PETSC(PetscInitialize(&count, &given, NULL, NULL));
+  NKE_TRY(nke_petsc_start(MPI_COMM_SELF, 0, NULL));
   NKE_TRY_PETSC(nke_petsc_errors_begin());
   st = insert_all(argc, argv, text, yaml);
   nke_petsc_errors_end();

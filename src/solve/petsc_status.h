@@ -1,4 +1,4 @@
-/* PETSc's error codes as statuses. */
+/* PETSc started, and its error codes as statuses. */
 #ifndef NKE_SOLVE_PETSC_STATUS_H
 #define NKE_SOLVE_PETSC_STATUS_H
 
@@ -7,6 +7,10 @@
 /* `failure`, or NKE_ERR_MEMORY where PETSc's code says so, with the text that it gave with its last error, for the
  * failed call `what`. Local. */
 nke_status nke_petsc_fail(nke_status failure, int code, const char *what);
+
+/* PetscInitialize() over comm with these options, without PETSc's signal handler and the user's option file.
+ * NKE_ERR_USAGE for options it refuses. Collective over comm. */
+nke_status nke_petsc_start(MPI_Comm comm, int argc, char *const *argv);
 
 /* From one to the other PETSc prints no error: the text is kept for nke_petsc_fail(). Between PetscInitialize() and
  * PetscFinalize(). Local. PETSc's code. */
