@@ -1,7 +1,6 @@
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
-#include "data/h5file.h"
 #include "run/signals.h"
 
 #include <stdio.h>

@@ -8,6 +8,7 @@
 #ifndef NKE_RUN_CHECKPOINT_H
 #define NKE_RUN_CHECKPOINT_H
 
+#include "data/h5file.h"
 #include "run/fit.h"
 
 typedef struct nke_checkpoint {
@@ -42,6 +43,11 @@ void nke_checkpoint_end(nke_fit *fit);
  * Collective. */
 nke_status nke_checkpoint_identity(const nke_fit *fit, char *text, size_t size);
 enum { NKE_CHECKPOINT_IDENTITY = 256 };
+
+/* Mark a new file as of this kind, of this fit's config and data; whether one is: NKE_ERR_USAGE: another config's or
+ * other data's; NKE_ERR_DATA: of another kind. Collective. */
+nke_status nke_checkpoint_mark(nke_h5file *file, const nke_fit *fit, const char *kind);
+nke_status nke_checkpoint_check(nke_h5file *file, const nke_fit *fit, const char *kind);
 
 /* Write, or read into the fit, one checkpoint file. Collective. */
 nke_status nke_checkpoint_write(nke_fit *fit, const char *path);

@@ -1,66 +1,47 @@
 /* The file of a checkpoint: layout, writing, reading.
  *
- * Root attributes kind = "checkpoint", config (hash), rows, features, targets, phase, position, best, failed_lambda; /path
- * [n_path + 2, 9] (points, the final one, training metrics), /squares, /cross, /weights, /path_weights, /sums; /gram, as
+ * Root attributes kind = "checkpoint", identity, rows, phase, position, best, failed_lambda; /path [n_path + 2, 10]
+ * (path_file.h: points, the final one, training metrics), /squares, /cross, /weights, /path_weights, /sums; /gram, as
  * matrix_file.h says. */
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
-#include "data/h5file.h"
 #include "dist/collect.h"
 #include "run/input.h"
 #include "run/matrix_file.h"
+#include "run/path_file.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { POINT = 9 };
-
 /* ---- small parts ---- */
 
-static void pack_point(const nke_path_point *p, double *v)
-{
-  const double values[POINT] = {p->lambda, p->shift, p->solved, p->residual, p->condition,
-                                (double)p->validation.n, p->validation.accuracy, p->validation.mse, p->validation.r2};
-  memcpy(v, values, sizeof values);
-}
-
-static void unpack_point(const double *v, nke_path_point *p)
-{
-  *p = (nke_path_point){.lambda = v[0], .shift = v[1], .solved = v[2] != 0, .residual = v[3], .condition = v[4]};
-  p->validation = (nke_metrics){.n = (int64_t)v[5], .accuracy = v[6], .mse = v[7], .rmse = sqrt(v[7]), .r2 = v[8]};
-}
-
+/* The path, the final point, and the metrics of the training. */
 static nke_status write_path(nke_h5file *file, const nke_fit *fit)
 {
   nke_status st = NKE_OK;
-  const int64_t rows = fit->n_path + 2;
-  const nke_path_point train = {.validation = fit->train};
-  double *v = NULL;
-  NKE_TRY(nke_agree(fit->session.comm, nke_alloc(rows * POINT, sizeof *v, "the path", &v)));
-  for (int i = 0; i < fit->n_path; i++) pack_point(&fit->path[i], v + i * POINT);
-  pack_point(&fit->final, v + fit->n_path * POINT);
-  pack_point(&train, v + (fit->n_path + 1) * POINT);
-  st = nke_h5file_put(file, "/path", NKE_H5_F64, 2, (const int64_t[]){rows, POINT}, v);
+  nke_path_point *points = NULL;
+  NKE_TRY(nke_agree(fit->session.comm, nke_alloc(fit->n_path + 2, sizeof *points, "the path", &points)));
+  memcpy(points, fit->path, (size_t)fit->n_path * sizeof *points);
+  points[fit->n_path] = fit->final;
+  points[fit->n_path + 1] = (nke_path_point){.validation = fit->train};
+  st = nke_path_file_write(file, "/path", fit->n_path + 2, points);
 done:
-  nke_free(v);
+  nke_free(points);
   return st;
 }
 
 static nke_status read_path(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
-  int64_t dims[2] = {fit->n_path + 2, POINT};
-  nke_path_point train;
-  double *v = NULL;
-  NKE_TRY(nke_h5file_get(file, "/path", NKE_H5_F64, 2, dims, 1 << 20, &v));
-  for (int i = 0; i < fit->n_path; i++) unpack_point(v + i * POINT, &fit->path[i]);
-  unpack_point(v + fit->n_path * POINT, &fit->final);
-  unpack_point(v + (fit->n_path + 1) * POINT, &train);
-  fit->train = train.validation;
+  nke_path_point *points = NULL;
+  NKE_TRY(nke_agree(fit->session.comm, nke_alloc(fit->n_path + 2, sizeof *points, "the path", &points)));
+  NKE_TRY(nke_path_file_read(file, "/path", fit->n_path + 2, points));
+  memcpy(fit->path, points, (size_t)fit->n_path * sizeof *points);
+  fit->final = points[fit->n_path];
+  fit->train = points[fit->n_path + 1].validation;
 done:
-  nke_free(v);
+  nke_free(points);
   return st;
 }
 
@@ -164,14 +145,41 @@ done:
   return st;
 }
 
+nke_status nke_checkpoint_mark(nke_h5file *file, const nke_fit *fit, const char *kind)
+{
+  nke_status st = NKE_OK;
+  char text[NKE_CHECKPOINT_IDENTITY];
+  NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
+  NKE_TRY(nke_h5file_put_string(file, "/", "kind", kind));
+  st = nke_h5file_put_string(file, "/", "identity", text);
+done:
+  return st;
+}
+
+nke_status nke_checkpoint_check(nke_h5file *file, const nke_fit *fit, const char *kind)
+{
+  nke_status st = NKE_OK;
+  char text[NKE_CHECKPOINT_IDENTITY], *is = NULL, *stored = NULL;
+  NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
+  NKE_TRY(nke_h5file_get_string(file, "/", "kind", &is));
+  if (strcmp(is, kind) != 0)
+    NKE_TRY(
+        nke_fail(NKE_ERR_DATA, "%s: corrupt: expected a file of kind %s, got '%s'", nke_h5file_path(file), kind, is));
+  NKE_TRY(nke_h5file_get_string(file, "/", "identity", &stored));
+  if (strcmp(stored, text) != 0)
+    st = nke_fail(NKE_ERR_USAGE, "%s: the %s of %s (%s; this run: %s); remove it, or --force to start anew",
+                  nke_h5file_path(file), kind, nke_input_other(stored, text), stored, text);
+done:
+  nke_free(is);
+  nke_free(stored);
+  return st;
+}
+
 static nke_status write_all(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
-  char text[NKE_CHECKPOINT_IDENTITY];
-  NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
-  NKE_TRY(nke_h5file_put_string(file, "/", "kind", "checkpoint"));
-  NKE_TRY(nke_h5file_put_string(file, "/", "identity", text));
+  NKE_TRY(nke_checkpoint_mark(file, fit, "checkpoint"));
   NKE_TRY(nke_h5file_put_int(file, "/", "phase", fit->phase));
   NKE_TRY(nke_h5file_put_int(file, "/", "position", fit->position));
   NKE_TRY(nke_h5file_put_int(file, "/", "best", fit->best));
@@ -205,24 +213,6 @@ done:
   return st;
 }
 
-static nke_status check_identity(nke_h5file *file, const nke_fit *fit)
-{
-  nke_status st = NKE_OK;
-  char text[NKE_CHECKPOINT_IDENTITY], *kind = NULL, *stored = NULL;
-  NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
-  NKE_TRY(nke_h5file_get_string(file, "/", "kind", &kind));
-  if (strcmp(kind, "checkpoint") != 0)
-    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: expected a checkpoint, got '%s'", nke_h5file_path(file), kind));
-  NKE_TRY(nke_h5file_get_string(file, "/", "identity", &stored));
-  if (strcmp(stored, text) != 0)
-    st = nke_fail(NKE_ERR_USAGE, "%s: the checkpoint of %s (%s; this run: %s); remove it, or --force to start anew",
-                  nke_h5file_path(file), nke_input_other(stored, text), stored, text);
-done:
-  nke_free(kind);
-  nke_free(stored);
-  return st;
-}
-
 static nke_status read_position(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -246,7 +236,7 @@ static nke_status read_all(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
-  NKE_TRY(check_identity(file, fit));
+  NKE_TRY(nke_checkpoint_check(file, fit, "checkpoint"));
   NKE_TRY(read_position(file, fit));
   NKE_TRY(read_path(file, fit));
   if (fit->path_weights) fit->validation = fit->path[fit->best].validation;

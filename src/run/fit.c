@@ -6,6 +6,7 @@
 #include "run/fit_keep.h"
 #include "run/fit_output.h"
 #include "run/fit_plan.h"
+#include "run/fold_file.h"
 #include "run/variance.h"
 #include "solve/library.h"
 #include "solve/ridge.h"
@@ -300,6 +301,7 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(train(fit));
   NKE_TRY(nke_fit_output_write(fit));
   nke_checkpoint_remove(fit);
+  nke_fold_file_remove(fit);
   nke_fit_keep_remove(fit);
   if (fit->test_error)
     st = nke_fail(fit->test_status, "%s; the model is in %s, without a test", fit->test_error, s->config->run.out);

@@ -85,6 +85,7 @@ struct nke_fit {
   char *test_error;
   nke_certificate certificate;
   int in_folds;         /* within nke_fit_folds(), of which no checkpoint is written */
+  int64_t resumed_folds; /* that a run before had done */
   int recompute;        /* what an iteration passes over is made anew each time, as memory does not hold it */
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else -1 */
 };
@@ -100,8 +101,8 @@ int nke_fit_holds_out(const nke_fit *fit);
 int nke_fit_by_folds(const nke_fit *fit);
 
 /* solver.select kfold: fill the path's validation metrics, each row scored by the fit without its fold. Afterwards all
- * rows are to be fitted. Catches signals. Collective. NKE_STOPPED after a signal, by the end of the fold at the latest.
- * Cost: k fits of the path. */
+ * rows are to be fitted. What is done is kept (fold_file.h), every checkpoint.seconds and on a signal. Catches signals.
+ * Collective. NKE_STOPPED after a signal, by the end of the fold at the latest. Cost: k fits of the path. */
 nke_status nke_fit_folds(nke_fit *fit);
 
 /* At the end of every slab and fold: NKE_STOPPED where this is within nke_fit_folds() and a signal came. Collective. */

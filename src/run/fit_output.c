@@ -88,7 +88,7 @@ static json_t *warnings_json(const nke_fit *fit)
              fit->final.lambda);
     json_array_append_new(list, json_string(line));
   }
-  if (fit->checkpoint && fit->checkpoint->resumed)
+  if (fit->resumed_folds > 0 || (fit->checkpoint && fit->checkpoint->resumed))
     json_array_append_new(list, json_string("this run went on from a checkpoint: seconds are those since then"));
   if (fit->checkpoint && fit->checkpoint->warning[0]) json_array_append_new(list, json_string(fit->checkpoint->warning));
   if (fit->test_error) json_array_append_new(list, json_string(fit->test_error));

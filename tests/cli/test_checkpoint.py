@@ -132,21 +132,65 @@ class Checkpoint(program.Case):
             self.assertEqual(self.fit("moved", ranks=3)[-1][:30], self.table[1][-1][:30])
             np.testing.assert_allclose(self.weights("moved"), self.weights("whole1"), rtol=1e-6, atol=1e-8)
 
-    def test_stopped_within_folds_it_says_so(self):
-        """By every trainer, as nothing of a fold is kept: within one that streams its rows, between them otherwise."""
-        for kind, rows in (("cholesky", N), ("lsqr", 3000)):
-            with self.subTest(kind):
-                for seconds in (2, 8, 32):  # a slow machine may not be at the folds yet
-                    process = self.program.start("fit", "case.yaml", "--set", f"run.out=folds-{kind}", "--set",
-                                                 "solver.select={kfold: 300}", "--set", f"solver.type={kind}", "--set",
-                                                 f"data.train.rows=0:{rows}", ranks=2)
-                    time.sleep(seconds)
-                    process.send_signal(signal.SIGUSR1)
-                    says = process.communicate(timeout=120)[1]
-                    if process.returncode == 5:
-                        break
-                self.assertEqual(process.returncode, 5, says)
-                self.assertIn("stopped by a signal within the folds", says)
+    @staticmethod
+    def folds(kind, rows, out):
+        return ["case.yaml", "--set", f"run.out={out}", "--set", "solver.select={kfold: 12}", "--set",
+                f"solver.type={kind}", "--set", f"data.train.rows=0:{rows}"]
+
+    def path(self, out):
+        return json.loads((self.folder / out / "report.json").read_text())["path"]
+
+    def test_stopped_within_folds_it_goes_on_with_them(self):
+        """By every trainer, as folds are kept whole: within one that streams its rows, between them otherwise."""
+        for kind, rows in (("cholesky", N), ("dual", 400)):
+            whole = f"folds-{kind}"
+            self.program.must("fit", *self.folds(kind, rows, whole), ranks=2)
+            for how in (signal.SIGUSR1, signal.SIGKILL):
+                with self.subTest(f"{kind}, {how.name}"):
+                    out = f"{whole}-{how.name}"
+                    said = self.stop_in_folds(out, self.folds(kind, rows, out), how)
+                    if how == signal.SIGUSR1:
+                        self.assertRegex(said, r"(?m)^nke: stopped: stopped by a signal within the folds of solver.select; "
+                                               r"the same command goes on after [0-9]+ of 12$")
+                    done = self.program.run("fit", *self.folds(kind, rows, out), ranks=2)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertRegex(done.stderr, "(?m)^fit: goes on after [0-9]+ of 12 folds$")
+                    self.assertEqual(self.path(out), self.path(whole))
+                    np.testing.assert_array_equal(self.weights(out), self.weights(whole))
+                    self.assertFalse(list((self.folder / out).glob("folds*")))
+
+    def stop_in_folds(self, out, args, how):
+        """Stop a run once it has kept a fold, and before the last; what it said."""
+        kept = self.folder / out / "folds.part.h5"
+        for _ in range(10):  # until it is caught in time
+            kept.unlink(missing_ok=True)
+            process = self.program.start("fit", *args, "--force", ranks=2)
+            while process.poll() is None and not kept.exists():
+                time.sleep(0.001)
+            if how == signal.SIGKILL:
+                program.kill_rank(process, 1)
+            else:
+                process.send_signal(how)
+            program.wait_for_ranks(process, 120)
+            said = process.communicate()[1]
+            if process.returncode != 0:
+                return said
+        self.fail("no run was caught within its folds")
+
+    def test_kept_folds_that_do_not_fit(self):
+        args = self.folds("cholesky", N, "unfit")
+        self.stop_in_folds("unfit", args, signal.SIGUSR1)
+        kept = self.folder / "unfit" / "folds.part.h5"
+        done = self.program.run("fit", *args, "--set", "run.seed=2", ranks=2)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, r"(?m)^nke: error: unfit/folds\.part\.h5: the folds of another config .*; remove it, or "
+                                      r"--force to start anew$")
+        os.truncate(kept, kept.stat().st_size // 2)
+        done = self.program.run("fit", *args, ranks=2)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertRegex(done.stderr, r"(?m)^nke: error: unfit/folds\.part\.h5: .*; remove it, or --force to start anew$")
+        self.program.must("fit", *args, "--force", ranks=2)
+        self.assertFalse(kept.exists())
 
     def damaged(self, out, checkpoints=3):
         code = self.stop_after(out, checkpoints)
