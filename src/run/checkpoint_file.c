@@ -86,10 +86,10 @@ done:
 
 /* ---- the Gram matrix ---- */
 
-/* After the final solution only the factor of --variance still needs it. */
+/* After the final solution only the factor of the variance still needs it. */
 static int holds_gram(const nke_fit *fit)
 {
-  return fit->phase <= NKE_PHASE_FINAL || fit->session.invocation->variance;
+  return fit->phase <= NKE_PHASE_FINAL || fit->with_variance;
 }
 
 static nke_status write_gram(nke_h5file *file, nke_fit *fit)
@@ -140,7 +140,7 @@ nke_status nke_checkpoint_identity(const nke_fit *fit, char *text, size_t size)
   NKE_TRY(nke_input_fingerprint(s->comm, s->train, s->validation, s->test, true, data, sizeof data));
   snprintf(text, size, "%016llx, %lld rows, %lld features of revision %d, %lld targets%s" NKE_INPUT_DATA "%s",
            (unsigned long long)hash, (long long)nke_dataset_rows(s->train), (long long)s->m, NKE_FEATURES_REVISION,
-           (long long)s->k, s->invocation->variance ? ", --variance" : "", data);
+           (long long)s->k, fit->with_variance ? ", --variance" : "", data);
 done:
   return st;
 }

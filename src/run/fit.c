@@ -185,7 +185,7 @@ static nke_status train(nke_fit *fit)
     NKE_TRY(nke_fit_keep_step(fit));
   }
   NKE_TRY(keep_test_failure(fit, run_phase(fit, state)));
-  if (fit->session.invocation->variance) st = keep_factor(fit, state);
+  if (fit->with_variance) st = keep_factor(fit, state);
 done:
   if (state) fit->trainer->destroy(state);
   fit->gram = NULL;
@@ -205,7 +205,7 @@ static nke_status choose_trainer(nke_fit *fit)
     return nke_fail(NKE_ERR_USAGE, "data.class_weights: not with solver.select loo or gcv, nor with solver.type cg or lsqr "
                                    "on features");
   /* Of the dual problem predict would need the training rows' features as well. */
-  const int more_features = !fit->session.invocation->variance && nke_dataset_rows(fit->session.train) < fit->session.m;
+  const int more_features = !fit->with_variance && nke_dataset_rows(fit->session.train) < fit->session.m;
   if (fit->session.exact) {
     fit->trainer = solver->type == NKE_SOLVER_CG ? &nke_trainer_exact_cg : &nke_trainer_exact;
     if (solver->type != NKE_SOLVER_LSQR) return NKE_OK;
@@ -274,8 +274,9 @@ static nke_status set_up(nke_fit *fit)
   NKE_TRY(nke_agree(s->comm, set_copies(fit)));
   NKE_TRY(nke_agree(s->comm, create_path(fit)));
   if (nke_fit_by_folds(fit)) NKE_TRY(nke_rows_check_folds(nke_dataset_originals(s->train), s->config->solver.folds));
+  fit->with_variance = nke_variance_wanted(fit);
   NKE_TRY(choose_trainer(fit));
-  if (s->invocation->variance) NKE_TRY(nke_variance_check(fit));
+  if (fit->with_variance) NKE_TRY(nke_variance_check(fit));
   st = plan_preconditioner(fit);
 done:
   return st;

@@ -68,7 +68,8 @@ struct nke_fit {
   int best;
   nke_path_point final;
   double *weights;      /* [m, k], the same on every rank */
-  nke_bcmat *factor;    /* with --variance: of the final A + shift I, which the model keeps; else NULL */
+  bool with_variance;   /* the model keeps what predict needs for the posterior variance: */
+  nke_bcmat *factor;    /* the factor of the final A + shift I, once it is solved; else NULL */
   double *path_weights; /* [m, k n_path], where there is a path */
   nke_fit_phase phase;
   int64_t position;       /* rows of the phase's list, or solutions of the path, that are done */

@@ -157,7 +157,7 @@ static void plan_file(const nke_fit *fit, nke_plan *plan)
   plan->file = "model.h5";
   plan->file_bytes = 8 * m * (double)s->k + plan->preprocess;
   if (s->exact) plan->file_bytes += 8 * n * (double)nke_shape_length(s->shape);
-  if (!s->invocation->variance) return;
+  if (!fit->with_variance) return;
   plan->factor_bytes = nke_matrix_file_bytes(s->m); /* in memory it takes the place of a solve's */
   plan->file_bytes += plan->factor_bytes;
   plan->flops_solve += pow(m, 3) / 3;

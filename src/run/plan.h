@@ -26,7 +26,7 @@ typedef struct nke_plan {
   double bytes_gram, messages_gram; /* that a rank receives of other ranks' features, and in how many messages */
   const char *file;                 /* the name of the largest file that is written, */
   double file_bytes;
-  double factor_bytes; /* of them, the factor that --variance keeps */
+  double factor_bytes; /* of them, the factor for the posterior variance */
 } nke_plan;
 
 /* A plan of a program as it is now, with the data sets that are open (NULL: none). Local. */

@@ -16,6 +16,18 @@ struct nke_variance {
   int64_t nb;
 };
 
+enum { KEPT_BY_ITSELF = 4096 };
+
+bool nke_variance_wanted(const nke_fit *fit)
+{
+  const nke_config *const c = fit->session.config;
+  const nke_solver_type type = c->solver.type;
+  if (fit->session.invocation->variance) return true;
+  return c->embedding.kernel == NKE_KERNEL_NNGP && fit->session.m <= KEPT_BY_ITSELF &&
+         c->data.class_weighting == NKE_CLASS_WEIGHTS_NONE &&
+         (type == NKE_SOLVER_AUTO || type == NKE_SOLVER_CHOLESKY || type == NKE_SOLVER_EIGEN);
+}
+
 nke_status nke_variance_check(const nke_fit *fit)
 {
   const nke_config *const c = fit->session.config;

@@ -1,4 +1,4 @@
-/* The posterior variance of a Gaussian process, NNGP, at new rows: what `fit --variance` keeps for it and `predict` does.
+/* The posterior variance of a Gaussian process, NNGP, at new rows: what `fit` keeps for it and `predict` does.
  *
  *   prior f ~ GP(0, k), targets f(x_i) + noise of variance s, s = lambda_absolute; C C' = A + s I, lower Cholesky
  *
@@ -9,13 +9,19 @@
  * (Z'Z / s + I)^-1, and (push-through identity) I - Z' (Z Z' + s I)^-1 Z = s (Z'Z + s I)^-1. It has no cancellation
  * [Rasmussen, Williams, Gaussian Processes for Machine Learning (2006), eq. 2.11, 2.12, 2.26].
  *
- * v is that of the function, without the noise, and the same for every target; in squared units of the targets, which are
- * centred and not scaled. 0 <= v(x) <= k(x, x). */
+ * v is that of the function, without the noise, and the same for every target; in squared units of the targets, which
+ * are centred and not scaled. 0 <= v(x) <= k(x, x). */
 #ifndef NKE_RUN_VARIANCE_H
 #define NKE_RUN_VARIANCE_H
 
 #include "run/fit.h"
 #include "run/model.h"
+
+#include <stdbool.h>
+
+/* Whether the model is to keep its factor: where --variance asks for it, and by itself where an NNGP has one of no more
+ * than 4,096 features (of an exact kernel: rows), 64 MiB. Local. */
+bool nke_variance_wanted(const nke_fit *fit);
 
 /* NKE_ERR_USAGE, in one line, where the fit has no such variance: another kernel than nngp, a solver without a factor,
  * class weights. Local. */

@@ -105,12 +105,26 @@ class Variance(program.Case):
             with self.subTest(ranks=ranks):
                 self.check(self.predict(f"e{ranks}", ranks=5 // ranks), expected, prior, 1e-8)
 
-    def test_only_a_model_that_was_asked_for_it(self):
-        self.program.must("fit", "case.yaml", "--set", "run.out=plain")
-        self.program.must("predict", "plain/model.h5", "data.h5", "--out", "plain/p.h5")
-        with h5py.File(self.folder / "plain/p.h5") as file, h5py.File(self.folder / "plain/model.h5") as model:
-            self.assertNotIn("variance", file)
-            self.assertNotIn("factor", model)
+    def has_variance(self, out, *sets):
+        """Whether a model that was not asked for it has one, and predict writes it."""
+        self.program.must("fit", "case.yaml", "--set", f"run.out={out}", *(word for s in sets for word in ("--set", s)))
+        self.program.must("predict", f"{out}/model.h5", "data.h5", "--out", f"{out}/p.h5")
+        with h5py.File(self.folder / out / "p.h5") as file, h5py.File(self.folder / out / "model.h5") as model:
+            self.assertEqual("variance" in file, "factor" in model)
+            return "factor" in model
+
+    def test_a_small_nngp_has_it_by_itself(self):
+        few = "data.train.rows=0:40"  # rows than features
+        for name, sets in (("plain", ()), ("few", (few,)), ("exact", EXACT[1::2])):
+            with self.subTest(name):
+                self.assertTrue(self.has_variance(f"own-{name}", *sets))
+        self.fit("asked")
+        np.testing.assert_array_equal(self.predict("asked"), self.predict("own-plain"))
+        for name, sets in (("ntk", ("embedding={kernel: ntk, method: random_features, features: 64}",)), ("dual", ("solver.type=dual", few)),
+                           ("cg", ("solver.type=cg",)), ("classes", ("data.class_weights=balanced",)),
+                           ("large", ("embedding.features=4097", few, "solver.lambda=[1e-2]"))):
+            with self.subTest(name):
+                self.assertFalse(self.has_variance(f"own-{name}", *sets))
 
     def test_what_has_no_variance_is_refused(self):
         for says, change in ((r"Gaussian process.*embedding\.kernel nngp", "embedding={kernel: ntk, method: random_features, features: 64}"),
@@ -127,7 +141,8 @@ class Variance(program.Case):
     def test_dry_run_counts_the_factor(self):
         text = self.program.must("fit", "case.yaml", "--variance", "--dry-run", "--set", "embedding.features=2000")
         self.assertIn(f"of it {8 * 36 * (256**2 + 1) / 2**20:.1f} MiB the factor for the posterior variance", text)
-        plain = self.program.must("fit", "case.yaml", "--dry-run")
+        plain = self.program.must("fit", "case.yaml", "--dry-run", "--set",
+                                  "embedding={kernel: ntk, method: random_features, features: 64}")
         self.assertNotIn("the factor for", plain)
 
     def test_a_broken_factor_is_refused(self):
