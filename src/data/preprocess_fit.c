@@ -33,14 +33,22 @@ static int64_t square_length(nke_preprocess_kind kind, int64_t columns)
   return kind == NKE_PREPROCESS_ZCA ? columns * (columns + 1) / 2 : columns;
 }
 
+/* What is of the size of a matrix. */
+static void sums_of_squares_clear(statistics *s)
+{
+  nke_free(s->square);
+  nke_free(s->panel);
+  s->square = NULL;
+  s->panel = NULL;
+}
+
 static void statistics_clear(statistics *s)
 {
+  sums_of_squares_clear(s);
   nke_free(s->centre);
   nke_free(s->block);
   nke_free(s->low);
   nke_free(s->sum);
-  nke_free(s->square);
-  nke_free(s->panel);
   memset(s, 0, sizeof *s);
 }
 
@@ -169,14 +177,19 @@ done:
   return st;
 }
 
+/* By min and max: the rounded mean of equal entries need not equal them. */
+static bool column_varies(const statistics *s, int64_t j)
+{
+  return s->low[j] < -s->low[s->columns + j];
+}
+
 static nke_status finish_standardize(const statistics *s, double count, int step, nke_fitted_step *f)
 {
   for (int64_t j = 0; j < s->columns; j++) {
     const double mean = nke_dd_round(s->sum[j]) / count;
     const double variance = nke_dd_round(s->square[j]) / count - mean * mean;
     f->mean[j] = s->centre[j] + mean;
-    /* By min and max: the rounded mean of equal entries need not equal them. */
-    f->scale[j] = s->low[j] < -s->low[s->columns + j] && variance > 0 ? 1 / sqrt(variance) : 0;
+    f->scale[j] = column_varies(s, j) && variance > 0 ? 1 / sqrt(variance) : 0;
     if (!isfinite(f->mean[j]) || !isfinite(variance) || !isfinite(f->scale[j]))
       return nke_fail(NKE_ERR_NUMERIC, "preprocessing step %d (standardize): column %lld: the variance overflows", step,
                       (long long)j);
@@ -184,14 +197,8 @@ static nke_status finish_standardize(const statistics *s, double count, int step
   return NKE_OK;
 }
 
-static bool any_column_varies(const statistics *s)
-{
-  for (int64_t j = 0; j < s->columns; j++)
-    if (s->low[j] < -s->low[s->columns + j]) return true;
-  return false;
-}
-
-/* The covariance (lower triangle, column-major) from the sums; its mean diagonal in *level. */
+/* The covariance (lower triangle, column-major) from the sums, exactly 0 with a constant column; its mean diagonal in
+ * *level. */
 static void covariance(const statistics *s, double count, double *matrix, double *level)
 {
   const int64_t d = s->columns;
@@ -199,8 +206,10 @@ static void covariance(const statistics *s, double count, double *matrix, double
   for (int64_t i = 0; i < d; i++) {
     const double mean = nke_dd_round(s->sum[i]) / count;
     for (int64_t j = 0; j <= i; j++)
-      matrix[i + j * d] = nke_dd_round(s->square[i * (i + 1) / 2 + j]) / count -
-                          mean * (nke_dd_round(s->sum[j]) / count);
+      matrix[i + j * d] =
+          column_varies(s, i) && column_varies(s, j)
+              ? nke_dd_round(s->square[i * (i + 1) / 2 + j]) / count - mean * (nke_dd_round(s->sum[j]) / count)
+              : 0;
     *level += matrix[i + i * d] / (double)d;
   }
 }
@@ -218,6 +227,17 @@ static nke_status inverse_root(int64_t d, double *v, const double *w, double eps
   return st;
 }
 
+/* A constant column stays exactly 0: a later standardize would make what rounding left of it as large as the others. */
+static void keep_constant(const statistics *s, double deviation, nke_fitted_step *f)
+{
+  const int64_t d = s->columns;
+  for (int64_t j = 0; j < d; j++) {
+    if (column_varies(s, j)) continue;
+    f->mean[j] = s->low[j];
+    for (int64_t i = 0; i < d; i++) f->matrix[i + j * d] = f->matrix[j + i * d] = i == j ? 1 / deviation : 0;
+  }
+}
+
 /* On rank 0. */
 static nke_status finish_zca(statistics *s, double count, int step, nke_fitted_step *f)
 {
@@ -227,14 +247,14 @@ static nke_status finish_zca(statistics *s, double count, int step, nke_fitted_s
   NKE_TRY(nke_alloc(d * d, sizeof *v, "covariance", &v));
   NKE_TRY(nke_alloc(d, sizeof *w, "eigenvalues", &w));
   covariance(s, count, v, &level);
-  if (!any_column_varies(s)) level = 0;
   for (int64_t j = 0; j < d; j++) f->mean[j] = s->centre[j] + nke_dd_round(s->sum[j]) / count;
-  statistics_clear(s);
+  sums_of_squares_clear(s);
   if (!(level > 0 && isfinite(level)))
     NKE_TRY(nke_fail(NKE_ERR_NUMERIC, "preprocessing step %d (zca): expected a positive finite variance, got %g", step,
                      level));
   NKE_TRY(nke_dsyevd(d, v, w));
   NKE_TRY(inverse_root(d, v, w, f->step.eps * level, f->matrix));
+  keep_constant(s, sqrt(f->step.eps * level), f);
 done:
   nke_free(w);
   nke_free(v);

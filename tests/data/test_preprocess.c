@@ -148,6 +148,28 @@ static void test_zca_whitens(void **state)
   drop(&p);
 }
 
+/* Of a constant column zca leaves nothing, not even rounding, that a later standardize could make as large as the others. */
+static void test_zca_keeps_a_constant_column(void **state)
+{
+  (void)state;
+  enum { D = 7 };
+  const nke_preprocess_step steps[] = {{NKE_PREPROCESS_ZCA, 0.1}, {.kind = NKE_PREPROCESS_STANDARDIZE}};
+  problem p = make("constant.h5", 2, (hsize_t[]){700, D});
+  nke_preprocess *fitted = fit(MPI_COMM_WORLD, &p, 2, steps);
+  double other[D];
+  memcpy(other, p.x, sizeof other);
+  other[D - 1] += 1;
+  assert_int_equal(nke_preprocess_apply(fitted, p.n, p.x), NKE_OK);
+  for (int64_t i = 0; i < p.n; i++) {
+    assert_true(p.x[i * D + D - 1] == 0);
+    assert_true(p.x[i * D] != 0);
+  }
+  assert_int_equal(nke_preprocess_apply(fitted, 1, other), NKE_OK); /* nor does a row that differs there move the others */
+  for (int j = 0; j < D; j++) assert_true(other[j] == p.x[j]);
+  nke_preprocess_destroy(&fitted);
+  drop(&p);
+}
+
 static const nke_preprocess_step all_steps[] = {
   {.kind = NKE_PREPROCESS_STANDARDIZE}, {.kind = NKE_PREPROCESS_LAYERNORM}, {NKE_PREPROCESS_ZCA, 0.1}};
 
@@ -309,6 +331,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(test_standardize_images_by_channel),
   cmocka_unit_test(test_layernorm_gives_norm_sqrt_d),
   cmocka_unit_test(test_zca_whitens),
+  cmocka_unit_test(test_zca_keeps_a_constant_column),
   cmocka_unit_test(test_bits_do_not_depend_on_ranks),
   cmocka_unit_test(test_rows_do_not_depend_on_the_call),
   cmocka_unit_test(test_save_and_load),
