@@ -30,19 +30,20 @@ static nke_status exact_create(nke_fit *fit, void **state)
   return nke_agree(fit->session.comm, nke_calloc(1, sizeof(exact), "the solver", state));
 }
 
-/* The system of the fitted rows alone; this rank's part. Rows and columns of the others are those of the identity. */
-static void mask(const nke_exact_rows *rows, nke_bcmat *a)
+/* The system of the fitted rows alone; this rank's part. Rows and columns of the others are those of the identity times
+ * `level`, an entry of the kernel's own size: at another one an eigendecomposition would round the fitted rows away. */
+static void mask(const nke_exact_rows *rows, double level, nke_bcmat *a)
 {
   for (int64_t jl = 0; jl < a->cols_loc; jl++) {
     const int64_t j = nke_bc_global(jl, a->nb, a->grid.npcol, a->grid.mycol);
     for (int64_t il = 0; il < a->rows_loc; il++) {
       const int64_t i = nke_bc_global(il, a->nb, a->grid.nprow, a->grid.myrow);
-      if (!rows->fitted[i] || !rows->fitted[j]) a->a[il + jl * a->ld] = i == j;
+      if (!rows->fitted[i] || !rows->fitted[j]) a->a[il + jl * a->ld] = i == j ? level : 0;
     }
   }
 }
 
-static nke_status make_masked(const nke_session *s, exact *e)
+static nke_status make_masked(const nke_session *s, double mean, exact *e)
 {
   nke_status st = NKE_OK;
   const nke_bcmat *const k = e->kernel;
@@ -50,7 +51,7 @@ static nke_status make_masked(const nke_session *s, exact *e)
   NKE_TRY(nke_bcmat_create(s->comm, k->rows, k->cols, k->nb, &e->masked));
   memcpy(e->masked->a, k->a, (size_t)(k->ld * k->cols_loc) * sizeof *k->a);
   if (e->rows.roots) nke_class_weights_matrix(e->rows.roots, e->masked);
-  mask(&e->rows, e->masked);
+  mask(&e->rows, mean, e->masked);
 done:
   return st;
 }
@@ -103,8 +104,8 @@ static nke_status exact_solve(nke_fit *fit, void *state, int n_points, nke_path_
   nke_session *const s = &fit->session;
   exact *const e = state;
   double mean;
-  NKE_TRY(make_masked(s, e));
   NKE_TRY(mean_diagonal(s, e, &mean));
+  NKE_TRY(make_masked(s, mean, e));
   NKE_TRY(nke_fit_path(fit, e->masked ? e->masked : e->kernel, mean, e->rows.right, n_points, points, weights));
   if (e->rows.roots) nke_class_weights_scale(s->m, s->k * n_points, e->rows.roots, weights);
 done:

@@ -80,6 +80,20 @@ class Exact(program.Case):
         np.testing.assert_allclose(single["metrics"]["test"]["mse"],
                                    np.mean((self.expected("ntk", 1e-2) - (np.eye(3)[self.labels] - 1 / 3)) ** 2))
 
+    def test_held_out_rows_at_any_scale_of_the_kernel(self):
+        """What stands in the matrix for them neither hides the others' eigenvalues nor counts in the condition."""
+        x, y = program.images(N, size=4, seed=5)
+        conditions = []
+        for scale in (1.0, 1e-8, 1e5):
+            program.write_h5(self.folder / "scaled.h5", train__x=scale * x, train__y=y)
+            reports = [self.fit(f"scaled-{kind}-{scale}", "--set", f"solver.type={kind}", "--set", "data.test=null", "--set",
+                                "data.train.file=scaled.h5", "--set", "data.preprocess=[]", "--set",
+                                "network=[flatten, {dense: {}}]", ranks=2) for kind in ("cholesky", "eigen")]
+            for direct, by_eigen in zip(reports[0]["path"], reports[1]["path"]):
+                self.assertAlmostEqual(by_eigen["validation"]["mse"] / direct["validation"]["mse"], 1, places=9)
+            conditions.append([report["path"][0]["condition"] for report in reports])
+        np.testing.assert_allclose(conditions, [conditions[0]] * 3, rtol=1e-6)
+
     def test_conjugate_gradients_with_every_preconditioner(self):
         """Cholesky's scores at the residual asked for, also while rows are held out; the report says how it went."""
         direct = self.fit("direct")
