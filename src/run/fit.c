@@ -59,13 +59,19 @@ done:
   return st;
 }
 
+/* Of a row that a solution fits exactly, as one of lambda 0 may, the left-out error is 0 / 0: judged last. */
+static double judged(const nke_path_point *p)
+{
+  return isnan(p->validation.mse) ? INFINITY : p->validation.mse;
+}
+
 /* The smallest mean squared error of the scores; ties to the larger lambda. Local; the same on all ranks. */
 static nke_status choose(nke_fit *fit)
 {
   fit->best = -1;
   for (int i = 0; i < fit->n_path; i++) {
     const nke_path_point *const p = &fit->path[i];
-    if (p->solved && (fit->best < 0 || p->validation.mse <= fit->path[fit->best].validation.mse)) fit->best = i;
+    if (p->solved && (fit->best < 0 || judged(p) <= judged(&fit->path[fit->best]))) fit->best = i;
   }
   if (fit->best < 0) {
     fit->best = 0;

@@ -109,6 +109,17 @@ class Solvers(program.Case):
     def test_leave_one_out_equals_brute_force(self):
         self.check("loo", self.left_out)
 
+    def test_a_lambda_that_leaving_out_cannot_judge_is_not_chosen(self):
+        """At lambda 0 a row with a feature of its own is fitted exactly: its left-out error is 0 / 0."""
+        rng = np.random.default_rng(4)
+        x = rng.standard_normal((40, 4)) * [1, 1, 1, 0]
+        x[7] = [0, 0, 0, 2]
+        program.write_h5(self.folder / "own.h5", train__x=x, train__y=x.sum(axis=1) + rng.standard_normal(40))
+        report, _ = self.fit("own", "data.train.file=own.h5", "data.test=null", "data.preprocess=[]", "network=[identity]",
+                             "embedding={kernel: nngp, features: 4}", "solver.select=loo", "solver.lambda=[0, 1e-2]", ranks=2)
+        self.assertIsNone(report["path"][0]["validation"]["mse"])
+        self.assertEqual(report["lambda"], 1e-2)
+
     def test_generalised_cross_validation(self):
         self.check("gcv", self.gcv)
 
