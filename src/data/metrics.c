@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -88,7 +89,8 @@ nke_status nke_metrics_reduce(MPI_Comm comm, const nke_metrics_sum *sum, nke_met
   for (int64_t i = 0; i < length; i++) sums[i] = sum->sums[i];
   NKE_TRY(nke_dd_allreduce(comm, length, sums));
   const double n = nke_dd_round(sums[ROWS]), error = nke_dd_round(sums[SQUARED_ERROR]);
-  double about_means = nke_dd_round(sums[SQUARE]);
+  const double square = nke_dd_round(sums[SQUARE]), rounding = (double)(sum->k + 4) * DBL_EPSILON * square;
+  double about_means = square;
   for (int64_t j = 0; j < sum->k; j++) {
     const double column = nke_dd_round(sums[COLUMNS + j]);
     about_means -= column * (column / n);
@@ -97,7 +99,7 @@ nke_status nke_metrics_reduce(MPI_Comm comm, const nke_metrics_sum *sum, nke_met
                        .accuracy = sum->task == NKE_TASK_CLASSIFICATION && n > 0 ? nke_dd_round(sums[RIGHT]) / n : NAN,
                        .mse = n > 0 ? error / (n * (double)sum->k) : NAN};
   out->rmse = sqrt(out->mse);
-  out->r2 = about_means > 0 ? 1 - error / about_means : NAN;
+  out->r2 = about_means > rounding ? 1 - error / about_means : NAN;
 done:
   nke_free(sums);
   return st;

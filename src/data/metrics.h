@@ -15,7 +15,7 @@ typedef struct nke_metrics {
                       regression: in the file's units */
   double rmse;     /* sqrt(mse) */
   double r2;       /* 1 - sum of squared errors / sum of squares about the column means of these rows; NaN if the
-                      latter is 0 */
+                      latter is 0 but for rounding */
 } nke_metrics;
 
 /* The sums of one set of rows on one rank; the caller's struct. */

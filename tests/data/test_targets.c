@@ -246,6 +246,29 @@ static void test_metrics(void **state)
   nke_dataset_close(&d);
 }
 
+/* Rows that all have the same target have no r2, whatever rounding leaves of their sum of squares about the mean. */
+static void test_equal_targets_have_no_r2(void **state)
+{
+  (void)state;
+  enum { N = 60, K = 3 };
+  double labels[N];
+  for (int64_t i = 0; i < N; i++) labels[i] = (double)(i % K);
+  nke_dataset *d = make("metrics-e.h5", N, 0, labels);
+  nke_targets *t = NULL;
+  nke_metrics_sum *sum = NULL;
+  nke_metrics metrics;
+  assert_int_equal(nke_targets_fit(MPI_COMM_WORLD, d, NKE_TASK_CLASSIFICATION, &t), NKE_OK);
+  assert_int_equal(nke_metrics_sum_create(t, &sum), NKE_OK);
+  for (int64_t i = 0; i < N; i++) {
+    nke_metrics_add(sum, 1, (const double[K]){0.1, 0.2, 0.3}, (const double[K]){-1 / 3.0, 1 - 1 / 3.0, -1 / 3.0});
+    assert_int_equal(nke_metrics_reduce(MPI_COMM_SELF, sum, &metrics), NKE_OK);
+    assert_true(metrics.n == i + 1 && metrics.mse > 0 && isnan(metrics.r2));
+  }
+  nke_metrics_sum_destroy(&sum);
+  nke_targets_destroy(&t);
+  nke_dataset_close(&d);
+}
+
 static int remove_samples(void **state)
 {
   (void)state;
@@ -258,7 +281,8 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(test_refusals),
   cmocka_unit_test(test_regression),
   cmocka_unit_test(test_classes_in_a_file),
-  cmocka_unit_test_teardown(test_metrics, remove_samples),
+  cmocka_unit_test(test_metrics),
+  cmocka_unit_test_teardown(test_equal_targets_have_no_r2, remove_samples),
 };
 
 NKE_TEST_MAIN(tests)
