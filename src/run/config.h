@@ -86,6 +86,7 @@ typedef struct nke_config_augment {
 typedef struct nke_config_sketch {
   nke_input_sketch kind;
   int64_t columns; /* of the sketched rows */
+  int64_t period;  /* of an srft that rows have had, 0: none yet; no key */
 } nke_config_sketch;
 
 typedef struct nke_config_data {

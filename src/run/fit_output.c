@@ -50,9 +50,17 @@ static nke_status write_model(const nke_fit *fit)
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
   char path[4096];
-  nke_model model = {.shape = s->shape, .preprocess = s->preprocess, .targets = s->targets, .m = s->m, .k = s->k,
-                     .rows = s->kernel ? s->train : NULL, .weights = fit->weights, .factor = fit->factor,
-                     .lambda_relative = fit->final.lambda, .lambda_absolute = fit->final.shift};
+  nke_model model = {.shape = s->shape,
+                     .preprocess = s->preprocess,
+                     .targets = s->targets,
+                     .m = s->m,
+                     .k = s->k,
+                     .rows = s->kernel ? s->train : NULL,
+                     .weights = fit->weights,
+                     .factor = fit->factor,
+                     .lambda_relative = fit->final.lambda,
+                     .lambda_absolute = fit->final.shift,
+                     .sketch_period = s->config->data.sketch.period};
   NKE_TRY(nke_agree(s->comm, nke_config_print(s->config, &model.config)));
   NKE_TRY(model_path(fit, path, sizeof path));
   st = nke_model_save(s->comm, path, s->invocation->force, &model);

@@ -1,6 +1,7 @@
 #include "run/input_wide.h"
 
 #include "sketch/sketch.h"
+#include "sketch/wide.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,13 +43,30 @@ static nke_status check(const nke_config *config, const nke_data_spec *spec, con
   return nke_fail(NKE_ERR_USAGE, "%s: %s: rows are sketched: %s", config->name, nke_dataset_path(dataset), wrong);
 }
 
-static nke_status attach(const nke_config *config, const nke_data_spec *spec, nke_dataset *dataset)
+/* The map of an srft follows from the length that rows are padded to. */
+static nke_status check_period(nke_config *config, const nke_dataset *dataset)
+{
+  const nke_config_data *const data = &config->data;
+  const int64_t n = nke_dataset_length(dataset), before = data->sketch.period,
+                period = data->layout == NKE_LAYOUT_COLUMNS ? nke_wide_srft_period(n) : nke_srft_period(n);
+  if (data->sketch.kind != NKE_INPUT_SRFT || before == period) return NKE_OK;
+  config->data.sketch.period = period;
+  if (before == 0) return NKE_OK;
+  return nke_fail(
+      NKE_ERR_DATA,
+      "%s: rows of %lld columns have another srft, of period %lld, than the training rows, %lld: expected as "
+      "many columns in every file (libsvm: x gives their number), of one data.layout",
+      nke_dataset_path(dataset), (long long)n, (long long)period, (long long)before);
+}
+
+static nke_status attach(nke_config *config, const nke_data_spec *spec, nke_dataset *dataset)
 {
   nke_status st = NKE_OK;
   const nke_config_sketch *const options = &config->data.sketch;
   nke_draws draws = {config->run.seed, NKE_INPUT_STREAM};
   nke_sketch *sketch = NULL;
   NKE_TRY(check(config, spec, dataset));
+  NKE_TRY(check_period(config, dataset));
   const double mib = 1048576, tables = table_bytes * (double)nke_dataset_length(dataset);
   if (tables > 0.5 * (double)config->run.memory_per_rank)
     return nke_fail(NKE_ERR_USAGE,
@@ -84,6 +102,7 @@ nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec
   if (too_wide(config, dataset)) config->data.layout = NKE_LAYOUT_COLUMNS;
   if (config->data.layout == NKE_LAYOUT_COLUMNS) {
     NKE_TRY(nke_agree(comm, check(config, spec, dataset)));
+    NKE_TRY(nke_agree(comm, check_period(config, dataset)));
     NKE_TRY(nke_input_gather(comm, config, spec, dataset, out));
     goto done;
   }

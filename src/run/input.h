@@ -15,7 +15,9 @@
  * that have a sketch are images, are in memory, or are to be preprocessed.
  * Of its chunks an HDF5 array keeps an eighth of run.memory_per_rank at most.
  * data.layout columns: rows wider than a rank's memory, see input_wide.h; settled by the first data set opened too,
- * where a block of its rows is more than half of run.memory_per_rank. */
+ * where a block of its rows is more than half of run.memory_per_rank.
+ * NKE_ERR_DATA for rows that an srft would pad to another length than those before (data.sketch.period): it would be
+ * another S. */
 nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec *spec, nke_dataset **out);
 
 /* NKE_ERR_USAGE where the file to be written at `output` is one that `dataset` (NULL: none) is read from: no force

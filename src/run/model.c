@@ -55,6 +55,8 @@ static nke_status write_model(nke_h5file *file, const nke_model *model)
   NKE_TRY(nke_h5file_put_double(file, "/", "lambda_absolute", model->lambda_absolute));
   NKE_TRY(nke_h5file_put(file, "/shape", NKE_H5_I64, 1, (const int64_t[]){4}, shape));
   NKE_TRY(nke_h5file_put(file, "/weights", NKE_H5_F64, 2, (const int64_t[]){model->m, model->k}, model->weights));
+  if (model->sketch_period > 0)
+    NKE_TRY(nke_h5file_put(file, "/sketch_period", NKE_H5_I64, 1, (const int64_t[]){1}, &model->sketch_period));
   NKE_TRY(nke_preprocess_save(model->preprocess, file));
   NKE_TRY(nke_targets_save(model->targets, file));
   if (model->rows) NKE_TRY(write_rows(file, model));
@@ -112,6 +114,19 @@ done:
   return st;
 }
 
+/* Models of before it was written have none. */
+static nke_status read_sketch_period(nke_h5file *file, int64_t *period)
+{
+  nke_status st = NKE_OK;
+  int64_t dims[1] = {1}, *stored = NULL;
+  if (!nke_h5file_has(file, "/sketch_period")) return NKE_OK;
+  NKE_TRY(nke_h5file_get(file, "/sketch_period", NKE_H5_I64, 1, dims, 8, &stored));
+  *period = *stored;
+done:
+  nke_free(stored);
+  return st;
+}
+
 static nke_status read_model(nke_h5file *file, nke_model *model)
 {
   nke_status st = NKE_OK;
@@ -122,6 +137,7 @@ static nke_status read_model(nke_h5file *file, nke_model *model)
   NKE_TRY(nke_h5file_get_double(file, "/", "lambda_relative", &model->lambda_relative));
   NKE_TRY(nke_h5file_get_double(file, "/", "lambda_absolute", &model->lambda_absolute));
   NKE_TRY(read_shape(file, &model->shape));
+  NKE_TRY(read_sketch_period(file, &model->sketch_period));
   NKE_TRY(nke_h5file_get(file, "/weights", NKE_H5_F64, 2, dims, max_weight_bytes, &model->weights));
   model->m = dims[0];
   model->k = dims[1];

@@ -23,12 +23,13 @@ typedef struct nke_model {
   nke_dataset *rows; /* exact kernel: the training rows, saved preprocessed as /train/x; borrowed. Else NULL */
   nke_bcmat *factor; /* to be saved: of A + lambda_absolute I, for the posterior variance; borrowed. Else NULL */
   double lambda_relative, lambda_absolute;
+  int64_t sketch_period; /* config.h: data.sketch.period; 0: none */
 } nke_model;
 
 /* Write the model as `path`, whole or not at all. Collective. Layout: root attributes nke, kind = "model", config,
- * lambda_relative, lambda_absolute, features_revision; /shape; /weights; /preprocess; /targets; of an exact kernel
- * /train/x, the preprocessed training rows, one a row of weights; for the posterior variance /factor (matrix_file.h).
- * Statuses of src/data/h5file.h. */
+ * lambda_relative, lambda_absolute, features_revision; /shape; /sketch_period, of an srft; /weights; /preprocess;
+ * /targets; of an exact kernel /train/x, the preprocessed training rows, one a row of weights; for the posterior
+ * variance /factor (matrix_file.h). Statuses of src/data/h5file.h. */
 nke_status nke_model_save(MPI_Comm comm, const char *path, bool force, const nke_model *model);
 
 /* Read a model. Collective. NKE_ERR_DATA where the file is missing, not a model, or damaged. */

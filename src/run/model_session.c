@@ -18,6 +18,7 @@ nke_status nke_model_session(const char *path, const nke_model *model, nke_sessi
   nke_status st = NKE_OK;
   *as_they_are = NULL;
   NKE_TRY(nke_agree(s->comm, nke_model_config(model, path, &s->config)));
+  s->config->data.sketch.period = model->sketch_period;
   s->shape = model->shape;
   s->preprocess = model->preprocess;
   NKE_TRY(nke_session_shape(s->config, s->shape));

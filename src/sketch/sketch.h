@@ -35,6 +35,9 @@ extern const nke_sketch_kind nke_sketch_srht;
  * adds one Hartley coefficient. n <= 2^30. */
 extern const nke_sketch_kind nke_sketch_srft;
 
+/* What srft pads rows of n to; of two lengths that it pads alike the shorter rows have the longer ones' map. Local. */
+int64_t nke_srft_period(int64_t n);
+
 /* Plan a map. NKE_ERR_USAGE where n or m is out of range. Local. */
 nke_status nke_sketch_create(const nke_sketch_kind *kind, nke_precision precision, int64_t n, int64_t m,
                              nke_draws *draws, nke_sketch **out);

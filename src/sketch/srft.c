@@ -4,11 +4,16 @@
 
 #include <math.h>
 
+int64_t nke_srft_period(int64_t n)
+{
+  return nke_fft_good_length(n);
+}
+
 static nke_status plan(nke_sketch *s, nke_draws *draws)
 {
   nke_status st = NKE_OK;
   const size_t size = (size_t)nke_precision_bytes(s->precision);
-  s->length = nke_fft_good_length(s->n);
+  s->length = nke_srft_period(s->n);
   NKE_TRY(nke_sketch_alloc(s, s->n, size, &s->signs));
   nke_draw_signs(draws, s->precision, 0, s->n, 1, s->signs);
   NKE_TRY(nke_sketch_alloc(s, s->length, size, &s->row));

@@ -26,6 +26,9 @@ extern const nke_wide_kind nke_wide_countsketch;
  * agree, as for all powers of two. */
 extern const nke_wide_kind nke_wide_srft;
 
+/* What it pads rows of n to; compare nke_srft_period(). Local. */
+int64_t nke_wide_srft_period(int64_t n);
+
 /* Plan. Collective over comm, which the plan borrows. NKE_ERR_USAGE where n or m is out of range. */
 nke_status nke_wide_create(MPI_Comm comm, const nke_wide_kind *kind, nke_precision precision, int64_t n, int64_t m,
                            nke_draws *draws, nke_wide **out);

@@ -66,6 +66,12 @@ done:
   return st;
 }
 
+/* FFTW-MPI 3.3.10 frees what it does not own when it plans a transform of one number. */
+int64_t nke_wide_srft_period(int64_t n)
+{
+  return 2 * nke_fft_good_length(nke_max(2, nke_ceil_div(n, 2)));
+}
+
 static nke_status plan(nke_wide *w, nke_draws *draws)
 {
   nke_status st = NKE_OK;
@@ -74,8 +80,7 @@ static nke_status plan(nke_wide *w, nke_draws *draws)
   st = nke_calloc(1, sizeof *t, "sketch of wide rows", &t);
   w->transform = t;
   NKE_TRY(nke_agree(w->comm, st));
-  /* FFTW-MPI 3.3.10 frees what it does not own when it plans a transform of one number. */
-  t->length = 2 * nke_fft_good_length(nke_max(2, nke_ceil_div(w->n, 2)));
+  t->length = nke_wide_srft_period(w->n);
   NKE_TRY(plan_transform(w, t));
   const int64_t width = w->columns.end - w->columns.begin;
   NKE_TRY(nke_wide_alloc(w, width, (size_t)nke_precision_bytes(w->precision), &w->signs));

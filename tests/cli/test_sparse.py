@@ -150,6 +150,24 @@ class Sparse(unittest.TestCase):
                 scores.append(file["scores"][()])
         np.testing.assert_array_equal(*scores)
 
+    def test_narrower_rows(self):
+        """Of a narrower file an srft would be another map: refused, in fit and in predict, unless x tells the columns."""
+        told, tests = f"narrow.libsvm: rows of 2000 columns have another srft, of period 2000, than the training rows, {D}", []
+        (self.folder / "narrow.libsvm").write_text("0 1:9 2000:1\n1 2:9 7:1\n")
+        for columns in ("null", f"'{D}'"):
+            more = ("--set", "data.test={file: narrow.libsvm, x: %s}" % columns, "--set", "data.train.rows=0:200")
+            done = self.run_on("fit", "file: csr.h5, x: /x, y: /y", kind="srft", ranks=2, more=more)
+            tests.append(done.returncode)
+            self.assertEqual(told in done.stderr, columns == "null", done.stderr)
+        self.assertEqual(tests, [3, 0])
+        done = self.nke.run("predict", "out/model.h5", "narrow.libsvm", "--x", "2000")
+        self.assertEqual((done.returncode, told in done.stderr), (3, True), done.stderr)
+        self.nke.must("predict", "out/model.h5", "narrow.libsvm", "--x", str(D))
+        for kind in ("osnap", "countsketch"):  # a column's part of these maps is its own
+            done = self.run_on("fit", "file: csr.h5, x: /x, y: /y", kind=kind,
+                               more=("--force", "--set", "data.test={file: narrow.libsvm}"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+
     def refused(self, code, says, source="file: bad.h5, x: /x, y: /y", **options):
         done = self.run_on("fit", source, **options)
         self.assertEqual(done.returncode, code, done.stderr)
