@@ -30,6 +30,13 @@ static const nke_features_method *find_method(const char *name)
   return NULL;
 }
 
+int nke_features_parts(const nke_network *network, nke_kernel_kind kernel)
+{
+  if (!network || network->n_layers == 0) return 1;
+  const nke_layer_kind last = network->layers[network->n_layers - 1].kind;
+  return kernel == NKE_KERNEL_NTK && (last == NKE_LAYER_DENSE || last == NKE_LAYER_CONV) ? 2 : 1;
+}
+
 nke_status nke_features_create(const nke_network *network, const nke_embedding_options *options, nke_features **out)
 {
   nke_status st = NKE_OK;

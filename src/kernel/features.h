@@ -31,6 +31,10 @@ typedef struct nke_embedding_options {
 
 typedef struct nke_features nke_features;
 
+/* Length of z over the last width, for random features: 2 for the NTK of a network that ends in a dense or conv layer,
+ * z = [T ; part of S], else 1, for no network (NULL) too. Local. */
+int nke_features_parts(const nke_network *network, nke_kernel_kind kernel);
+
 /* Plan. network must be shaped (nke_network_shape) and outlive the plan. NKE_ERR_USAGE where the method does not
  * cover a layer, widths do not match the activation layers or `features`. Local, same result on every rank. */
 nke_status nke_features_create(const nke_network *network, const nke_embedding_options *options, nke_features **out);

@@ -201,8 +201,7 @@ static nke_status choose_widths(nke_gated_plan *plan, const nke_network *network
     }
     return NKE_OK;
   }
-  const int top_is_linear = is_linear(&network->layers[network->n_layers - 1]);
-  const int parts = plan->variant->splits && options->kernel == NKE_KERNEL_NTK && top_is_linear ? 2 : 1;
+  const int parts = plan->variant->splits ? nke_features_parts(network, options->kernel) : 1;
   if (options->features < parts || options->features % parts != 0 || options->features / parts > NKE_FWHT_MAX)
     return nke_fail(NKE_ERR_USAGE, "embedding.features: expected a multiple of %d up to %d, got %lld", parts,
                     parts * NKE_FWHT_MAX, (long long)options->features);

@@ -24,7 +24,7 @@ static nke_embedding_options options_of(const nke_config *config, int method, in
   options.method = config->compare.methods.at[method];
   options.features = config->compare.features.at[features];
   options.seed = (uint64_t)config->compare.seeds.at[seed];
-  const int parts = options.kernel == NKE_KERNEL_NTK ? 2 : 1;
+  const int parts = nke_features_parts(config->network, options.kernel);
   if (options.n_widths > 0 && (strcmp(options.method, "random_features") != 0 ||
                                parts * options.widths[options.n_widths - 1] != options.features))
     options.n_widths = 0;

@@ -236,8 +236,10 @@ static nke_status finish(nke_reader *reader)
   nke_embedding_options *const embedding = &config->embedding;
   embedding->seed = config->run.seed;
   embedding->precision = config->run.precision;
-  if (embedding->n_widths > 0 && !reader->features_given && strcmp(embedding->method, "random_features") == 0)
-    embedding->features = embedding->widths[embedding->n_widths - 1] * (embedding->kernel == NKE_KERNEL_NTK ? 2 : 1);
+  const bool random = strcmp(embedding->method, "random_features") == 0 || strcmp(embedding->method, "none") == 0;
+  if (random && embedding->n_widths > 0 && !reader->features_given)
+    embedding->features =
+        embedding->widths[embedding->n_widths - 1] * nke_features_parts(config->network, embedding->kernel);
   name_hdf5(&config->data.train, "/train/x", "/train/y");
   name_hdf5(&config->data.test, "/test/x", "/test/y");
   name_hdf5(&config->data.validation, "/validation/x", "/validation/y");

@@ -96,7 +96,7 @@ const nke_key nke_config_keys[] = {
   {"embedding.features", &nke_type_features, AT(embedding.features), "8192", .min = 1, .max = 1 << 28,
    .doc = "length of a feature vector; where only widths are given they decide"},
   {"embedding.widths", &nke_type_ints, AT(embedding.n_widths), "[]", .min = 1, .max = 1 << 28, .most = NKE_MAX_WIDTHS,
-   .doc = "random_features: one an activation layer; the last gives `width` features (nngp) or twice as many (ntk); "
+   .doc = "random_features: one an activation layer; the last gives `width` features, or twice as many (ntk that ends in dense or conv); "
           "[]: chosen from features"},
   {"embedding.degree", &nke_type_int32, AT(embedding.degree), "8", .min = 1, .max = 64,
    .doc = "polynomial sketches: degree of the expansions"},

@@ -2,6 +2,7 @@
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
+#include "kernel/features.h"
 #include "run/config.h"
 #include "run/yaml.h"
 
@@ -134,16 +135,40 @@ static void test_defaults(void **state)
   assert_int_equal(nke_config_require(c, NKE_NEEDS_NETWORK), NKE_ERR_USAGE);
   assert_non_null(strstr(nke_error_text(), "dir/t.yaml: network"));
   nke_config_destroy(&c);
-  /* The length of ntk features follows from widths, unless it is given. */
-  c = parse("embedding: {widths: [8, 64]}\n", 0, NULL);
-  assert_int_equal(c->embedding.features, 128);
-  nke_config_destroy(&c);
-  c = parse("embedding: {widths: [8, 64], kernel: nngp}\n", 0, NULL);
-  assert_int_equal(c->embedding.features, 64);
-  nke_config_destroy(&c);
-  c = parse("embedding: {widths: [8, 64], features: 100}\n", 0, NULL);
-  assert_int_equal(c->embedding.features, 100);
-  nke_config_destroy(&c);
+}
+
+/* The length of features follows from widths, unless it is given: twice the last where z = [T ; S]. */
+static void test_features_of_widths(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *top, *embedding;
+    int64_t features;
+    bool fits; /* features by embedding.method are of this length */
+  } cases[] = {
+    {", dense: {}", "", 128, true},
+    {", dense: {}", ", kernel: nngp", 64, true},
+    {", dense: {}", ", features: 100", 100, false},
+    {", dense: {}", ", method: none", 128, false}, /* of the sketch that helps it */
+    {", dense: {}", ", method: polysketch", 8192, false},
+    {"", "", 64, true},
+    {"", ", kernel: nngp", 64, true},
+    {", dense: {}, layernorm", "", 64, true},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[200];
+    nke_features *features = NULL;
+    snprintf(text, sizeof text, "network: [dense: {}, activation: relu%s]\nembedding: {widths: [64]%s}\n",
+             cases[i].top, cases[i].embedding);
+    nke_config *c = parse(text, 0, NULL);
+    assert_int_equal(c->embedding.features, cases[i].features);
+    if (cases[i].fits) {
+      assert_int_equal(nke_network_shape(c->network, (nke_shape){.height = 1, .width = 1, .channels = 5}), NKE_OK);
+      assert_int_equal(nke_features_create(c->network, &c->embedding, &features), NKE_OK);
+    }
+    nke_features_destroy(&features);
+    nke_config_destroy(&c);
+  }
 }
 
 static void test_overrides(void **state)
@@ -452,6 +477,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_overrides),  cmocka_unit_test(test_bad_overrides), cmocka_unit_test(test_broken),
     cmocka_unit_test(test_limits),     cmocka_unit_test(test_damaged_texts), cmocka_unit_test(test_failing_allocations),
     cmocka_unit_test(test_hash),       cmocka_unit_test(test_read),          cmocka_unit_test(test_reference),
+    cmocka_unit_test(test_features_of_widths),
 };
 
 NKE_TEST_MAIN(tests)
