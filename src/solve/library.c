@@ -1,3 +1,4 @@
+#define _POSIX_C_SOURCE 200809L /* setenv */
 #include "solve/library.h"
 
 #include "base/memory.h"
@@ -7,6 +8,8 @@
 #include <petscsys.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static char last_error[NKE_ERROR_CHARS / 2];
 static PetscLogEvent events[NKE_EVENT_COUNT];
@@ -48,13 +51,36 @@ done:
   return st;
 }
 
+/* An environment variable of options is kept from PetscInitialize(). */
+static nke_status hide(const char *name, char **value)
+{
+  nke_status st = NKE_OK;
+  const char *const given = getenv(name);
+  *value = NULL;
+  if (!given) return NKE_OK;
+  NKE_TRY(nke_alloc((int64_t)strlen(given) + 1, 1, "PETSc options", value));
+  memcpy(*value, given, strlen(given) + 1);
+  unsetenv(name);
+done:
+  return st;
+}
+
+static void show(const char *name, char *value)
+{
+  if (value) setenv(name, value, 1);
+  nke_free(value);
+}
+
 nke_status nke_petsc_start(MPI_Comm comm, int argc, char *const *argv)
 {
   static char program[] = "nke", no_handler[] = "-no_signal_handler", no_file[] = "-skip_petscrc";
   nke_status st = NKE_OK;
-  char **all = NULL;
+  char **all = NULL, *text = NULL, *yaml = NULL;
   int count = 1;
-  NKE_TRY(nke_agree(comm, nke_alloc(argc + 4, sizeof *all, "PETSc options", &all)));
+  st = nke_alloc(argc + 4, sizeof *all, "PETSc options", &all);
+  if (st == NKE_OK) st = hide("PETSC_OPTIONS", &text);
+  if (st == NKE_OK) st = hide("PETSC_OPTIONS_YAML", &yaml);
+  NKE_TRY(nke_agree(comm, st));
   all[0] = program;
   for (int i = 0; i < argc; i++) all[count++] = argv[i];
   all[count++] = no_handler; /* ours are last, and hold */
@@ -63,6 +89,8 @@ nke_status nke_petsc_start(MPI_Comm comm, int argc, char *const *argv)
   PETSC_COMM_WORLD = comm;
   NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscInitialize(&count, &all, NULL, NULL));
 done:
+  show("PETSC_OPTIONS", text);
+  show("PETSC_OPTIONS_YAML", yaml);
   nke_free(all);
   return st;
 }
@@ -71,10 +99,11 @@ nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
 {
   nke_status st = NKE_OK;
   PetscBool running = PETSC_FALSE;
+  nke_petsc_words words = {0};
   PetscInitialized(&running);
   if (!running) {
-    NKE_TRY(nke_petsc_options_read(comm, argc, argv));
-    NKE_TRY(nke_petsc_start(comm, argc, argv));
+    NKE_TRY(nke_petsc_words_read(comm, argc, argv, &words));
+    NKE_TRY(nke_petsc_start(comm, words.count, words.at));
     started = true;
   }
   NKE_TRY_PETSC(nke_petsc_errors_begin());
@@ -82,6 +111,7 @@ nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
   if (started) NKE_TRY(nke_petsc_options_check(comm));
   NKE_TRY(register_events());
 done:
+  nke_petsc_words_clear(&words);
   return nke_agree(comm, st);
 }
 

@@ -1,6 +1,7 @@
-#define _POSIX_C_SOURCE 200809L /* setenv */
+#define _POSIX_C_SOURCE 200809L /* access */
 #include "solve/petsc_options.h"
 
+#include "base/checked.h"
 #include "base/memory.h"
 #include "solve/petsc_status.h"
 #include "solve/shell.h"
@@ -13,84 +14,146 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_CHARS = 256 };
+enum { NAME_CHARS = 256, PATH_CHARS = 4096 };
 
-/* Each is read twice: a pipe would be empty by then. */
+/* The folder of a path, into text. */
+static void folder_of(const char *path, char *text, size_t size)
+{
+  const char *const slash = strrchr(path, '/');
+  snprintf(text, size, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+}
+
+static bool can_write(const char *path)
+{
+  struct stat info;
+  char folder[PATH_CHARS];
+  if (stat(path, &info) == 0) return !S_ISDIR(info.st_mode) && access(path, W_OK) == 0;
+  folder_of(path, folder, sizeof folder);
+  return access(folder, W_OK | X_OK) == 0;
+}
+
+/* Where a viewer writes, KIND:FILE[:FORMAT]: PETSc opens it on its first rank when there is something to write, and the
+ * others wait for it for ever where that fails. */
+static nke_status check_target(const char *name, const char *value)
+{
+  static const char *const kinds[] = {":", "ascii:", "binary:", "hdf5:", "vtk:"};
+  char path[PATH_CHARS];
+  if (!value || strcmp(name, "info") == 0) return NKE_OK; /* FILE:CLASSES */
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    const size_t length = strlen(kinds[i]);
+    if (strncmp(value, kinds[i], length) != 0) continue;
+    snprintf(path, sizeof path, "%.*s", (int)strcspn(value + length, ":"), value + length);
+    if (!path[0] || strcmp(path, "stdout") == 0 || strcmp(path, "stderr") == 0 || can_write(path)) break;
+    return nke_fail(NKE_ERR_USAGE, "-%.60s: expected a file that can be written, got '%.800s'", name, path);
+  }
+  return NKE_OK;
+}
+
+/* Before PETSc, which takes a folder for an empty file. */
 static nke_status check_files(int argc, char *const *argv)
 {
   for (int i = 0; i < argc; i++) {
     struct stat info;
     if (strcmp(argv[i], "-options_file") != 0 && strcmp(argv[i], "-options_file_yaml") != 0) continue;
     const char *const path = i + 1 < argc ? argv[i + 1] : "";
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode) || access(path, R_OK) != 0)
+    if (stat(path, &info) != 0 || S_ISDIR(info.st_mode) || access(path, R_OK) != 0)
       return nke_fail(NKE_ERR_USAGE, "%s: expected a file that can be read, got '%.800s'", argv[i], path);
   }
   return NKE_OK;
 }
 
-/* The options of an environment variable, which PetscInitialize() reads too, are kept from it. */
-static nke_status hide(const char *name, char **value)
+/* As PetscInitialize() would. */
+static nke_status insert_all(int argc, char *const *argv, PetscOptions database)
 {
   nke_status st = NKE_OK;
-  const char *const given = getenv(name);
-  *value = NULL;
-  if (!given) return NKE_OK;
-  NKE_TRY(nke_alloc((int64_t)strlen(given) + 1, 1, "PETSc options", value));
-  memcpy(*value, given, strlen(given) + 1);
-  unsetenv(name);
+  const char *const text = getenv("PETSC_OPTIONS"), *const yaml = getenv("PETSC_OPTIONS_YAML");
+  if (text) NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscOptionsInsertString(database, text));
+  if (yaml) NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscOptionsInsertStringYAML(database, yaml));
+  NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscOptionsInsertArgs(database, argc, (char **)argv));
 done:
   return st;
 }
 
-static void show(const char *name, char *value)
+/* The words, each with its zero, of options whose values may be missing. */
+static nke_status join(PetscInt count, char *const *names, char *const *values, nke_petsc_words *words)
 {
-  if (value) setenv(name, value, 1);
-  nke_free(value);
+  nke_status st = NKE_OK;
+  int64_t bytes = 0;
+  for (PetscInt i = 0; i < count; i++)
+    bytes += (int64_t)strlen(names[i]) + 2 + (values[i] ? (int64_t)strlen(values[i]) + 1 : 0);
+  NKE_TRY(nke_alloc(bytes, 1, "PETSc options", &words->text));
+  NKE_TRY(nke_to_int(bytes, "characters of PETSc options", &words->chars));
+  char *at = words->text;
+  for (PetscInt i = 0; i < count; i++) {
+    at += sprintf(at, "-%s", names[i]) + 1;
+    if (values[i]) at += sprintf(at, "%s", values[i]) + 1;
+  }
+done:
+  return st;
 }
 
-/* As PetscInitialize() will, into a database of its own. */
-static nke_status insert_all(int argc, char *const *argv, const char *text, const char *yaml)
+static nke_status take(int argc, char *const *argv, nke_petsc_words *words)
 {
   nke_status st = NKE_OK;
   PetscOptions database = NULL;
+  PetscInt count;
+  char **names, **values;
   NKE_TRY_PETSC(PetscOptionsCreate(&database));
-  if (text) NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscOptionsInsertString(database, text));
-  if (yaml) NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscOptionsInsertStringYAML(database, yaml));
-  NKE_TRY_PETSC_AS(NKE_ERR_USAGE, PetscOptionsInsertArgs(database, argc, (char **)argv));
+  NKE_TRY(insert_all(argc, argv, database));
+  NKE_TRY_PETSC(PetscOptionsLeftGet(database, &count, &names, &values)); /* all, as nothing has read them */
+  for (PetscInt i = 0; st == NKE_OK && i < count; i++) st = check_target(names[i], values[i]);
+  if (st == NKE_OK) st = join(count, names, values, words);
+  PetscOptionsLeftRestore(database, &count, &names, &values);
 done:
   PetscOptionsDestroy(&database);
   return st;
 }
 
 /* PETSc runs on this rank alone while it reads. */
-static nke_status read_alone(int argc, char *const *argv)
+static nke_status take_alone(int argc, char *const *argv, nke_petsc_words *words)
 {
   nke_status st = NKE_OK;
-  char *text = NULL, *yaml = NULL;
-  NKE_TRY(hide("PETSC_OPTIONS", &text));
-  NKE_TRY(hide("PETSC_OPTIONS_YAML", &yaml));
+  NKE_TRY(check_files(argc, argv));
+  if (argc == 0 && !getenv("PETSC_OPTIONS") && !getenv("PETSC_OPTIONS_YAML")) goto done;
   NKE_TRY(nke_petsc_start(MPI_COMM_SELF, 0, NULL));
   NKE_TRY_PETSC(nke_petsc_errors_begin());
-  st = insert_all(argc, argv, text, yaml);
+  st = take(argc, argv, words);
   nke_petsc_errors_end();
-  NKE_TRY_PETSC(PetscFinalize());
+  if (PetscFinalize() != 0 && st == NKE_OK) st = nke_fail(NKE_ERR_INTERNAL, "PETSc: failed (in PetscFinalize())");
 done:
-  show("PETSC_OPTIONS", text);
-  show("PETSC_OPTIONS_YAML", yaml);
   return st;
 }
 
-nke_status nke_petsc_options_read(MPI_Comm comm, int argc, char *const *argv)
+static nke_status split(nke_petsc_words *words)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_alloc(words->chars, sizeof *words->at, "PETSc options", &words->at));
+  for (int c = 0; c < words->chars; c += (int)strlen(words->text + c) + 1) words->at[words->count++] = words->text + c;
+done:
+  return st;
+}
+
+nke_status nke_petsc_words_read(MPI_Comm comm, int argc, char *const *argv, nke_petsc_words *words)
 {
   nke_status st = NKE_OK;
   int rank;
   MPI_Comm_rank(comm, &rank);
-  if (rank == 0) {
-    st = check_files(argc, argv);
-    if (st == NKE_OK && (argc > 0 || getenv("PETSC_OPTIONS") || getenv("PETSC_OPTIONS_YAML")))
-      st = read_alone(argc, argv);
-  }
-  return nke_agree(comm, st);
+  *words = (nke_petsc_words){0};
+  NKE_TRY(nke_agree(comm, rank == 0 ? take_alone(argc, argv, words) : NKE_OK));
+  NKE_TRY_MPI(MPI_Bcast(&words->chars, 1, MPI_INT, 0, comm));
+  NKE_TRY(nke_agree(comm, rank == 0 ? NKE_OK : nke_alloc(words->chars, 1, "PETSc options", &words->text)));
+  NKE_TRY_MPI(MPI_Bcast(words->text, words->chars, MPI_CHAR, 0, comm));
+  st = nke_agree(comm, split(words));
+done:
+  if (st != NKE_OK) nke_petsc_words_clear(words);
+  return st;
+}
+
+void nke_petsc_words_clear(nke_petsc_words *words)
+{
+  nke_free(words->at);
+  nke_free(words->text);
+  *words = (nke_petsc_words){0};
 }
 
 static bool ours(const char *name)

@@ -4,10 +4,19 @@
 
 #include "base/status.h"
 
-/* Whether PetscInitialize() will be able to read its options: argv, PETSC_OPTIONS, PETSC_OPTIONS_YAML and the files
- * that these name. Before it, as it reads them on its first rank, and where that fails the others wait for it. Where
- * there are any, PETSc is started and stopped on that rank. Collective; NKE_ERR_USAGE. */
-nke_status nke_petsc_options_read(MPI_Comm comm, int argc, char *const *argv);
+/* Options as the words of a command line. */
+typedef struct nke_petsc_words {
+  int count, chars;
+  char **at;  /* [count], into text */
+  char *text; /* [chars], each word with its zero */
+} nke_petsc_words;
+
+/* words <- the options of argv, PETSC_OPTIONS, PETSC_OPTIONS_YAML and the files that these name, all as the first rank
+ * sees them; the files need not exist elsewhere. Before PetscInitialize(): what it reads itself it reads on one rank or
+ * on each, and where one fails the others wait for it. Where there are any, PETSc is started and stopped on the first
+ * rank. Collective; NKE_ERR_USAGE where they cannot be read, or name an output that cannot be opened for writing. */
+nke_status nke_petsc_words_read(MPI_Comm comm, int argc, char *const *argv, nke_petsc_words *words);
+void nke_petsc_words_clear(nke_petsc_words *words);
 
 /* Whether those with our prefix, nke_, are ones that CG or LSQR would read, or the method and the preconditioner that
  * they name, with values of the right kind. Which of the two a fit will use is not asked: options of the other are

@@ -8,7 +8,8 @@
  * failed call `what`. Local. */
 nke_status nke_petsc_fail(nke_status failure, int code, const char *what);
 
-/* PetscInitialize() over comm with these options, without PETSc's signal handler and the user's option file.
+/* PetscInitialize() over comm with these options alone, those of the environment and of the user's option file left
+ * out, and without PETSc's signal handler.
  * NKE_ERR_USAGE for options it refuses. Collective over comm. */
 nke_status nke_petsc_start(MPI_Comm comm, int argc, char *const *argv);
 

@@ -3,6 +3,7 @@
 usage: test_petsc_options.py PROGRAM
 """
 import json
+import subprocess
 import sys
 import unittest
 
@@ -69,6 +70,33 @@ class Options(program.Case):
                 done = self.fit(*options, HOME=str(self.folder), **environment)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertEqual("Performance Summary" in done.stdout, bool(part))
+
+    def test_what_cannot_be_written(self):
+        """Before any work: PETSc would find out after it, and hang."""
+        for options, environment, name in ((["-log_view", ":none/log"], {}, "-log_view"),
+                                           (["-nke_ksp_view", "ascii:none/view:ascii_info"], {}, "-nke_ksp_view"),
+                                           (["-nke_ksp_view_solution", "binary:."], {}, "-nke_ksp_view_solution"),
+                                           ([], {"PETSC_OPTIONS": "-log_view :none/log"}, "-log_view")):
+            with self.subTest(options=options, **environment):
+                self.refused(self.fit(*options, **environment), 2, f"{name}: expected a file that can be written")
+        done = self.fit("-log_view", ":log.txt:ascii_info_detail", "-nke_ksp_view", "ascii:view.txt")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("Stage", (self.folder / "log.txt").read_text())
+        self.assertIn("KSP Object: (nke_) 3 MPI", (self.folder / "view.txt").read_text())
+
+    def test_files_of_the_first_rank(self):
+        """A file within a file of options that the folders of the other ranks lack."""
+        first, other = self.folder / "first", self.folder / "other"
+        first.mkdir()
+        other.mkdir()
+        (first / "outer").write_text("-options_file inner\n")
+        (first / "inner").write_text("-nke_ksp_view :view.txt\n")
+        words = [self.program.path, "fit", self.folder / "case.yaml", "--force", "--set", f"run.out={self.folder}/apart",
+                 "--set", f"data.train.file={self.folder}/data.h5", "--", "-options_file", "outer"]
+        done = subprocess.run(["mpirun", "-n", "1", "-wdir", first, *words, ":", "-n", "2", "-wdir", other, *words],
+                              env=self.program.environment(), capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("3 MPI processes", (first / "view.txt").read_text())
 
     def test_what_cannot_be_done(self):
         """Unknown methods, other values than asked for, and what asks for more of a matrix than its products."""
