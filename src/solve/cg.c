@@ -47,7 +47,7 @@ nke_status nke_cg_solve(const nke_operator *a, const nke_preconditioner *p, doub
   nke_status st = NKE_OK;
   cg s = {.a = a, .p = p, .shift = shift, .k = k, .n_loc = a->parts.mine.end - a->parts.mine.begin};
   nke_shell shell = {.comm = a->parts.comm, .rows_loc = s.n_loc * k, .cols_loc = s.n_loc * k, .context = &s,
-                     .multiply = multiply, .diagonal = diagonal, .precondition = p ? precondition : NULL};
+                     .multiply = multiply, .diagonal = a->diagonal ? diagonal : NULL, .precondition = p ? precondition : NULL};
   int total;
   *info = (nke_krylov_info){0};
   if (!(shift > 0)) return nke_fail(NKE_ERR_NUMERIC, "a Krylov method needs a lambda above 0, not %g", shift);
