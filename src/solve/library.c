@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "solve/petsc_options.h"
 #include "solve/petsc_status.h"
+#include "solve/petsc_types.h"
 
 #include <petscsys.h>
 #include <stdbool.h>
@@ -36,6 +37,9 @@ void nke_petsc_errors_end(void)
 
 nke_status nke_petsc_fail(nke_status failure, int code, const char *what)
 {
+  char types[NKE_ERROR_CHARS / 2];
+  if (code == PETSC_ERR_ARG_UNKNOWN_TYPE)
+    return nke_fail(NKE_ERR_USAGE, "PETSc: %s; there are %s", last_error, nke_petsc_types_text(sizeof types, types));
   return nke_fail(code == PETSC_ERR_MEM ? NKE_ERR_MEMORY : failure, "PETSc: %s (in %.60s)",
                   last_error[0] ? last_error : "failed", what);
 }
@@ -105,6 +109,7 @@ nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
     NKE_TRY(nke_petsc_words_read(comm, argc, argv, &words));
     NKE_TRY(nke_petsc_start(comm, words.count, words.at));
     started = true;
+    NKE_TRY(nke_petsc_types_keep());
   }
   NKE_TRY_PETSC(nke_petsc_errors_begin());
   in_use = true;

@@ -5,7 +5,7 @@
 #include "base/status.h"
 
 /* `failure`, or NKE_ERR_MEMORY where PETSc's code says so, with the text that it gave with its last error, for the
- * failed call `what`. Local. */
+ * failed call `what`; NKE_ERR_USAGE with the types that there are for an unknown one. Local. */
 nke_status nke_petsc_fail(nke_status failure, int code, const char *what);
 
 /* PetscInitialize() over comm with these options alone, those of the environment and of the user's option file left

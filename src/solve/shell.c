@@ -77,6 +77,19 @@ done:
   return nke_agree(s->comm, st);
 }
 
+/* PETSc would show a vector that it makes with the other option only. */
+static nke_status check_views(KSP ksp)
+{
+  nke_status st = NKE_OK;
+  PetscBool scaled, shown;
+  NKE_TRY_PETSC(KSPGetDiagonalScale(ksp, &scaled));
+  NKE_TRY_PETSC(PetscOptionsHasName(NULL, "nke_", "-ksp_view_diagonal_scale", &shown));
+  if (shown && !scaled)
+    st = nke_fail(NKE_ERR_USAGE, "-nke_ksp_view_diagonal_scale: expected -nke_ksp_diagonal_scale too");
+done:
+  return st;
+}
+
 static nke_status create_method(const char *type, double tolerance, int iterations, nke_shell *s)
 {
   nke_status st = NKE_OK;
@@ -94,6 +107,7 @@ static nke_status create_method(const char *type, double tolerance, int iteratio
   }
   NKE_TRY_PETSC(KSPSetTolerances(s->ksp, tolerance, 0.0, PETSC_DEFAULT, iterations));
   NKE_TRY_PETSC_AS(NKE_ERR_USAGE, KSPSetFromOptions(s->ksp));
+  st = check_views(s->ksp);
 done:
   return st;
 }

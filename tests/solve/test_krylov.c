@@ -1,5 +1,6 @@
 /* CG and LSQR: Cholesky's solution with every preconditioner, ranks without rows, rows left out, fewer iterations where
  * the preconditioner knows the matrix, and what happens when they cannot converge. */
+#define _POSIX_C_SOURCE 200809L /* strtok_r */
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
@@ -8,11 +9,13 @@
 #include "gram/gram.h"
 #include "solve/krylov.h"
 #include "solve/library.h"
+#include "solve/petsc_types.h"
 #include "solve/ridge.h"
 #include "solve/symmetric.h"
 
 #include <math.h>
 #include <petscsys.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { K = 2, MOST = 200 };
@@ -355,6 +358,59 @@ static void test_no_memory_for_vectors(void **state)
   nke_free(y);
 }
 
+/* With the method and the preconditioner that the options name. */
+static double residual_with(const nke_operator *a, const char *method, const char *preconditioner,
+                            const double *y, double *x)
+{
+  nke_krylov_info info;
+  assert_int_equal(PetscOptionsSetValue(NULL, "-nke_ksp_type", method), 0);
+  assert_int_equal(PetscOptionsSetValue(NULL, "-nke_pc_type", preconditioner), 0);
+  const nke_status st = nke_cg_solve(a, NULL, 1, K, y, 1e-10, 1000, NULL, x, &info);
+  assert_int_equal(PetscOptionsClearValue(NULL, "-nke_ksp_type"), 0);
+  assert_int_equal(PetscOptionsClearValue(NULL, "-nke_pc_type"), 0);
+  if (st != NKE_OK) printf("%s, %s: %s\n", method, preconditioner, nke_error_text());
+  assert_int_equal(st, NKE_OK);
+  return info.residual;
+}
+
+/* Every type that may be named solves; types out of the table are not found. */
+static void test_types(void **state)
+{
+  (void)state;
+  float *z;
+  double *y, *b, *x, *solution;
+  nke_operator *a;
+  nke_krylov_info info;
+  char text[NKE_ERROR_CHARS], *rest = text;
+  const nke_kept kept = make(&problems[0], part(problems[0].n, nke_split_blocks), &z, &y);
+  const int64_t m_loc = part(kept.m, nke_split).end - part(kept.m, nke_split).begin;
+  nke_alloc(kept.m * K, sizeof *solution, "solution", &solution);
+  nke_alloc(m_loc * K, sizeof *b, "b", &b);
+  nke_alloc(m_loc * K, sizeof *x, "x", &x);
+  direct(&kept, 1, y, solution, b);
+  assert_int_equal(nke_normal_operator(&kept, &a), NKE_OK);
+  PetscOptionsSetValue(NULL, "-nke_ksp_pc_type", "none");
+  PetscOptionsSetValue(NULL, "-nke_ksp_ksp_type", "cg");
+  PetscOptionsSetValue(NULL, "-nke_pc_composite_pcs", "jacobi,none");
+  nke_petsc_types_text(sizeof text, text);
+  const char *option = strtok_r(text, ", ", &rest);
+  for (const char *word = option; word; word = strtok_r(NULL, ", ", &rest)) {
+    if (word[0] == '-') option = word;
+    else if (strcmp(option, "-nke_ksp_type") == 0) assert_true(residual_with(a, word, "none", b, x) < 1e-7);
+    else if (strcmp(word, "shell") != 0) assert_true(residual_with(a, "fgmres", word, b, x) < 1e-7);
+  }
+  PetscOptionsSetValue(NULL, "-nke_pc_type", "kaczmarz");
+  assert_int_equal(nke_cg_solve(a, NULL, 1, K, b, 1e-10, 100, NULL, x, &info), NKE_ERR_USAGE);
+  assert_non_null(strstr(nke_error_text(), "PC type kaczmarz; there are -nke_ksp_type cg"));
+  PetscOptionsClear(NULL);
+  nke_operator_destroy(&a);
+  nke_free(x);
+  nke_free(b);
+  nke_free(solution);
+  nke_free(z);
+  nke_free(y);
+}
+
 static int start(void **state)
 {
   (void)state;
@@ -369,6 +425,7 @@ static int stop(void **state)
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_features, start),
+                                          cmocka_unit_test(test_types),
                                           cmocka_unit_test(test_features_made_anew),
                                           cmocka_unit_test(test_exact),
                                           cmocka_unit_test(test_preconditioned_needs_fewer),
