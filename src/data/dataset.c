@@ -42,11 +42,16 @@ static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
   return NKE_OK;
 }
 
+nke_status nke_dataset_find(const nke_data_spec *spec, char **path)
+{
+  return spec->as_given ? nke_strdup(spec->file, path) : nke_source_path(spec->file, path);
+}
+
 static nke_status prepare(nke_dataset *d, const nke_data_spec *spec)
 {
   nke_status st = NKE_OK;
   const int in_memory = spec->memory.n_dims > 0;
-  NKE_TRY(in_memory || spec->as_given ? nke_strdup(spec->file, &d->path) : nke_source_path(spec->file, &d->path));
+  NKE_TRY(in_memory ? nke_strdup(spec->file, &d->path) : nke_dataset_find(spec, &d->path));
   NKE_TRY(nke_strdup(spec->x ? spec->x : "x", &d->x));
   NKE_TRY(nke_strdup(spec->y ? spec->y : "y", &d->y));
   d->source.class = in_memory ? &nke_source_memory : class_of(d->path);

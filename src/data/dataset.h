@@ -51,6 +51,10 @@ typedef struct nke_data_spec {
 #define NKE_DATASET_FORMATS ".h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)"
 bool nke_dataset_format(const char *path);
 
+/* The file that nke_dataset_open() would read; the caller frees *path with nke_free. NKE_ERR_DATA: none is there, or it
+ * is no file. Local. */
+nke_status nke_dataset_find(const nke_data_spec *spec, char **path);
+
 typedef struct nke_dataset nke_dataset;
 
 /* Open a data set and check it against the spec. Collective over comm: rank 0 looks first and its outcome is shared

@@ -7,6 +7,7 @@
 #include "run/fit_output.h"
 #include "run/fit_plan.h"
 #include "run/fold_file.h"
+#include "run/made_features.h"
 #include "run/variance.h"
 #include "solve/library.h"
 #include "solve/ridge.h"
@@ -277,6 +278,9 @@ static nke_status set_up(nke_fit *fit)
   if (pairs > 0 && s->exact)
     return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected features to compare with the exact kernel, got "
                                    "embedding.method none");
+  if (pairs > 0 && fit->made)
+    return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected rows that features are made of, got the features of %s",
+                    fit->made);
   NKE_TRY(nke_agree(s->comm, set_copies(fit)));
   NKE_TRY(nke_agree(s->comm, create_path(fit)));
   if (nke_fit_by_folds(fit)) NKE_TRY(nke_rows_check_folds(nke_dataset_originals(s->train), s->config->solver.folds));
@@ -323,6 +327,7 @@ nke_status nke_fit_run(const nke_invocation *invocation)
   NKE_TRY(nke_agree(invocation->comm, nke_calloc(1, sizeof *fit, "the fit", &fit)));
   fit->train = fit->validation = fit->test = unknown;
   fit->failed_lambda = -1;
+  NKE_TRY(nke_made_features_take(invocation->comm, invocation->config, &fit->made));
   NKE_TRY(nke_session_open(invocation, &fit->session));
   st = run(fit);
 done:
@@ -337,6 +342,7 @@ done:
     nke_free(fit->path_weights);
     nke_free(fit->resumed_sums);
     nke_free(fit->test_error);
+    nke_free(fit->made);
     nke_checkpoint_end(fit);
   }
   nke_free(fit);

@@ -62,6 +62,7 @@ typedef enum nke_fit_phase {
 struct nke_fit {
   nke_session session;
   const nke_trainer *trainer;
+  char *made; /* the file of `nke embed` that the training rows are in; NULL: they are rows as any */
   nke_rows kept, held_out;
   int n_path;
   nke_path_point *path;

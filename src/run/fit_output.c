@@ -91,6 +91,11 @@ static json_t *warnings_json(const nke_fit *fit)
 {
   json_t *const list = json_array();
   char line[256], option[256];
+  if (fit->made) {
+    snprintf(line, sizeof line, "%.150s: features already: network and preprocess of the config are not applied again",
+             fit->made);
+    json_array_append_new(list, json_string(line));
+  }
   if (fit->failed_lambda >= 0) {
     snprintf(line, sizeof line, "lambda %g was too small for a Cholesky factor; %g was taken", fit->failed_lambda,
              fit->final.lambda);

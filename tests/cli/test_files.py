@@ -2,6 +2,7 @@
 
 usage: test_files.py PROGRAM
 """
+import json
 import os
 import signal
 import sys
@@ -76,6 +77,44 @@ class Files(program.Case):
             self.write_data(self.folder / path)
             for key in ("train", "test"):
                 self.kept(path, command, "case.yaml", "--set", "run.out=own", "--set", f"data.{key}.file={path}")
+
+    def test_a_fit_starts_from_features(self):
+        """Made once, they give the fit that the rows give, whatever network the config still has, or none."""
+        few = ("--set", "embedding.features=50", "--set", "embedding.kernel=nngp")  # 1/sqrt(50) is not exact
+        self.program.must("fit", "case.yaml", "--set", "run.out=whole", *few)
+        self.program.must("embed", "case.yaml", "--set", "run.out=made", *few)
+        files = [option for key in ("train", "test")
+                 for option in ("--set", f"data.{key}={{file: made/features.h5, rows: null}}")]
+        named = ["--set", "data.train.x=/train/features", "--set", "data.test.x=/test/features"]
+        for ranks, options in ((1, ["--set", "network=null"]), (2, named + ["--set", "embedding.widths=[8]"])):
+            self.assertIn("features already", self.program.must("fit", "case.yaml", "--set", "run.out=from", *files,
+                                                                *options, ranks=ranks))
+            whole, start = (json.loads((self.folder / out / "report.json").read_text()) for out in ("whole", "from"))
+            self.assertEqual(start["kernel"], "nngp")
+            self.assertEqual(start["features"], 50)
+            for value in ("lambda_absolute", "metrics"):
+                self.close(whole[value], start[value])
+        self.program.must("predict", "from/model.h5", "made/features.h5", "--out", "from/p.h5")
+        self.refused(2, "got the features of made/features.h5", "fit", "case.yaml", *files, "--validate-pairs", "9")
+        with h5py.File(self.folder / "made/features.h5", "a") as file:
+            del file["train/features"]
+            file["train/features"] = np.zeros(N)
+        self.refused(3, "expected features .n, m., got 1 dimension$", "fit", "case.yaml", *files, ranks=2)
+        with h5py.File(self.folder / "made/features.h5", "a") as file:
+            del file.attrs["config"]
+            del file["train/features"]
+            file["train/features"] = np.zeros((N, 50))
+        self.refused(3, "no attribute config", "fit", "case.yaml", *files, ranks=2)
+
+    def close(self, a, b):
+        """Numbers within single precision, in dictionaries too; null is null."""
+        if isinstance(a, dict):
+            for key in a:
+                self.close(a[key], b[key])
+        elif a is None:
+            self.assertIsNone(b)
+        else:
+            self.assertLess(abs(a - b), 1e-4 * (abs(a) + 1e-3))
 
     def test_a_kernel_is_of_its_data(self):
         for command in ("kernel", "fit"):
