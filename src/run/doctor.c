@@ -82,6 +82,7 @@ nke_status nke_doctor_run(const nke_invocation *invocation)
   nke_status st = nke_agree(comm, check_launch(comm));
   if (rank == 0)
     printf("%-4s  %-9s %s\n", st == NKE_OK ? "ok" : "FAIL", "launch", st == NKE_OK ? "" : nke_error_text());
+  if (invocation->dry_run) return st;
   st = check(comm, "exchange", nke_selftest_exchange, st);
   st = check(comm, "file", nke_selftest_file, st);
   st = check(comm, "features", nke_selftest_features, st);

@@ -31,6 +31,11 @@ class Doctor(program.Case):
             self.assertGreaterEqual(len(lines), 5)
             self.assertEqual([line for line in lines if not line.startswith("ok ")], [])
 
+    def test_dry_runs_try_nothing(self):
+        lines = self.program.must("doctor", "--dry-run", ranks=2).splitlines()[3:]
+        self.assertEqual([line.split() for line in lines], [["ok", "launch"]])
+        self.assertEqual(self.program.must("info", "--dry-run"), self.program.must("info"))
+
     @unittest.skipUnless((os.cpu_count() or 1) > 1, "more threads than processors are not to be had")
     def test_blas_has_one_thread_unless_asked(self):
         options = self.program.environment()
