@@ -50,12 +50,19 @@ nke_requeue() {
     exec sleep 60 # until the requeue ends it
 }
 
-# nke_job ARGUMENT...: nke_run, and if it stopped with a checkpoint because time was up, put this job into the queue again.
+# nke_out_of_time STATUS: whether it was USR1 that ended a run so: 5, or 138 where the program had yet to catch it, as
+# Slurm may send it a minute early.
+nke_out_of_time() {
+  [ "$nke_signal" = USR1 ] && { [ "$1" = 5 ] || [ "$1" = 138 ]; }
+}
+
+# nke_job ARGUMENT...: nke_run, and if it stopped because time was up, put this job into the queue again.
 nke_job() {
   local status=0
   nke_run "$@" || status=$?
-  if [ "$status" = 5 ] && [ "$nke_signal" = USR1 ]; then
-    echo "time is up: checkpoint written, back into the queue"
+  if nke_out_of_time "$status"; then
+    if [ "$status" = 5 ]; then echo "time is up: checkpoint written, back into the queue"; fi
+    if [ "$status" = 138 ]; then echo "time is up at the start: back into the queue"; fi
     nke_requeue
   fi
   exit "$status"

@@ -136,6 +136,25 @@ class Jobs(unittest.TestCase):
         self.assertTrue((self.folder / "long/model.h5").exists())
         self.assertFalse((self.folder / "long/checkpoint.h5").exists())
 
+    def test_time_is_up_before_the_program_heeds_it(self):
+        """USR1 ends it: the job begins again."""
+        program = self.folder / "program"
+        program.write_text(f"""#!/bin/bash
+if [ -z "$SLURM_RESTART_COUNT" ]; then touch waiting; exec sleep 600; fi
+exec {PROGRAM} "$@"
+""")
+        program.chmod(0o755)
+        for launcher in ("srun", "mpirun"):
+            with self.subTest(launcher):
+                job = self.job("fit", "fit.yaml", "--set", f"run.out={launcher}", NKE_PROGRAM="./program",
+                               NKE_LAUNCHER=launcher)
+                job.wait_for(lambda fields: (self.folder / "waiting").exists(), "the program")
+                subprocess.run(["scancel", "--signal=USR1", "--batch", job.id], check=True)
+                self.assertEqual(job.must(), 1)
+                self.assertIn("time is up at the start: back into the queue", job.output)
+                self.assertTrue((self.folder / launcher / "model.h5").exists())
+                (self.folder / "waiting").unlink()
+
     def test_million_in_small(self):
         sizes = ["synth.n=4000", "synth.n_test=500", "embedding.features=512"]
         self.job("million", *[word for size in sizes for word in ("--set", size)], NKE_DATA="elsewhere").must()
