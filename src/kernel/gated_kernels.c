@@ -11,35 +11,50 @@
 
 typedef NKE_REAL real;
 
-enum { LANES = NKE_GATED_LANES, BATCH = 8 }; /* BATCH vectors are summed in registers at a time */
+#if defined(NKE_ISA_avx512)
+enum { BYTES = 64 };
+#elif defined(NKE_ISA_avx2)
+enum { BYTES = 32 };
+#else
+enum { BYTES = 16 };
+#endif
 
-/* One group of 16 entries; the compiler cuts it into as many registers as it takes. */
-typedef real group __attribute__((vector_size(LANES * sizeof(real)), may_alias));
+/* One register, and how many make a group of 16 entries. Wider vectors the compiler would cut up through memory. */
+typedef real vec __attribute__((vector_size(BYTES), may_alias));
+enum { LANES = NKE_GATED_LANES, WIDTH = BYTES / sizeof(real), VECTORS = LANES / WIDTH, BATCH = 8 };
+
+/* `batch` vectors from `first` on, a constant at every call: their sums stay in registers. */
+static inline __attribute__((always_inline)) void gather_batch(int64_t first, int batch, int64_t mask, int n_taps,
+                                                               const void *const *in, const int32_t *shift,
+                                                               const void *const *signs, real scale, vec *y)
+{
+  vec sum[BATCH];
+  for (int b = 0; b < batch; b++) sum[b] = (vec){0};
+  for (int t = 0; t < n_taps; t++) {
+    const vec *const x = in[t];
+    if (!x) continue;
+    const int64_t start = (first + shift[t] / WIDTH) & mask;
+    if (signs) {
+      const vec *const s = signs[t];
+      for (int b = 0; b < batch; b++) sum[b] += s[(start + b) & mask] * x[(start + b) & mask];
+    } else if (start + batch - 1 <= mask) {
+      for (int b = 0; b < batch; b++) sum[b] += x[start + b];
+    } else {
+      for (int b = 0; b < batch; b++) sum[b] += x[(start + b) & mask];
+    }
+  }
+  for (int b = 0; b < batch; b++) y[first + b] = sum[b] * scale;
+}
 
 static void gather(int64_t n, int n_taps, const void *const *in, const int32_t *shift, const void *const *signs,
                    double scale, void *out)
 {
-  const int64_t groups = n / LANES, mask = groups - 1, batch = groups < BATCH ? groups : BATCH;
-  group *const y = out;
-  for (int64_t first = 0; first < groups; first += batch) {
-    group sum[BATCH];
-    for (int b = 0; b < BATCH; b++) sum[b] = (group){0};
-    for (int t = 0; t < n_taps; t++) {
-      const group *const x = in[t];
-      if (!x) continue;
-      const int64_t start = first + shift[t] / LANES;
-      if (signs) {
-        const group *const s = signs[t];
-        for (int64_t b = 0; b < batch; b++) sum[b] += s[(start + b) & mask] * x[(start + b) & mask];
-      } else if (batch == BATCH && (start & mask) + BATCH <= groups) {
-        const group *const from = x + (start & mask);
-        for (int b = 0; b < BATCH; b++) sum[b] += from[b];
-      } else {
-        for (int64_t b = 0; b < batch; b++) sum[b] += x[(start + b) & mask];
-      }
-    }
-    for (int64_t b = 0; b < batch; b++) y[first + b] = sum[b] * (real)scale;
-  }
+  const int64_t vectors = n / WIDTH, mask = vectors - 1;
+  if (vectors < BATCH)
+    for (int64_t v = 0; v < vectors; v++) gather_batch(v, 1, mask, n_taps, in, shift, signs, (real)scale, out);
+  else
+    for (int64_t v = 0; v < vectors; v += BATCH)
+      gather_batch(v, BATCH, mask, n_taps, in, shift, signs, (real)scale, out);
 }
 
 static void scale_by(int64_t n, const void *table, const void *in, void *out)
@@ -212,37 +227,41 @@ static void gate_wave(int64_t n, int fresh, const void *table, double c, const n
     wave_loops(n, 0, table, (real)c, wave, a, NULL, s, NULL);
 }
 
-/* Groups of features whose sums stay in registers: 16 sums on AVX-512 in single precision. */
+/* Groups of features, and vectors of each, whose sums stay in registers: 16 sums on AVX-512, else 8. */
 #if defined(NKE_ISA_avx512) && defined(NKE_REAL_f32)
-enum { FEATURE_GROUPS = 4 };
+enum { FEATURE_GROUPS = 4, PART = 1 };
 #elif defined(NKE_ISA_avx512)
-enum { FEATURE_GROUPS = 2 };
+enum { FEATURE_GROUPS = 2, PART = 2 };
 #else
-enum { FEATURE_GROUPS = 1 };
+enum { FEATURE_GROUPS = 1, PART = 2 };
 #endif
 
 static inline __attribute__((always_inline)) void patch_tile(int64_t d, int64_t m, const real *x, int64_t stride,
-                                                             const group *w, int groups, real *out)
+                                                             const vec *w, int groups, real *out)
 {
-  group sum[NKE_GATED_TILE][FEATURE_GROUPS];
+  vec sum[NKE_GATED_TILE][FEATURE_GROUPS * PART];
   for (int i = 0; i < NKE_GATED_TILE; i++)
-    for (int j = 0; j < groups; j++) sum[i][j] = (group){0};
+    for (int j = 0; j < groups * PART; j++) sum[i][j] = (vec){0};
   for (int64_t c = 0; c < d; c++)
     for (int i = 0; i < NKE_GATED_TILE; i++)
-      for (int j = 0; j < groups; j++) sum[i][j] += x[i * stride + c] * w[j * d + c];
+      for (int j = 0; j < groups * PART; j++)
+        sum[i][j] += x[i * stride + c] * w[(j / PART * d + c) * VECTORS + j % PART];
   for (int i = 0; i < NKE_GATED_TILE; i++)
-    for (int j = 0; j < groups; j++) ((group *)(out + i * m))[j] = sum[i][j];
+    for (int j = 0; j < groups * PART; j++) ((vec *)(out + i * m))[j / PART * VECTORS + j % PART] = sum[i][j];
 }
 
 static void patches(int64_t d, int64_t m, const void *x, int64_t stride, const void *w, void *out)
 {
   const int64_t groups = m / LANES;
-  const group *const columns = w;
+  const vec *const columns = w;
   real *const y = out;
   int64_t first = 0;
   for (; first + FEATURE_GROUPS <= groups; first += FEATURE_GROUPS)
-    patch_tile(d, m, x, stride, columns + first * d, FEATURE_GROUPS, y + first * LANES);
-  for (; first < groups; first++) patch_tile(d, m, x, stride, columns + first * d, 1, y + first * LANES);
+    for (int v = 0; v < VECTORS; v += PART)
+      patch_tile(d, m, x, stride, columns + first * d * VECTORS + v, FEATURE_GROUPS, y + first * LANES + v * WIDTH);
+  for (; first < groups; first++)
+    for (int v = 0; v < VECTORS; v += PART)
+      patch_tile(d, m, x, stride, columns + first * d * VECTORS + v, 1, y + first * LANES + v * WIDTH);
 }
 
 static void from_double(int64_t n, double scale, const double *in, void *out)
