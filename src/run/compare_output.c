@@ -66,10 +66,8 @@ static nke_status write_csv(const nke_compare *c)
   }
   nke_text_add(&text, "\n");
   NKE_TRY(nke_text_take(&text, &whole));
-  if (snprintf(path, sizeof path, "%s/compare.csv", c->session.config->run.out) >= (int)sizeof path)
-    st = nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
-  else
-    st = write_text(path, whole);
+  NKE_TRY(nke_config_out(c->session.config, "compare.csv", path, sizeof path));
+  st = write_text(path, whole);
 done:
   nke_text_clear(&text);
   nke_free(whole);

@@ -280,3 +280,9 @@ nke_status nke_config_require(const nke_config *config, int needs)
                     config->name);
   return NKE_OK;
 }
+
+nke_status nke_config_out(const nke_config *config, const char *name, char *path, size_t size)
+{
+  if (snprintf(path, size, "%s/%s", config->run.out, name) < (int)size) return NKE_OK;
+  return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+}

@@ -167,6 +167,9 @@ nke_status nke_config_require(const nke_config *config, int needs);
  * with nke_free. Local. */
 nke_status nke_config_print(const nke_config *config, char **text);
 
+/* path <- <run.out>/<name>. NKE_ERR_OUTPUT: longer than `size`. Local. */
+nke_status nke_config_out(const nke_config *config, const char *name, char *path, size_t size);
+
 /* 64-bit FNV-1a of the resolved config without the keys that do not change results (run.out, run.memory_per_rank,
  * checkpoint): what a checkpoint must share with the run that resumes it. Local. */
 nke_status nke_config_hash(const nke_config *config, uint64_t *hash);

@@ -60,8 +60,7 @@ done:
 
 static nke_status features_path(const nke_session *s, char *path, size_t size)
 {
-  if (snprintf(path, size, "%s/features.h5", s->config->run.out) < (int)size) return NKE_OK;
-  return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+  return nke_config_out(s->config, "features.h5", path, size);
 }
 
 static nke_status write_features(nke_session *s, const char *path)

@@ -8,9 +8,7 @@
 
 static nke_status path_of(const nke_fit *fit, char *path, size_t size)
 {
-  if (snprintf(path, size, "%s/features.part.h5", fit->session.config->run.out) >= (int)size)
-    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
-  return NKE_OK;
+  return nke_config_out(fit->session.config, "features.part.h5", path, size);
 }
 
 static void drop(const nke_fit *fit)

@@ -12,10 +12,7 @@
 
 static nke_status model_path(const nke_fit *fit, char *path, size_t size)
 {
-  const char *const out = fit->session.config->run.out;
-  if (snprintf(path, size, "%s/model.h5", out) >= (int)size)
-    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
-  return NKE_OK;
+  return nke_config_out(fit->session.config, "model.h5", path, size);
 }
 
 nke_status nke_fit_output_check(const nke_fit *fit)

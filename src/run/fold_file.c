@@ -3,14 +3,11 @@
 #include "run/checkpoint.h"
 #include "run/path_file.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 static nke_status path_of(const nke_fit *fit, char *path, size_t size)
 {
-  if (snprintf(path, size, "%s/folds.part.h5", fit->session.config->run.out) >= (int)size)
-    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
-  return NKE_OK;
+  return nke_config_out(fit->session.config, "folds.part.h5", path, size);
 }
 
 static nke_status read_all(nke_h5file *file, const nke_fit *fit, int64_t *done, nke_path_point *points)
