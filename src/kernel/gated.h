@@ -165,9 +165,10 @@ typedef enum nke_taps_mix { NKE_TAPS_APART, NKE_TAPS_SUMMED, NKE_TAPS_SUMMED_IN_
 nke_status nke_taps_create(nke_gated_plan *plan, const nke_layer *layer, nke_shape in, nke_shape out, int64_t stride,
                            int64_t width, nke_taps_mix mix, nke_taps *taps);
 void nke_taps_clear(nke_taps *taps);
-/* out [stride] = the sum of the taps of output pixel `pixel`, of the feature image `data`; without the bias. */
-void nke_taps_sum(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, const void *data, int64_t pixel,
-                  void *out);
+/* out [stride] = the sum of the taps of output pixel `pixel`, of the feature image `data`, every vector of which is
+ * multiplied by `signs` (NULL: none); without the bias. */
+void nke_taps_sum(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, const void *data, const void *signs,
+                  int64_t pixel, void *out);
 /* out [n * width (+ 1)] = the taps side by side, then the bias where there is one. */
 void nke_taps_concat(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, int64_t width, const void *data,
                      int64_t pixel, void *out);

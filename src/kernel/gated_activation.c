@@ -106,18 +106,27 @@ static void clear_from(const nke_gated_plan *plan, int64_t first, int64_t n, voi
   memset(nke_at(plan, x, first), 0, (size_t)((n - first) * plan->real_bytes));
 }
 
+/* The signs by which block `block` of rows sees S or T: an independent sum of the taps. T's own also make T + S'
+ * another in every block, so that its cross terms average out. NULL: as they are. */
+static const void *block_sign(const nke_gated_plan *plan, const nke_gated_stage *stage, int64_t block, int of_t)
+{
+  if (block == 0 || !stage->other_sign) return NULL;
+  const int64_t at = of_t && stage->in->theta == NKE_THETA_OWN ? stage->w.blocks + block : block;
+  return nke_at(plan, stage->other_sign, at * stage->w.length);
+}
+
 /* Pre-activation features of one pixel for a block of rows: s, and t = T' for the gate. */
-static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *stage, int64_t block, const void *s_in,
-                           const void *t_in, int64_t pixel, void *s, void *t)
+static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *stage, int64_t block, int64_t pixel,
+                           void *s, void *t)
 {
   const nke_image *const in = stage->in;
   const int64_t length = stage->w.length;
   if (stage->concat) {
-    nke_taps_concat(plan, &stage->taps, in->stride, in->width_s, s_in, pixel, s);
+    nke_taps_concat(plan, &stage->taps, in->stride, in->width_s, in->s, pixel, s);
     /* t may be a copy of s. */
     clear_from(plan, nke_taps_concat_width(&stage->taps, in->width_s), nke_max(stage->used_s, stage->used_t), s);
   } else {
-    nke_taps_sum(plan, &stage->taps, length, s_in, pixel, s);
+    nke_taps_sum(plan, &stage->taps, length, in->s, block_sign(plan, stage, block, 0), pixel, s);
     if (stage->taps.bias_table) plan->k->add(length, stage->taps.bias_table, s);
   }
   if (!t) return;
@@ -131,20 +140,19 @@ static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *st
     clear_from(plan, nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, width_s), stage->used_t, t);
     return;
   }
-  nke_taps_sum(plan, &stage->taps, length, t_in, pixel, t);
+  nke_taps_sum(plan, &stage->taps, length, nke_image_theta(in), block_sign(plan, stage, block, 1), pixel, t);
   const void *const sign = stage->sigma_sign ? nke_at(plan, stage->sigma_sign, block * length) : NULL;
   if (stage->adds_sigma) nke_gated_add_sigma(plan, length, sign, s, t);
 }
 
-static nke_status forward_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, const void *s_in,
-                                const void *t_in, int64_t p)
+static nke_status forward_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t p)
 {
   const int64_t length = stage->w.length;
   void *const s = slot(plan, length, SLOT_S);
   void *const t = stage->out.theta == NKE_THETA_OWN ? slot(plan, length, SLOT_T) : NULL;
   const int64_t to = pooled(stage, p);
   if (to < 0) return NKE_OK;
-  pre_activation(plan, stage, block, s_in, t_in, p, s, t);
+  pre_activation(plan, stage, block, p, s, t);
   return stage->pixel(plan, stage, block, to, s, t);
 }
 
@@ -160,15 +168,14 @@ static nke_status project_pixel(nke_gated_plan *plan, nke_gated_stage *stage, in
 }
 
 /* Pixels in vertical strips: each input vector is read once for every tap that looks at it, from a near cache. */
-static nke_status forward_block(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, const void *s_in,
-                                const void *t_in)
+static nke_status forward_block(nke_gated_plan *plan, nke_gated_stage *stage)
 {
   nke_status st = NKE_OK;
   const int64_t width = stage->layer->in.width, height = stage->layer->in.height;
   for (int64_t left = 0; left < width; left += stage->strip)
     for (int64_t y = 0; y < height; y++)
       for (int64_t x = left; x < nke_min(width, left + stage->strip); x++)
-        NKE_TRY(forward_pixel(plan, stage, block, s_in, t_in, y * width + x));
+        for (int64_t b = 0; b < stage->w.blocks; b++) NKE_TRY(forward_pixel(plan, stage, b, y * width + x));
 done:
   return st;
 }
@@ -193,32 +200,11 @@ static void clear_tails(const nke_gated_plan *plan, nke_gated_stage *stage)
   }
 }
 
-/* The image with fresh signs, so that each block of rows sees an independent sum of the taps. */
-static void sign_image(const nke_gated_plan *plan, const nke_image *in, const void *sign, const void *from, void *to)
-{
-  for (int64_t p = 0; p < nke_shape_pixels(in->shape); p++)
-    plan->k->scale_by(in->stride, sign, nke_at(plan, from, p * in->stride), nke_at(plan, to, p * in->stride));
-}
-
 nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage)
 {
   nke_status st = NKE_OK;
-  const nke_image *const in = stage->in;
-  const int64_t length = stage->w.length, entries = nke_shape_pixels(in->shape) * in->stride;
   clear_outputs(plan, stage);
-  for (int64_t b = 0; b < stage->w.blocks; b++) {
-    const void *s = in->s, *t = nke_image_theta(in);
-    if (b > 0 && stage->other_sign) {
-      void *const u = slot(plan, length, SLOTS), *const v = nke_at(plan, u, entries);
-      sign_image(plan, in, nke_at(plan, stage->other_sign, b * in->stride), s, u);
-      /* Signs of its own: the sum T + S' then changes from block to block too, and its cross terms average out. */
-      if (in->theta == NKE_THETA_OWN)
-        sign_image(plan, in, nke_at(plan, stage->other_sign, (stage->w.blocks + b) * in->stride), t, v);
-      s = u;
-      t = in->theta == NKE_THETA_OWN ? v : u;
-    }
-    NKE_TRY(forward_block(plan, stage, b, s, t));
-  }
+  NKE_TRY(forward_block(plan, stage));
   clear_tails(plan, stage);
 done:
   return st;
@@ -236,7 +222,7 @@ static nke_status forward_dense(nke_gated_plan *plan, nke_gated_stage *stage)
   for (int64_t first = 0; first < pixels; first += NKE_GATED_TILE) {
     const int64_t count = nke_min(NKE_GATED_TILE, pixels - first);
     for (int64_t x = 0; x < count; x++)
-      pre_activation(plan, stage, 0, stage->in->s, NULL, first + x, nke_at(plan, patches, x * length), NULL);
+      pre_activation(plan, stage, 0, first + x, nke_at(plan, patches, x * length), NULL);
     plan->k->patches(stage->patch, m, patches, length, stage->w_dense, a);
     if (gated) plan->k->patches(stage->patch, m, patches, length, stage->g_dense, g);
     for (int64_t x = 0; x < count; x++) {
@@ -287,7 +273,6 @@ nke_status nke_gated_block_signs(nke_gated_plan *plan, nke_gated_stage *stage)
   if (stage->w.blocks > 1 && !stage->concat && sums) {
     NKE_TRY(nke_gated_alloc(plan, 2 * stage->w.blocks * length, "signs of the blocks", &stage->other_sign));
     NKE_TRY(nke_gated_signs(plan, 2 * stage->w.blocks * length, 1, stage->other_sign));
-    nke_gated_need_work(plan, SLOTS * length + 2 * nke_shape_pixels(stage->in->shape) * stage->in->stride);
   }
   /* Signs of its own for each block here too. */
   if (stage->adds_sigma && !stage->concat && stage->out.theta == NKE_THETA_OWN && nke_image_entwined(stage->in)) {

@@ -23,38 +23,60 @@ enum { BYTES = 16 };
 typedef real vec __attribute__((vector_size(BYTES), may_alias));
 enum { LANES = NKE_GATED_LANES, WIDTH = BYTES / sizeof(real), VECTORS = LANES / WIDTH, BATCH = 8 };
 
+/* Vector j of a tap, with its signs. */
+static inline __attribute__((always_inline)) vec signed_at(const vec *x, const vec *own, const vec *common, int64_t j)
+{
+  vec v = x[j];
+  if (own) v *= own[j];
+  if (common) v *= common[j];
+  return v;
+}
+
 /* `batch` vectors from `first` on, a constant at every call: their sums stay in registers. */
 static inline __attribute__((always_inline)) void gather_batch(int64_t first, int batch, int64_t mask, int n_taps,
                                                                const void *const *in, const int32_t *shift,
-                                                               const void *const *signs, real scale, vec *y)
+                                                               const void *const *signs, const vec *common, real scale,
+                                                               vec *y)
 {
   vec sum[BATCH];
   for (int b = 0; b < batch; b++) sum[b] = (vec){0};
   for (int t = 0; t < n_taps; t++) {
-    const vec *const x = in[t];
+    const vec *const x = in[t], *const own = signs ? signs[t] : NULL;
     if (!x) continue;
     const int64_t start = (first + shift[t] / WIDTH) & mask;
-    if (signs) {
-      const vec *const s = signs[t];
-      for (int b = 0; b < batch; b++) sum[b] += s[(start + b) & mask] * x[(start + b) & mask];
-    } else if (start + batch - 1 <= mask) {
-      for (int b = 0; b < batch; b++) sum[b] += x[start + b];
-    } else {
-      for (int b = 0; b < batch; b++) sum[b] += x[(start + b) & mask];
-    }
+    if (start + batch - 1 <= mask)
+      for (int b = 0; b < batch; b++) sum[b] += signed_at(x, own, common, start + b);
+    else
+      for (int b = 0; b < batch; b++) sum[b] += signed_at(x, own, common, (start + b) & mask);
   }
   for (int b = 0; b < batch; b++) y[first + b] = sum[b] * scale;
 }
 
-static void gather(int64_t n, int n_taps, const void *const *in, const int32_t *shift, const void *const *signs,
-                   double scale, void *out)
+static inline __attribute__((always_inline)) void gather_all(int64_t vectors, int n_taps, const void *const *in,
+                                                             const int32_t *shift, const void *const *signs,
+                                                             const vec *common, real scale, vec *y)
 {
-  const int64_t vectors = n / WIDTH, mask = vectors - 1;
+  const int64_t mask = vectors - 1;
   if (vectors < BATCH)
-    for (int64_t v = 0; v < vectors; v++) gather_batch(v, 1, mask, n_taps, in, shift, signs, (real)scale, out);
+    for (int64_t v = 0; v < vectors; v++) gather_batch(v, 1, mask, n_taps, in, shift, signs, common, scale, y);
   else
     for (int64_t v = 0; v < vectors; v += BATCH)
-      gather_batch(v, BATCH, mask, n_taps, in, shift, signs, (real)scale, out);
+      gather_batch(v, BATCH, mask, n_taps, in, shift, signs, common, scale, y);
+}
+
+/* Each kind of signs has a loop of its own. */
+static void gather(int64_t n, int n_taps, const void *const *in, const int32_t *shift, const void *const *signs,
+                   const void *common, double scale, void *out)
+{
+  const int64_t vectors = n / WIDTH;
+  if (signs && common)
+    gather_all(vectors, n_taps, in, shift, signs, common, (real)scale, out);
+  else if (signs)
+    gather_all(vectors, n_taps, in, shift, signs, NULL, (real)scale, out);
+  else if (common)
+    gather_all(vectors, n_taps, in, shift, NULL, common, (real)scale, out);
+  else
+    gather_all(vectors, n_taps, in, shift, NULL, NULL, (real)scale, out);
 }
 
 static void scale_by(int64_t n, const void *table, const void *in, void *out)

@@ -21,10 +21,10 @@ typedef struct nke_gated_wave {
 typedef struct nke_gated_kernels {
   const char *isa;
 
-  /* out[i] = scale * sum_t sign_t[j] in_t[j] with j = (i + shift_t) mod n; n a power of two, shifts multiples of 16.
-   * signs NULL: no signs. A NULL in_t is a tap outside the image and counts as zero. */
+  /* out[i] = scale * sum_t sign_t[j] common[j] in_t[j] with j = (i + shift_t) mod n; n a power of two, shifts multiples
+   * of 16. signs or common NULL: no such signs. A NULL in_t is a tap outside the image and counts as zero. */
   void (*gather)(int64_t n, int n_taps, const void *const *in, const int32_t *shift, const void *const *signs,
-                 double scale, void *out);
+                 const void *common, double scale, void *out);
 
   void (*scale_by)(int64_t n, const void *table, const void *in, void *out); /* out = table .* in */
   void (*add)(int64_t n, const void *in, void *out);                          /* out += in */

@@ -21,11 +21,11 @@ static nke_status forward_sum(nke_gated_plan *plan, nke_gated_stage *stage)
   const int64_t stride = in->stride;
   for (int64_t p = 0; p < stage->taps.out_pixels; p++) {
     void *const s = nke_at(plan, stage->out.s, p * stride);
-    nke_taps_sum(plan, &stage->taps, stride, in->s, p, s);
+    nke_taps_sum(plan, &stage->taps, stride, in->s, NULL, p, s);
     if (stage->taps.bias_table) plan->k->add(stride, stage->taps.bias_table, s);
     if (stage->out.theta != NKE_THETA_OWN) continue;
     void *const t = nke_at(plan, stage->out.t, p * stride);
-    nke_taps_sum(plan, &stage->taps, stride, nke_image_theta(in), p, t);
+    nke_taps_sum(plan, &stage->taps, stride, nke_image_theta(in), NULL, p, t);
     if (stage->adds_sigma && !stage->split) nke_gated_add_sigma(plan, stride, stage->sigma_sign, s, t);
   }
   return NKE_OK;

@@ -142,8 +142,8 @@ void nke_taps_clear(nke_taps *taps)
   nke_free(taps->bias_table);
 }
 
-void nke_taps_sum(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, const void *data, int64_t pixel,
-                  void *out)
+void nke_taps_sum(const nke_gated_plan *plan, const nke_taps *taps, int64_t stride, const void *data, const void *signs,
+                  int64_t pixel, void *out)
 {
   enum { CHUNK = 64 };
   const void *in[CHUNK];
@@ -156,7 +156,7 @@ void nke_taps_sum(const nke_gated_plan *plan, const nke_taps *taps, int64_t stri
     }
     const void *const *const sign = taps->sign ? taps->sign + first : NULL;
     void *const sum = first == 0 ? out : plan->work;
-    plan->k->gather(stride, count, in, taps->shift + first, sign, taps->scale, sum);
+    plan->k->gather(stride, count, in, taps->shift + first, sign, signs, taps->scale, sum);
     if (first > 0) plan->k->add(stride, sum, out);
   }
 }
