@@ -38,7 +38,7 @@ void nke_gated_add_sigma(const nke_gated_plan *plan, int64_t n, const void *sign
 nke_status nke_image_alloc(nke_gated_plan *plan, nke_image *image)
 {
   nke_status st = NKE_OK;
-  const int64_t entries = nke_shape_pixels(image->shape) * image->stride;
+  const int64_t entries = image->kept * image->shape.width * image->stride;
   image->s = image->t = NULL;
   NKE_TRY(nke_gated_alloc(plan, entries, "features of a layer", &image->s));
   if (image->theta == NKE_THETA_OWN) NKE_TRY(nke_gated_alloc(plan, entries, "features of a layer", &image->t));
@@ -72,6 +72,8 @@ static void stage_destroy(nke_gated_stage *stage)
   nke_phi_destroy(&stage->phi);
   nke_free(stage->other_sign);
   nke_free(stage->sigma_sign);
+  nke_free(stage->in_begin);
+  nke_free(stage->in_end);
   if (stage->own) stage->own_destroy(stage->own);
   nke_free(stage);
 }
@@ -292,10 +294,11 @@ nke_status nke_gated_create(const nke_gated_variant *variant, const nke_network 
   NKE_TRY(nke_calloc(MAX_STAGES, sizeof *plan->stages, "the embedding", &plan->stages));
   NKE_TRY(choose_widths(plan, network, options));
   const int64_t channels = network->input.channels;
-  plan->input = (nke_image){.shape = network->input, .raw = 1, .width_s = channels};
+  plan->input = (nke_image){.shape = network->input, .kept = network->input.height, .raw = 1, .width_s = channels};
   plan->input.stride = nke_power_of_two(nke_max(NKE_GATED_LANES, channels));
   NKE_TRY(nke_image_alloc(plan, &plan->input));
   NKE_TRY(build(plan, network, 1, &plan->input, &plan->result));
+  NKE_TRY(nke_gated_rows_create(plan));
   NKE_TRY(choose_sigma(plan, options->features));
   NKE_TRY(check_result(plan, options));
   NKE_TRY(nke_alloc(plan->work_bytes, 1, "work space of the embedding", &plan->work));
@@ -347,7 +350,8 @@ nke_status nke_gated_apply(void *p, const double *x, void *z)
   for (int64_t i = 0; i < nke_shape_pixels(input->shape); i++)
     plan->k->from_double(input->width_s, 1 / sqrt((double)input->width_s), x + i * input->width_s,
                          nke_at(plan, input->s, i * input->stride));
-  for (int i = 0; i < plan->n_stages; i++) NKE_TRY(plan->stages[i]->forward(plan, plan->stages[i]));
+  for (int i = 0; i < plan->n_stages; i++) plan->stages[i]->done = 0;
+  NKE_TRY(nke_gated_rows(plan, r, r->shape.height));
   const size_t bytes_s = (size_t)(r->width_s * plan->real_bytes);
   if (plan->split) {
     apply_split(plan, z);

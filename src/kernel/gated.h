@@ -15,12 +15,18 @@
 #include "kernel/gated_kernels.h"
 #include "num/phi.h"
 
+typedef struct nke_gated_plan nke_gated_plan;
+typedef struct nke_gated_stage nke_gated_stage;
+
 /* What is known of Theta: 0 before the first linear layer, equal to Sigma after it, its own after the first activation. */
 typedef enum nke_theta { NKE_THETA_ZERO, NKE_THETA_IS_SIGMA, NKE_THETA_OWN } nke_theta;
 
-/* One feature vector of `stride` entries (a power of two, at least 16) for each pixel; entries from `width_*` on are 0. */
+/* One feature vector of `stride` entries (a power of two, at least 16) for each pixel; entries from `width_*` on are 0.
+ * Of a layer's image only the rows that the next layer still reads are kept, so that they stay in the cache. */
 typedef struct nke_image {
   nke_shape shape;
+  nke_gated_stage *from; /* what makes it; NULL: the input */
+  int64_t kept;          /* row y is in place y % kept */
   int64_t width_s, width_t;
   int64_t stride;
   int raw;
@@ -35,7 +41,7 @@ typedef struct nke_taps {
   int64_t out_pixels;
   double scale;
   double bias;
-  int32_t *pixel; /* [out_pixels][n], -1 outside the image */
+  int32_t *pixel; /* [out_pixels][n], -1 outside the image; where the input image keeps that pixel */
   int32_t *shift; /* [n] */
   void *sign_data; /* [n][stride], or NULL where distinct shifts do */
   const void **sign;
@@ -50,9 +56,6 @@ typedef struct nke_hadamard {
   void *signs; /* [blocks][stages][length] */
 } nke_hadamard;
 
-typedef struct nke_gated_plan nke_gated_plan;
-typedef struct nke_gated_stage nke_gated_stage;
-
 /* How a method maps layers to stages: the builders of gated_activation.c and gated_linear.c, or its own. */
 typedef struct nke_gated_variant {
   int splits; /* z = [T ; part of S] after a last linear layer: its length is twice the last width */
@@ -64,10 +67,15 @@ typedef struct nke_gated_variant {
 } nke_gated_variant;
 
 struct nke_gated_stage {
-  nke_status (*forward)(nke_gated_plan *plan, nke_gated_stage *stage);
-  /* Adds block `block` of the features of one pixel, from its pre-activation s and t (NULL without Theta), to output
-   * pixel `to`. */
-  nke_status (*pixel)(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, void *s, void *t);
+  /* Row y of the output, or of what is pooled into it. */
+  nke_status (*forward)(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y);
+  int64_t done; /* such rows of the image in hand */
+  /* [y]: of the input, rows from y on look at none before in_begin[y], and rows up to y at none from in_end[y] on. */
+  int64_t *in_begin, *in_end;
+  /* Block `block` of the features of one pixel, from its pre-activation s and t (NULL without Theta): writes output
+   * pixel `to` where it is `fresh`, else adds to it. */
+  nke_status (*pixel)(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, int fresh, void *s,
+                      void *t);
   void *own; /* tables of the methods other than random features */
   void (*own_destroy)(void *own);
   const nke_image *in;
@@ -86,7 +94,6 @@ struct nke_gated_stage {
   int64_t used_s, used_t;  /* entries of a pre-activation that stage->pixel reads; zeros behind those in use */
   int64_t patch;           /* entries of an input patch, where the projections are dense */
   void *w_dense, *g_dense; /* [out.stride / 16][patch][16], small inputs of many pixels */
-  int64_t strip;           /* columns of pixels walked together, so that their inputs stay in the cache */
   void *out_table;         /* [out.stride]: random signs / (sqrt(width) pool^2) */
   void *phase;             /* [out.stride], exp-normalized only */
   nke_phi *phi;            /* activations without vector code */
@@ -153,8 +160,20 @@ void nke_gated_add_sigma(const nke_gated_plan *plan, int64_t n, const void *sign
 /* Append a stage that reads `in`; its forward, out and tables are the caller's to set. Local. */
 nke_status nke_gated_stage_add(nke_gated_plan *plan, const nke_image *in, nke_gated_stage **out);
 
-/* Allocate out's vectors for its shape, widths, stride and theta. Local. */
+/* Allocate the vectors of the rows that are kept, of its stride and theta. Local. */
 nke_status nke_image_alloc(nke_gated_plan *plan, nke_image *image);
+
+/* Where an image keeps pixel x of row y. */
+static inline int64_t nke_image_place(const nke_image *image, int64_t y, int64_t x)
+{
+  return y % image->kept * image->shape.width + x;
+}
+
+/* gated_rows.c: which rows of which image every row of every stage looks at; the images, with as many rows as that
+ * takes. Called once, when all stages are there. Local. */
+nke_status nke_gated_rows_create(nke_gated_plan *plan);
+/* Rows [0, rows) of an image have been made, those before them that nobody looks at any more thrown away. */
+nke_status nke_gated_rows(nke_gated_plan *plan, const nke_image *image, int64_t rows);
 
 /* How the taps of one output meet: side by side or averaged, or summed into one vector, which takes distinct shifts or
  * signs. Shifts are cyclic over the stride: they move entries beyond the width, where those are not read. */
@@ -218,9 +237,7 @@ nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *lin
                                       nke_gated_stage **out, int64_t *d, int64_t *length);
 nke_status nke_gated_out_table(nke_gated_plan *plan, nke_gated_stage *stage);
 nke_status nke_gated_block_signs(nke_gated_plan *plan, nke_gated_stage *stage);
-nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage);
-/* Whether several pixels are averaged into one: then stage->pixel adds, else it writes. */
-int nke_gated_pools(const nke_gated_stage *stage);
+nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y);
 /* Theta' = Sigma' before the activation. */
 int nke_gated_theta_is_sigma(const nke_gated_stage *stage);
 

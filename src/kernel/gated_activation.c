@@ -6,10 +6,9 @@
 #include <math.h>
 #include <string.h>
 
-/* The largest input of a dense projection, the length that shorter patches are filled up to for others, the part of the
- * second-level cache for the window of the filter, and the scratch vectors of one pixel after the first that nke_taps_sum
- * uses. */
-enum { DENSE_INPUT = 128, FILL_UP_TO = 1024, CACHE_BYTES = 512 << 10 };
+/* The largest input of a dense projection, the length that shorter patches are filled up to for others, and the scratch
+ * vectors of one pixel after the first that nke_taps_sum uses. */
+enum { DENSE_INPUT = 128, FILL_UP_TO = 1024 };
 enum { SLOT_S = 1, SLOT_T, SLOT_A, SLOT_G, SLOT_PHI, SLOT_DPHI, SLOTS };
 
 /* Scratch vector of `length` entries; slot 0 belongs to the taps. */
@@ -47,21 +46,28 @@ done:
   return st;
 }
 
-int nke_gated_pools(const nke_gated_stage *stage)
+/* Pixel (y, x) before pooling: where the pixel that it is averaged into is kept, and whether it is the first one there.
+ */
+typedef struct pooled {
+  int64_t to;
+  int fresh;
+} pooled;
+
+static pooled pool(const nke_gated_stage *stage, int64_t y, int64_t x)
 {
-  return stage->pool_h * stage->pool_w > 1;
+  return (pooled){.to = nke_image_place(&stage->out, y / stage->pool_h, x / stage->pool_w),
+                  .fresh = y % stage->pool_h == 0 && x % stage->pool_w == 0};
 }
 
-/* Add phi(a) and phi'(a) .* g of features [first, first + n) to output pixel `to`. `norm` is |S|. */
-static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64_t to, int64_t first, int64_t n,
-                       double norm, const void *a, const void *g)
+/* Write to output pixel `to`, or add to it, phi(a) and phi'(a) .* g of features [first, first + n). `norm` is |S|. */
+static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64_t to, int fresh, int64_t first,
+                       int64_t n, double norm, const void *a, const void *g)
 {
   nke_status st = NKE_OK;
   nke_image *const out = &stage->out;
   const nke_activation *const act = &stage->layer->activation;
   const void *const table = nke_at(plan, stage->out_table, first);
   const double c = 1 / (sqrt((double)stage->width) * stage->pool_h * stage->pool_w);
-  const int fresh = !nke_gated_pools(stage);
   void *const s = nke_at(plan, out->s, to * out->stride + first);
   void *const t = g ? nke_at(plan, out->t, to * out->stride + first) : NULL;
   if (act->kind == NKE_ACT_RELU) {
@@ -85,15 +91,6 @@ static nke_status gate(const nke_gated_plan *plan, nke_gated_stage *stage, int64
   }
 done:
   return st;
-}
-
-/* The output pixel that pixel p of the unpooled image is averaged into, -1 if it falls off the edge. */
-static int64_t pooled(const nke_gated_stage *stage, int64_t p)
-{
-  const int64_t width = stage->layer->in.width;
-  const int64_t y = p / width / stage->pool_h, x = p % width / stage->pool_w;
-  if (y >= stage->out.shape.height || x >= stage->out.shape.width) return -1;
-  return y * stage->out.shape.width + x;
 }
 
 int nke_gated_theta_is_sigma(const nke_gated_stage *stage)
@@ -145,94 +142,85 @@ static void pre_activation(const nke_gated_plan *plan, const nke_gated_stage *st
   if (stage->adds_sigma) nke_gated_add_sigma(plan, length, sign, s, t);
 }
 
-static nke_status forward_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t p)
+static nke_status forward_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y, int64_t x)
 {
+  nke_status st = NKE_OK;
   const int64_t length = stage->w.length;
   void *const s = slot(plan, length, SLOT_S);
   void *const t = stage->out.theta == NKE_THETA_OWN ? slot(plan, length, SLOT_T) : NULL;
-  const int64_t to = pooled(stage, p);
-  if (to < 0) return NKE_OK;
-  pre_activation(plan, stage, block, p, s, t);
-  return stage->pixel(plan, stage, block, to, s, t);
+  const pooled out = pool(stage, y, x);
+  for (int64_t b = 0; b < stage->w.blocks; b++) {
+    pre_activation(plan, stage, b, y * stage->layer->in.width + x, s, t);
+    NKE_TRY(stage->pixel(plan, stage, b, out.to, out.fresh, s, t));
+  }
+done:
+  return st;
 }
 
 /* Random projections, then the gate. */
-static nke_status project_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, void *s, void *t)
+static nke_status project_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, int fresh,
+                                void *s, void *t)
 {
   const int64_t length = stage->w.length, first = block * length, n = nke_min(length, stage->out.stride - first);
   void *const a = slot(plan, length, SLOT_A), *const g = t ? slot(plan, length, SLOT_G) : NULL;
   const double norm = stage->phase ? sqrt(plan->k->norm2(length, s)) : 0;
   nke_hadamard_apply(plan, &stage->w, block, s, a);
   if (t) nke_hadamard_apply(plan, &stage->g, block, t, g);
-  return gate(plan, stage, to, first, n, norm, a, g);
-}
-
-/* Pixels in vertical strips: each input vector is read once for every tap that looks at it, from a near cache. */
-static nke_status forward_block(nke_gated_plan *plan, nke_gated_stage *stage)
-{
-  nke_status st = NKE_OK;
-  const int64_t width = stage->layer->in.width, height = stage->layer->in.height;
-  for (int64_t left = 0; left < width; left += stage->strip)
-    for (int64_t y = 0; y < height; y++)
-      for (int64_t x = left; x < nke_min(width, left + stage->strip); x++)
-        for (int64_t b = 0; b < stage->w.blocks; b++) NKE_TRY(forward_pixel(plan, stage, b, y * width + x));
-done:
-  return st;
-}
-
-static void clear_outputs(const nke_gated_plan *plan, nke_gated_stage *stage)
-{
-  if (!nke_gated_pools(stage)) return;
-  const size_t bytes = (size_t)(nke_shape_pixels(stage->out.shape) * stage->out.stride * plan->real_bytes);
-  memset(stage->out.s, 0, bytes);
-  if (stage->out.t) memset(stage->out.t, 0, bytes);
+  return gate(plan, stage, to, fresh, first, n, norm, a, g);
 }
 
 /* Entries from the width on stay 0: the last block of rows may reach beyond it. */
-static void clear_tails(const nke_gated_plan *plan, nke_gated_stage *stage)
+static void clear_tails(const nke_gated_plan *plan, const nke_gated_stage *stage, int64_t y)
 {
   const nke_image *const out = &stage->out;
-  const size_t tail = (size_t)((out->stride - stage->width) * plan->real_bytes);
-  if (!tail) return;
-  for (int64_t p = 0; p < nke_shape_pixels(out->shape); p++) {
-    memset(nke_at(plan, out->s, p * out->stride + stage->width), 0, tail);
-    if (out->t) memset(nke_at(plan, out->t, p * out->stride + stage->width), 0, tail);
+  const int64_t tail = out->stride - stage->width;
+  for (int64_t x = 0; x < out->shape.width && tail > 0; x++) {
+    const int64_t at = nke_image_place(out, y / stage->pool_h, x) * out->stride;
+    clear_from(plan, at + stage->width, at + out->stride, out->s);
+    if (out->t) clear_from(plan, at + stage->width, at + out->stride, out->t);
   }
 }
 
-nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage)
+/* Pixels that a pooling leaves over at the right and at the bottom are not looked at. */
+nke_status nke_gated_forward(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y)
 {
   nke_status st = NKE_OK;
-  clear_outputs(plan, stage);
-  NKE_TRY(forward_block(plan, stage));
-  clear_tails(plan, stage);
+  const int64_t width = stage->out.shape.width * stage->pool_w;
+  for (int64_t x = 0; x < width; x++) NKE_TRY(forward_pixel(plan, stage, y, x));
+  clear_tails(plan, stage, y);
 done:
   return st;
 }
 
-/* Raw patches of many pixels: a tile of them at a time through a matrix product. */
-static nke_status forward_dense(nke_gated_plan *plan, nke_gated_stage *stage)
+/* `count` pixels from (y, x) on, whose raw patches go through a matrix product together. */
+static nke_status forward_tile(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y, int64_t x, int64_t count)
 {
   nke_status st = NKE_OK;
-  const int64_t length = stage->w.length, m = stage->out.stride, pixels = stage->taps.out_pixels;
+  const int64_t length = stage->w.length, m = stage->out.stride;
   void *const patches = slot(plan, length, SLOTS);
   void *const a = nke_at(plan, patches, NKE_GATED_TILE * length), *const g = nke_at(plan, a, NKE_GATED_TILE * m);
   const int gated = stage->out.theta == NKE_THETA_OWN;
-  clear_outputs(plan, stage);
-  for (int64_t first = 0; first < pixels; first += NKE_GATED_TILE) {
-    const int64_t count = nke_min(NKE_GATED_TILE, pixels - first);
-    for (int64_t x = 0; x < count; x++)
-      pre_activation(plan, stage, 0, first + x, nke_at(plan, patches, x * length), NULL);
-    plan->k->patches(stage->patch, m, patches, length, stage->w_dense, a);
-    if (gated) plan->k->patches(stage->patch, m, patches, length, stage->g_dense, g);
-    for (int64_t x = 0; x < count; x++) {
-      const int64_t to = pooled(stage, first + x);
-      if (to < 0) continue;
-      const double norm = stage->phase ? sqrt(plan->k->norm2(length, nke_at(plan, patches, x * length))) : 0;
-      NKE_TRY(gate(plan, stage, to, 0, m, norm, nke_at(plan, a, x * m), gated ? nke_at(plan, g, x * m) : NULL));
-    }
+  for (int64_t i = 0; i < count; i++)
+    pre_activation(plan, stage, 0, y * stage->layer->in.width + x + i, nke_at(plan, patches, i * length), NULL);
+  plan->k->patches(stage->patch, m, patches, length, stage->w_dense, a);
+  if (gated) plan->k->patches(stage->patch, m, patches, length, stage->g_dense, g);
+  for (int64_t i = 0; i < count; i++) {
+    const pooled out = pool(stage, y, x + i);
+    const double norm = stage->phase ? sqrt(plan->k->norm2(length, nke_at(plan, patches, i * length))) : 0;
+    NKE_TRY(gate(plan, stage, out.to, out.fresh, 0, m, norm, nke_at(plan, a, i * m),
+                 gated ? nke_at(plan, g, i * m) : NULL));
   }
-  clear_tails(plan, stage);
+done:
+  return st;
+}
+
+static nke_status forward_dense(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y)
+{
+  nke_status st = NKE_OK;
+  const int64_t width = stage->out.shape.width * stage->pool_w;
+  for (int64_t x = 0; x < width; x += NKE_GATED_TILE)
+    NKE_TRY(forward_tile(plan, stage, y, x, nke_min(NKE_GATED_TILE, width - x)));
+  clear_tails(plan, stage, y);
 done:
   return st;
 }
@@ -313,14 +301,6 @@ done:
   return st;
 }
 
-/* As many columns as fit the cache with the rows and columns around them that the filter reaches. */
-static int64_t strip_columns(const nke_gated_plan *plan, const nke_layer *linear, int64_t length)
-{
-  const int conv = linear && linear->kind == NKE_LAYER_CONV;
-  const int64_t column = (conv ? linear->filter_h : 1) * length * plan->real_bytes * 2;
-  return nke_max(2, CACHE_BYTES / column - (conv ? linear->filter_w - 1 : 0));
-}
-
 nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation,
                                       int pool_h, int pool_w, nke_shape out_shape, const nke_image *in, int concat,
                                       nke_gated_stage **out, int64_t *d, int64_t *length)
@@ -354,8 +334,6 @@ nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *lin
     *length = nke_power_of_two(nke_max(NKE_GATED_LANES, nke_max(*d, d_t)));
   }
   stage->used_s = stage->used_t = *length;
-  stage->strip = strip_columns(plan, linear, *length);
-  NKE_TRY(nke_image_alloc(plan, o));
   *out = stage;
 done:
   return st;

@@ -15,32 +15,34 @@ static int averages(const nke_layer *layer)
   return layer->kind == NKE_LAYER_AVGPOOL || layer->kind == NKE_LAYER_GLOBAL_AVGPOOL;
 }
 
-static nke_status forward_sum(nke_gated_plan *plan, nke_gated_stage *stage)
+static nke_status forward_sum(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y)
 {
-  const nke_image *const in = stage->in;
-  const int64_t stride = in->stride;
-  for (int64_t p = 0; p < stage->taps.out_pixels; p++) {
-    void *const s = nke_at(plan, stage->out.s, p * stride);
+  const nke_image *const in = stage->in, *const out = &stage->out;
+  const int64_t stride = in->stride, width = out->shape.width;
+  for (int64_t x = 0; x < width; x++) {
+    const int64_t p = y * width + x, to = nke_image_place(out, y, x);
+    void *const s = nke_at(plan, out->s, to * stride);
     nke_taps_sum(plan, &stage->taps, stride, in->s, NULL, p, s);
     if (stage->taps.bias_table) plan->k->add(stride, stage->taps.bias_table, s);
-    if (stage->out.theta != NKE_THETA_OWN) continue;
-    void *const t = nke_at(plan, stage->out.t, p * stride);
+    if (out->theta != NKE_THETA_OWN) continue;
+    void *const t = nke_at(plan, out->t, to * stride);
     nke_taps_sum(plan, &stage->taps, stride, nke_image_theta(in), NULL, p, t);
     if (stage->adds_sigma && !stage->split) nke_gated_add_sigma(plan, stride, stage->sigma_sign, s, t);
   }
   return NKE_OK;
 }
 
-static nke_status forward_concat(nke_gated_plan *plan, nke_gated_stage *stage)
+static nke_status forward_concat(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y)
 {
-  const nke_image *const in = stage->in;
-  nke_image *const out = &stage->out;
-  for (int64_t p = 0; p < stage->taps.out_pixels; p++) {
-    void *const s = nke_at(plan, out->s, p * out->stride);
+  const nke_image *const in = stage->in, *const out = &stage->out;
+  const int64_t width = out->shape.width;
+  for (int64_t x = 0; x < width; x++) {
+    const int64_t p = y * width + x, to = nke_image_place(out, y, x);
+    void *const s = nke_at(plan, out->s, to * out->stride);
     nke_taps_concat(plan, &stage->taps, in->stride, in->width_s, in->s, p, s);
     if (out->theta != NKE_THETA_OWN) continue;
     nke_taps_concat_theta(plan, &stage->taps, in, stage->adds_sigma, p, s, out->width_s,
-                          nke_at(plan, out->t, p * out->stride));
+                          nke_at(plan, out->t, to * out->stride));
   }
   return NKE_OK;
 }
@@ -92,7 +94,6 @@ nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const 
   plan->split = plan->split || stage->split;
   o->holds_sigma = o->theta == NKE_THETA_OWN && (stage->adds_sigma || in->holds_sigma);
   if (stage->adds_sigma && !stage->concat && !stage->split) NKE_TRY(create_sigma_sign(plan, stage));
-  NKE_TRY(nke_image_alloc(plan, o));
   nke_gated_need_work(plan, in->stride);
   stage->flops = 2.0 * (double)(stage->taps.out_pixels * stage->taps.n * in->stride);
   *out = o;
@@ -100,19 +101,20 @@ done:
   return st;
 }
 
-static nke_status forward_layernorm(nke_gated_plan *plan, nke_gated_stage *stage)
+static nke_status forward_layernorm(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y)
 {
-  const nke_image *const in = stage->in;
+  const nke_image *const in = stage->in, *const out = &stage->out;
   const int64_t stride = in->stride;
-  for (int64_t p = 0; p < nke_shape_pixels(in->shape); p++) {
+  for (int64_t x = 0; x < in->shape.width; x++) {
+    const int64_t p = nke_image_place(in, y, x), to = nke_image_place(out, y, x);
     const void *const s = nke_at(plan, in->s, p * stride);
     const double norm = sqrt(plan->k->norm2(stride, s));
     const double inverse = norm > 0 ? 1 / norm : 0;
-    memset(nke_at(plan, stage->out.s, p * stride), 0, (size_t)(stride * plan->real_bytes));
-    plan->k->add_scaled(stride, inverse, s, nke_at(plan, stage->out.s, p * stride));
+    memset(nke_at(plan, out->s, to * stride), 0, (size_t)(stride * plan->real_bytes));
+    plan->k->add_scaled(stride, inverse, s, nke_at(plan, out->s, to * stride));
     if (in->theta != NKE_THETA_OWN) continue;
-    memset(nke_at(plan, stage->out.t, p * stride), 0, (size_t)(stride * plan->real_bytes));
-    plan->k->add_scaled(stride, inverse, nke_at(plan, in->t, p * stride), nke_at(plan, stage->out.t, p * stride));
+    memset(nke_at(plan, out->t, to * stride), 0, (size_t)(stride * plan->real_bytes));
+    plan->k->add_scaled(stride, inverse, nke_at(plan, in->t, p * stride), nke_at(plan, out->t, to * stride));
   }
   return NKE_OK;
 }
@@ -126,7 +128,6 @@ nke_status nke_gated_layernorm(nke_gated_plan *plan, const nke_layer *layer, con
   stage->out = *in;
   stage->out.shape = layer->out;
   stage->flops = 4.0 * (double)(nke_shape_pixels(in->shape) * in->stride);
-  NKE_TRY(nke_image_alloc(plan, &stage->out));
   *out = &stage->out;
 done:
   return st;
@@ -172,15 +173,16 @@ static void sum_vectors(const nke_gated_plan *plan, const nke_gated_stage *stage
   if (a) add_summand(plan, stage, stage->in, a, out);
 }
 
-static nke_status forward_residual(nke_gated_plan *plan, nke_gated_stage *stage)
+static nke_status forward_residual(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y)
 {
-  const int64_t stride = stage->out.stride;
-  for (int64_t p = 0; p < nke_shape_pixels(stage->out.shape); p++) {
-    sum_vectors(plan, stage, nke_at(plan, stage->in->s, p * stage->in->stride),
-                nke_at(plan, stage->other->s, p * stage->other->stride), nke_at(plan, stage->out.s, p * stride));
-    if (stage->out.theta == NKE_THETA_OWN)
-      sum_vectors(plan, stage, theta_at(plan, stage->in, p), theta_at(plan, stage->other, p),
-                  nke_at(plan, stage->out.t, p * stride));
+  const nke_image *const a = stage->in, *const b = stage->other, *const out = &stage->out;
+  for (int64_t x = 0; x < out->shape.width; x++) {
+    const int64_t to = nke_image_place(out, y, x) * out->stride;
+    const int64_t at_a = nke_image_place(a, y, x), at_b = nke_image_place(b, y, x);
+    sum_vectors(plan, stage, nke_at(plan, a->s, at_a * a->stride), nke_at(plan, b->s, at_b * b->stride),
+                nke_at(plan, out->s, to));
+    if (out->theta == NKE_THETA_OWN)
+      sum_vectors(plan, stage, theta_at(plan, a, at_a), theta_at(plan, b, at_b), nke_at(plan, out->t, to));
   }
   return NKE_OK;
 }
@@ -229,7 +231,6 @@ nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke
     init_concat(stage);
   else
     NKE_TRY(init_sum(plan, stage));
-  NKE_TRY(nke_image_alloc(plan, o));
   stage->flops += 3.0 * (double)(nke_shape_pixels(o->shape) * o->stride);
   *out = o;
 done:

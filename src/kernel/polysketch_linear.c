@@ -21,17 +21,17 @@ static void tables_destroy(void *own)
   nke_free(t);
 }
 
-static nke_status forward(nke_gated_plan *plan, nke_gated_stage *stage)
+static nke_status forward(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y)
 {
-  const nke_image *const in = stage->in;
-  nke_image *const out = &stage->out;
+  const nke_image *const in = stage->in, *const out = &stage->out;
   tables *const t = stage->own;
-  for (int64_t p = 0; p < stage->taps.out_pixels; p++) {
+  for (int64_t x = 0; x < out->shape.width; x++) {
+    const int64_t p = y * out->shape.width + x, to = nke_image_place(out, y, x) * out->stride;
     nke_taps_concat(plan, &stage->taps, in->stride, in->width_s, in->s, p, t->s);
-    nke_sketch_apply(t->sigma, t->s, nke_at(plan, out->s, p * out->stride));
+    nke_sketch_apply(t->sigma, t->s, nke_at(plan, out->s, to));
     if (out->theta != NKE_THETA_OWN) continue;
     nke_taps_concat_theta(plan, &stage->taps, in, stage->adds_sigma, p, t->s, t->d, t->t);
-    nke_sketch_apply(t->theta, t->t, nke_at(plan, out->t, p * out->stride));
+    nke_sketch_apply(t->theta, t->t, nke_at(plan, out->t, to));
   }
   return NKE_OK;
 }
@@ -77,9 +77,11 @@ nke_status nke_polysketch_linear(nke_gated_plan *plan, const nke_layer *layer, c
   stage->forward = forward;
   stage->adds_sigma = layer->kind == NKE_LAYER_CONV || layer->kind == NKE_LAYER_DENSE;
   NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, in->width_s, NKE_TAPS_APART, &stage->taps));
-  stage->out = (nke_image){.shape = layer->out, .width_s = in->width_s, .width_t = in->width_s, .stride = in->stride,
+  stage->out = (nke_image){.shape = layer->out,
+                           .width_s = in->width_s,
+                           .width_t = in->width_s,
+                           .stride = in->stride,
                            .theta = theta_after(plan, stage->adds_sigma, in->theta)};
-  NKE_TRY(nke_image_alloc(plan, &stage->out));
   NKE_TRY(create_tables(plan, stage));
   *out = &stage->out;
 done:

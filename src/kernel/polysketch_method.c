@@ -48,17 +48,18 @@ static void compress_powers(const nke_gated_plan *plan, const tables *t, int64_t
   nke_sketch_apply(r, t->weighted, out);
 }
 
-/* to = x / pool, or to += it where pixels are averaged. */
-static void deliver(const nke_gated_plan *plan, const nke_gated_stage *stage, const void *x, void *to)
+/* to = x / pool where it is fresh, else to += it. */
+static void deliver(const nke_gated_plan *plan, const nke_gated_stage *stage, int fresh, const void *x, void *to)
 {
   const double weight = 1.0 / (stage->pool_h * stage->pool_w);
-  if (nke_gated_pools(stage))
-    plan->k->add_scaled(stage->width, weight, x, to);
+  if (fresh)
+    plan->k->scale(stage->width, weight, x, to);
   else
-    memcpy(to, x, (size_t)(stage->width * plan->real_bytes));
+    plan->k->add_scaled(stage->width, weight, x, to);
 }
 
-static nke_status pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, void *s, void *theta)
+static nke_status pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, int fresh, void *s,
+                        void *theta)
 {
   nke_status st = NKE_OK;
   tables *const t = stage->own;
@@ -70,12 +71,12 @@ static nke_status pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t bl
   t->k->scale(stage->used_s, norm > 0 ? 1 / norm : 0, s, s);
   nke_polysketch_apply(t->powers, s, t->p);
   compress_powers(plan, t, m, t->c, t->sigma, t->f);
-  deliver(plan, stage, t->f, nke_at(plan, out->s, to * out->stride));
+  deliver(plan, stage, fresh, t->f, nke_at(plan, out->s, to * out->stride));
   if (!theta) return st;
   compress_powers(plan, t, m, t->cdot, t->dot, t->fdot);
   nke_sketch_apply(t->theta, theta, t->g);
   nke_tensor_srht_apply(t->product, t->g, t->fdot, t->f);
-  deliver(plan, stage, t->f, nke_at(plan, out->t, to * out->stride));
+  deliver(plan, stage, fresh, t->f, nke_at(plan, out->t, to * out->stride));
 done:
   return st;
 }

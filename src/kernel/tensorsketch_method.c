@@ -73,25 +73,27 @@ static void repeat(const nke_gated_plan *plan, const tables *t, double scale, co
 }
 
 /* Features [block length, (block + 1) length) of one pixel, from t->x and t->t. */
-static void features(const nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, int has_theta)
+static void features(const nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, int fresh,
+                     int has_theta)
 {
   const tables *const t = stage->own;
   nke_image *const out = &stage->out;
   const int64_t first = block * t->length, n = nke_min(t->length, stage->width - first);
-  const size_t fresh = nke_gated_pools(stage) ? 0 : (size_t)(n * plan->real_bytes);
+  const size_t cleared = fresh ? (size_t)(n * plan->real_bytes) : 0;
   const double weight = 1 / (sqrt((double)stage->width) * stage->pool_h * stage->pool_w);
   void *const s_out = nke_at(plan, out->s, to * out->stride + first);
   expand(plan, t, block, has_theta);
-  memset(s_out, 0, fresh);
+  memset(s_out, 0, cleared);
   t->k->add_shifted(n, 1, t->c[0], nke_at(plan, stage->out_table, first), t->f, s_out);
   if (!has_theta) return;
   void *const t_out = nke_at(plan, out->t, to * out->stride + first);
   transform(plan, t, block, plan->degree, t->t, t->a);
-  memset(t_out, 0, fresh);
+  memset(t_out, 0, cleared);
   t->k->add_shifted(n, weight, t->cdot[0], t->a, t->fdot, t_out);
 }
 
-static nke_status pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, void *s, void *theta)
+static nke_status pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, int fresh, void *s,
+                        void *theta)
 {
   nke_status st = NKE_OK;
   tables *const t = stage->own;
@@ -99,7 +101,7 @@ static nke_status pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t bl
   NKE_TRY(nke_series_at(t->series, norm, t->c, t->cdot));
   repeat(plan, t, norm > 0 ? 1 / norm : 0, s, t->x);
   if (theta) repeat(plan, t, 1, theta, t->t);
-  for (int64_t i = 0; i < t->inner; i++) features(plan, stage, block * t->inner + i, to, theta != NULL);
+  for (int64_t i = 0; i < t->inner; i++) features(plan, stage, block * t->inner + i, to, fresh, theta != NULL);
 done:
   return st;
 }
