@@ -46,8 +46,7 @@ done:
   return st;
 }
 
-/* Pixel (y, x) before pooling: where the pixel that it is averaged into is kept, and whether it is the first one there.
- */
+/* Where the pixel is kept that pixel (y, x) before pooling is averaged into, and whether it is the first one there. */
 typedef struct pooled {
   int64_t to;
   int fresh;
