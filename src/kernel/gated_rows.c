@@ -4,10 +4,10 @@
 #include "base/memory.h"
 #include "kernel/gated.h"
 
-/* Rows before pooling that the rows of a stage's output are made of. */
-static int64_t rows_of(const nke_gated_stage *stage)
+/* Rows before pooling that `rows` rows of a stage's output are made of. */
+static int64_t unpooled(const nke_gated_stage *stage, int64_t rows)
 {
-  return stage->out.shape.height * nke_max(stage->pool_h, 1);
+  return rows * nke_max(stage->pool_h, 1);
 }
 
 /* Rows [*begin, *end) of the input that row y before pooling looks at. */
@@ -32,7 +32,7 @@ static void look_at(const nke_gated_stage *stage, int64_t y, int64_t *begin, int
 static nke_status look_ahead(nke_gated_plan *plan, nke_gated_stage *stage)
 {
   nke_status st = NKE_OK;
-  const int64_t rows = rows_of(stage);
+  const int64_t rows = unpooled(stage, stage->out.shape.height);
   NKE_TRY(nke_alloc(rows, sizeof *stage->in_begin, "rows of a layer", &stage->in_begin));
   NKE_TRY(nke_alloc(rows, sizeof *stage->in_end, "rows of a layer", &stage->in_end));
   plan->bytes += 2 * rows * (int64_t)sizeof *stage->in_begin;
@@ -50,7 +50,7 @@ static int64_t rows_to_keep(const nke_gated_plan *plan, const nke_image *image)
   for (int i = 0; i < plan->n_stages; i++) {
     const nke_gated_stage *const stage = plan->stages[i];
     readers += (stage->in == image) + (stage->other == image);
-    for (int64_t y = 0; stage->in == image && y < rows_of(stage); y++)
+    for (int64_t y = 0; stage->in == image && y < unpooled(stage, stage->out.shape.height); y++)
       most = nke_max(most, stage->in_end[y] - stage->in_begin[y]);
   }
   return readers > 1 ? image->shape.height : most;
@@ -84,7 +84,7 @@ nke_status nke_gated_rows(nke_gated_plan *plan, const nke_image *image, int64_t 
 {
   nke_status st = NKE_OK;
   nke_gated_stage *const stage = image->from;
-  while (stage && stage->done < rows * nke_max(stage->pool_h, 1)) {
+  while (stage && stage->done < unpooled(stage, rows)) {
     const int64_t y = stage->done;
     NKE_TRY(nke_gated_rows(plan, stage->in, stage->in_end[y]));
     if (stage->other) NKE_TRY(nke_gated_rows(plan, stage->other, y + 1));

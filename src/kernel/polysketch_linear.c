@@ -77,10 +77,7 @@ nke_status nke_polysketch_linear(nke_gated_plan *plan, const nke_layer *layer, c
   stage->forward = forward;
   stage->adds_sigma = layer->kind == NKE_LAYER_CONV || layer->kind == NKE_LAYER_DENSE;
   NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, in->width_s, NKE_TAPS_APART, &stage->taps));
-  stage->out = (nke_image){.shape = layer->out,
-                           .width_s = in->width_s,
-                           .width_t = in->width_s,
-                           .stride = in->stride,
+  stage->out = (nke_image){.shape = layer->out, .width_s = in->width_s, .width_t = in->width_s, .stride = in->stride,
                            .theta = theta_after(plan, stage->adds_sigma, in->theta)};
   NKE_TRY(create_tables(plan, stage));
   *out = &stage->out;
