@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "kernel/layers.h"
 #include "kernel/plane_run.h"
 #include "kernel/reference_kernel.h"
 #include "support/mpi_main.h"
@@ -51,17 +52,9 @@ static nke_layer pool(int window, int stride)
 
 enum { MAX_LAYERS = 16 };
 
-static nke_network *list(int n, const nke_layer *layers)
-{
-  nke_network *network = NULL;
-  assert_int_equal(nke_network_create(&network), NKE_OK);
-  for (int k = 0; k < n; k++) assert_int_equal(nke_network_append(network, &layers[k]), NKE_OK);
-  return network;
-}
-
 static nke_network *shaped(int n, const nke_layer *layers, nke_shape shape)
 {
-  nke_network *network = list(n, layers);
+  nke_network *network = network_made_of(n, layers);
   if (nke_network_shape(network, shape) != NKE_OK) fail_msg("%s", nke_error_text());
   return network;
 }
@@ -273,8 +266,8 @@ static void circular(void **state)
 static nke_layer residual(int nb, const nke_layer *branch, int ns, const nke_layer *shortcut)
 {
   nke_layer layer = simple(NKE_LAYER_RESIDUAL);
-  layer.branch = list(nb, branch);
-  layer.shortcut = list(ns, shortcut);
+  layer.branch = network_made_of(nb, branch);
+  layer.shortcut = network_made_of(ns, shortcut);
   return layer;
 }
 

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "kernel/exact.h"
+#include "kernel/layers.h"
 #include "support/mpi_main.h"
 
 #include <math.h>
@@ -151,24 +152,9 @@ static void cos_means_of_few_columns_match_their_kernel(void **state)
 
 enum { ROWS = 3, MAX_ENTRIES = 64 };
 
-static nke_layer relu_layer(void)
-{
-  nke_activation relu;
-  assert_int_equal(nke_activation_init(&relu, "relu", 0, NULL, NULL), NKE_OK);
-  return nke_layer_activation(&relu);
-}
-
 static nke_layer dense_layer(void)
 {
   return nke_layer_dense(sqrt(2), 0.1);
-}
-
-static nke_network *network_made_of(int n, const nke_layer *layers)
-{
-  nke_network *network;
-  assert_int_equal(nke_network_create(&network), NKE_OK);
-  for (int i = 0; i < n; i++) assert_int_equal(nke_network_append(network, &layers[i]), NKE_OK);
-  return network;
 }
 
 static void shape_to(nke_network *network, nke_shape input)

@@ -4,6 +4,7 @@
 #include "base/rng.h"
 #include "kernel/exact.h"
 #include "kernel/features.h"
+#include "kernel/layers.h"
 #include "support/mpi_main.h"
 
 #include <math.h>
@@ -19,27 +20,12 @@ static void make_images(double *x)
   }
 }
 
-static nke_layer relu_layer(void)
-{
-  nke_activation relu;
-  assert_int_equal(nke_activation_init(&relu, "relu", 0, NULL, NULL), NKE_OK);
-  return nke_layer_activation(&relu);
-}
-
 static nke_layer conv_layer(nke_padding padding, int stride)
 {
   nke_layer conv = nke_layer_conv(3, sqrt(2), 0.1);
   conv.padding = padding;
   conv.stride_h = conv.stride_w = stride;
   return conv;
-}
-
-static nke_network *network_of(int n, const nke_layer *layers)
-{
-  nke_network *network;
-  assert_int_equal(nke_network_create(&network), NKE_OK);
-  for (int i = 0; i < n; i++) assert_int_equal(nke_network_append(network, &layers[i]), NKE_OK);
-  return network;
 }
 
 static void exact_kernel(const nke_network *network, nke_kernel_kind kernel, const double *x, double *k)
@@ -97,10 +83,10 @@ static void rows_made_when_asked_for_give_the_kernel(void **state)
   const nke_layer two = nke_layer_avgpool(2), three = nke_layer_avgpool(3);
   const nke_layer block[] = {relu, conv, relu, conv, relu, conv}; /* rows far ahead of the sum's */
   nke_layer residual = nke_layer_simple(NKE_LAYER_RESIDUAL), shortcut = nke_layer_simple(NKE_LAYER_RESIDUAL);
-  residual.branch = network_of(6, block);
-  residual.shortcut = network_of(0, NULL);
-  shortcut.branch = network_of(2, block);
-  shortcut.shortcut = network_of(1, &conv);
+  residual.branch = network_made_of(6, block);
+  residual.shortcut = network_made_of(0, NULL);
+  shortcut.branch = network_made_of(2, block);
+  shortcut.shortcut = network_made_of(1, &conv);
   const net nets[] = {
       {"poolings that leave rows over", 9, {conv, relu, conv, relu, three, conv, relu, flat, dense}},
       {"two poolings", 10, {conv, relu, conv, relu, two, conv, relu, two, flat, dense}},
@@ -115,7 +101,7 @@ static void rows_made_when_asked_for_give_the_kernel(void **state)
   static double x[ROWS * D];
   make_images(x);
   for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
-    nke_network *network = network_of(nets[i].n, nets[i].layers);
+    nke_network *network = network_made_of(nets[i].n, nets[i].layers);
     const nke_shape shape = {.axes = 2, .height = HEIGHT, .width = WIDTH, .channels = CHANNELS};
     if (nke_network_shape(network, shape) != NKE_OK) fail_msg("%s", nke_error_text());
     for (int kernel = NKE_KERNEL_NNGP; kernel <= NKE_KERNEL_NTK; kernel++) {
@@ -148,7 +134,7 @@ static void a_taller_image_takes_little_more_memory(void **state)
   int64_t bytes[2];
   for (int i = 0; i < 2; i++) {
     nke_features *f;
-    nke_network *network = network_of(9, layers);
+    nke_network *network = network_made_of(9, layers);
     const nke_shape shape = {.axes = 2, .height = 16 << (2 * i), .width = 8, .channels = 3};
     nke_embedding_options options = {
         .kernel = NKE_KERNEL_NTK, .method = "random_features", .n_widths = 3, .widths = {512, 512, 512}, .seed = 1};
