@@ -7,6 +7,7 @@
 #include "run/report.h"
 #include "solve/petsc_options.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -84,8 +85,21 @@ static json_t *path_json(const nke_fit *fit)
   return list;
 }
 
+/* The condition from which on rounding shows in the solution. A factor in double loses log10(condition) of its 16 digits:
+ * 1e10 leaves six. In single precision each product that is added to an entry of A rounds it by about 2^-24 of itself,
+ * independently: a matrix of 2-norm about 2^-23 |A| / sqrt(order sums), which must stay below the least eigenvalue. */
+static double condition_limit(const nke_fit *fit)
+{
+  const nke_session *const s = &fit->session;
+  const double n = (double)nke_dataset_rows(s->train), m = (double)s->m, panel = NKE_PANEL_ROWS;
+  const int primal = fit->trainer == &nke_trainer_primal;
+  const double sums = s->exact ? 1 : fmax((primal ? n : m) / panel, 1);
+  return s->config->run.precision == NKE_SINGLE ? fmin(sqrt((primal ? m : n) * sums) / FLT_EPSILON, 1e10) : 1e10;
+}
+
 static json_t *warnings_json(const nke_fit *fit)
 {
+  const nke_session *const s = &fit->session;
   json_t *const list = json_array();
   char line[256], option[256];
   if (fit->made) {
@@ -106,10 +120,9 @@ static json_t *warnings_json(const nke_fit *fit)
     snprintf(line, sizeof line, "%.200s: no solver of this fit has read it", option);
     json_array_append_new(list, json_string(line));
   }
-  /* Beyond this the solution has fewer than about six digits; a factor in double loses log10(condition) of its 16. */
-  if (fit->final.condition > 1e10) {
-    snprintf(line, sizeof line, "condition estimate %.1e: lambda %g is small for the precision", fit->final.condition,
-             fit->final.lambda);
+  if (fit->final.condition > condition_limit(fit)) {
+    snprintf(line, sizeof line, "condition estimate %.1e: lambda %g is small for the precision%s", fit->final.condition,
+             fit->final.lambda, s->config->run.precision == NKE_SINGLE ? "; run.precision: double takes smaller ones" : "");
     json_array_append_new(list, json_string(line));
   }
   if (fit->n_path > 1 && fit->best == 0)

@@ -62,13 +62,14 @@ static nke_status path_by_eigen(nke_fit *fit, const nke_bcmat *a, double scale, 
   double *x = NULL;
   NKE_TRY(nke_agree(s->comm, nke_alloc(a->rows * s->k, sizeof *x, "solution", &x)));
   NKE_TRY(nke_eigen_create(a, (int)s->k, b, &s->stats, &fit->eigen));
-  const double largest = nke_eigen_values(fit->eigen)[a->rows - 1], smallest = nke_eigen_values(fit->eigen)[0];
   for (int i = 0; i < v->n_points; i++) {
     nke_ridge_info info = {.shift = v->points[i].lambda * scale};
-    info.condition = (largest + info.shift) / (smallest + info.shift);
     const nke_status solved = nke_eigen_solve(fit->eigen, info.shift, x);
     if (solved != NKE_OK && solved != NKE_ERR_NUMERIC) NKE_TRY(solved);
-    if (solved == NKE_OK) NKE_TRY(nke_symmetric_residual(a, info.shift, (int)s->k, b, x, &info.residual));
+    if (solved == NKE_OK) {
+      NKE_TRY(nke_symmetric_residual(a, info.shift, (int)s->k, b, x, &info.residual));
+      NKE_TRY(nke_eigen_condition(fit->eigen, a, info.shift, &info.condition));
+    }
     NKE_TRY(take(v, i, solved, solved == NKE_OK ? "" : nke_error_text(), x, &info));
   }
 done:

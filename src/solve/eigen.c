@@ -1,6 +1,7 @@
 #include "solve/eigen.h"
 
 #include "base/memory.h"
+#include "solve/condition.h"
 #include "solve/dense.h"
 #include "solve/scalapack.h"
 #include "solve/symmetric.h"
@@ -111,6 +112,38 @@ nke_status nke_eigen_solve(const nke_eigen *e, double shift, double *x)
   NKE_TRY(nke_dense_product(e->vectors, NKE_PLAIN, e->k, scaled, x));
 done:
   nke_free(scaled);
+  return st;
+}
+
+typedef struct inverse {
+  const nke_eigen *e;
+  double shift;
+  double *rotated; /* [n] */
+} inverse;
+
+/* y <- V diag(1 / (w + shift)) V' y. */
+static nke_status invert(void *context, double *y)
+{
+  nke_status st = NKE_OK;
+  const inverse *const i = context;
+  NKE_TRY(nke_dense_product(i->e->vectors, NKE_TRANSPOSED, 1, y, i->rotated));
+  for (int64_t j = 0; j < i->e->n; j++) i->rotated[j] /= i->e->values[j] + i->shift;
+  st = nke_dense_product(i->e->vectors, NKE_PLAIN, 1, i->rotated, y);
+done:
+  return st;
+}
+
+nke_status nke_eigen_condition(const nke_eigen *e, const nke_bcmat *a, double shift, double *condition)
+{
+  nke_status st = NKE_OK;
+  double norm, inverse_norm;
+  inverse i = {.e = e, .shift = shift};
+  NKE_TRY(nke_symmetric_norm1(a, &norm));
+  NKE_TRY(nke_agree(a->grid.comm, nke_alloc(e->n, sizeof *i.rotated, "condition", &i.rotated)));
+  NKE_TRY(nke_norm1_estimate(a->grid.comm, e->n, invert, &i, &inverse_norm));
+  *condition = (norm + shift) * inverse_norm;
+done:
+  nke_free(i.rotated);
   return st;
 }
 

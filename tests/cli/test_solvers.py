@@ -183,6 +183,30 @@ class Solvers(program.Case):
             self.assertIn(f"lambda {chosen:g} was too small for a Cholesky factor", report["warnings"][0])
         self.assertFalse([line for line in self.fit("as-chosen", "solver.lambda=[1e-2]")[0]["warnings"] if "small" in line])
 
+    def test_single_precision_says_where_its_rounding_shows(self):
+        """Lambdas below the rounding of a smooth kernel's entries: whoever is 2 % off its double result has said so."""
+        rng = np.random.default_rng(4)
+        x = rng.standard_normal((1000, 2))
+        y = np.sin(2 * x[:, 0]) * x[:, 1] + 0.1 * rng.standard_normal(len(x))
+        program.write_h5(self.folder / "smooth.h5", train__x=x[:600], train__y=y[:600], test__x=x[600:], test__y=y[600:])
+        common = ["data={train: {file: smooth.h5, x: /train/x, y: /train/y}, test: {file: smooth.h5, x: /test/x, y: /test/y},"
+                  " task: regression}", "network={preset: fc2, activation: gelu}", "embedding.kernel=nngp"]
+        for solver, features in (("dual", 2048), ("cholesky", 512)):
+            off = []
+            for power in (-7, -6, -5, -4, -3, -2):
+                case = [*common, f"solver={{type: {solver}, lambda: [1e{power}]}}", f"embedding.features={features}"]
+                single, double = (self.fit("smooth", *case, f"run.precision={kind}", "--force")[0]
+                                  for kind in ("single", "double"))
+                mse = [report["metrics"]["test"]["mse"] for report in (single, double)]
+                said = any("small" in line for line in single["warnings"])
+                if abs(mse[0] / mse[1] - 1) > 0.02:
+                    off.append(power)
+                    self.assertTrue(said, (solver, power, mse, single["condition"]))
+                if power >= -3:
+                    self.assertFalse(said, (solver, power, single["warnings"]))
+                self.assertFalse(power > -7 and any("small" in line for line in double["warnings"]), double["warnings"])
+            self.assertTrue(off, solver)
+
     def test_other_target_columns_than_in_training(self):
         """Refused by fit before any work, and by predict, which hears of them from the model."""
         rng = np.random.default_rng(9)
