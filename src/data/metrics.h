@@ -5,6 +5,7 @@
 #include "data/sums.h"
 #include "data/targets.h"
 
+#include <math.h>
 #include <mpi.h>
 #include <stdint.h>
 
@@ -17,6 +18,9 @@ typedef struct nke_metrics {
   double r2;       /* 1 - sum of squared errors / sum of squares about the column means of these rows; NaN if the
                       latter is 0 but for rounding */
 } nke_metrics;
+
+/* Of no rows. */
+#define NKE_METRICS_UNKNOWN ((nke_metrics){.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN})
 
 /* The sums of one set of rows on one rank; the caller's struct. */
 typedef struct nke_metrics_sum nke_metrics_sum;

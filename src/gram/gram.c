@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "gram/tiles.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Features in a chunk of the outer product: the depth of its tile products. */
@@ -136,6 +137,21 @@ nke_status nke_gram_add(nke_gram *g, int64_t rows_loc, const void *z_loc, const 
   if (g->stats) g->stats->flops[NKE_STAGE_GRAM] += flops;
 done:
   return st;
+}
+
+/* x [n] <- all - x. */
+static void subtract_from(int64_t n, const double *all, double *x)
+{
+  for (int64_t i = 0; i < n; i++) x[i] = all[i] - x[i];
+}
+
+void nke_gram_complement(const nke_gram *all, nke_gram *g)
+{
+  assert(all->m == g->m && all->k == g->k);
+  subtract_from(g->matrix->ld * g->matrix->cols_loc, all->matrix->a, g->matrix->a);
+  subtract_from(g->m * g->k, all->cross, g->cross);
+  subtract_from(g->k, all->squares, g->squares);
+  g->rows = all->rows - g->rows;
 }
 
 nke_bcmat *nke_gram_matrix(nke_gram *g)

@@ -36,6 +36,10 @@ void nke_gram_set_step(nke_gram *g, int64_t rows);
  * rank: rows_loc m (2 / sqrt(ranks)) words to each of the others. Buffer: nke_gram_panel_bytes(). */
 nke_status nke_gram_add(nke_gram *g, int64_t rows_loc, const void *z_loc, const double *y_loc);
 
+/* g, the Gram of some of the rows of `all`, becomes that of the others: G <- G_all - G, C, yy and the number of rows
+ * likewise; the fewer are left, the more digits they lose. Local; m, k and comm are the same (asserted). */
+void nke_gram_complement(const nke_gram *all, nke_gram *g);
+
 /* G, owned by g. The blocks on and below the diagonal are valid, the others zero. It may be read from and written to a
  * checkpoint; the solvers leave it as it is. */
 nke_bcmat *nke_gram_matrix(nke_gram *g);

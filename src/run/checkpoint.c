@@ -34,6 +34,11 @@ static nke_status resume(nke_fit *fit)
   return st;
 }
 
+int64_t nke_checkpoint_position(const nke_fit *fit)
+{
+  return fit->phase == NKE_PHASE_PATH && nke_fit_by_folds(fit) ? fit->folds_done : fit->position;
+}
+
 static void say_resumed(const nke_fit *fit)
 {
   const nke_checkpoint *const c = fit->checkpoint;
@@ -41,16 +46,9 @@ static void say_resumed(const nke_fit *fit)
   MPI_Comm_rank(fit->session.comm, &rank);
   if (rank != 0) return;
   if (c->warning[0]) fprintf(stderr, "warning: %s; the checkpoint before it is used\n", c->warning);
-  if (c->resumed) fprintf(stderr, "fit: goes on from a checkpoint: phase %d, position %lld\n", fit->phase, (long long)fit->position);
-}
-
-bool nke_checkpoint_waits(const nke_fit *fit)
-{
-  nke_checkpoint c;
-  const nke_session *const s = &fit->session;
-  /* No other trainer has a Gram matrix, and a file that lies there is not read. */
-  return fit->trainer == &nke_trainer_primal && !s->invocation->force && set_paths(s->config->run.out, &c) == NKE_OK &&
-         (nke_h5file_exists(s->comm, c.path) || nke_h5file_exists(s->comm, c.previous));
+  if (c->resumed)
+    fprintf(stderr, "fit: goes on from a checkpoint: phase %d, position %lld\n", fit->phase,
+            (long long)nke_checkpoint_position(fit));
 }
 
 nke_status nke_checkpoint_begin(nke_fit *fit)

@@ -25,16 +25,16 @@ typedef struct nke_checkpoint {
  * starts anew); NKE_ERR_DATA: damaged, and so is the one before. */
 nke_status nke_checkpoint_begin(nke_fit *fit);
 
-/* Whether a checkpoint waits in run.out that this trainer reads (and that --force does not overrule). Collective. */
-bool nke_checkpoint_waits(const nke_fit *fit);
-
-/* At the end of every slab and solution: write a checkpoint where checkpoint.seconds have passed or a signal came;
- * after a signal NKE_STOPPED (within folds without one). One that cannot be written is a warning, unless a signal came
- * and there is no older one. Collective; same status on all ranks. Cost: two allreduces of an int. */
+/* At the end of every slab, solution and fold: write a checkpoint where checkpoint.seconds have passed or a signal
+ * came; after a signal NKE_STOPPED (within folds without a checkpoint too). One that cannot be written is a warning,
+ * unless a signal came and there is no older one. Collective; same status on all ranks. Cost: two allreduces. */
 nke_status nke_checkpoint_step(nke_fit *fit);
 
 /* The fit is done and saved: its checkpoints go. Collective. */
 void nke_checkpoint_remove(const nke_fit *fit);
+
+/* What of the phase is done: rows or solutions, fit->position, or folds, fit->folds_done. Local. */
+int64_t nke_checkpoint_position(const nke_fit *fit);
 
 /* Give the signals back, and free. Local. */
 void nke_checkpoint_end(nke_fit *fit);

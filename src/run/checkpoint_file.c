@@ -1,8 +1,8 @@
 /* The file of a checkpoint: layout, writing, reading.
  *
- * Root attributes kind = "checkpoint", identity, rows, phase, position, best, failed_lambda; /path [n_path + 2, 10]
- * (path_file.h: points, the final one, training metrics), /squares, /cross, /weights, /path_weights, /sums; /gram, as
- * matrix_file.h says. */
+ * Root attributes kind = "checkpoint", identity, rows, phase, position (of folds: those done), best, failed_lambda;
+ * /path [n_path + 2, 10] (path_file.h: points, the final one, training metrics), /squares, /cross, /weights,
+ * /path_weights, /sums; /gram, as matrix_file.h says. */
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
@@ -50,7 +50,7 @@ static nke_status write_sums(nke_h5file *file, const nke_fit *fit)
 {
   nke_status st = NKE_OK;
   double *v = NULL;
-  if (!fit->sums || fit->n_sums == 0) return NKE_OK;
+  if (!fit->sums || fit->n_sums == 0 || fit->in_folds) return NKE_OK; /* a fold begins again */
   const int64_t length = nke_metrics_sum_length(fit->sums[0]);
   NKE_TRY(nke_agree(fit->session.comm, nke_alloc(fit->n_sums * length, sizeof *v, "sums", &v)));
   for (int i = 0; i < fit->n_sums; i++)
@@ -181,7 +181,7 @@ static nke_status write_all(nke_h5file *file, nke_fit *fit)
   const nke_session *const s = &fit->session;
   NKE_TRY(nke_checkpoint_mark(file, fit, "checkpoint"));
   NKE_TRY(nke_h5file_put_int(file, "/", "phase", fit->phase));
-  NKE_TRY(nke_h5file_put_int(file, "/", "position", fit->position));
+  NKE_TRY(nke_h5file_put_int(file, "/", "position", nke_checkpoint_position(fit)));
   NKE_TRY(nke_h5file_put_int(file, "/", "best", fit->best));
   NKE_TRY(nke_h5file_put_double(file, "/", "failed_lambda", fit->failed_lambda));
   NKE_TRY(write_path(file, fit));
@@ -217,16 +217,20 @@ static nke_status read_position(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
   int64_t phase, position, best;
+  const int64_t parts = nke_fit_by_folds(fit) ? fit->session.config->solver.folds : fit->n_path;
   NKE_TRY(nke_h5file_get_int(file, "/", "phase", &phase));
   NKE_TRY(nke_h5file_get_int(file, "/", "position", &position));
   NKE_TRY(nke_h5file_get_int(file, "/", "best", &best));
   NKE_TRY(nke_h5file_get_double(file, "/", "failed_lambda", &fit->failed_lambda));
   if (phase < NKE_PHASE_ADD || phase > NKE_PHASE_TEST || position < 0 || best < 0 || best >= fit->n_path ||
-      (phase == NKE_PHASE_PATH && position > fit->n_path))
+      (phase == NKE_PHASE_PATH && position > parts))
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: phase %lld, position %lld, best %lld", nke_h5file_path(file),
                      (long long)phase, (long long)position, (long long)best));
   fit->phase = (nke_fit_phase)phase;
-  fit->position = position;
+  if (phase == NKE_PHASE_PATH && nke_fit_by_folds(fit))
+    fit->folds_done = position;
+  else
+    fit->position = position;
   fit->best = (int)best;
 done:
   return st;

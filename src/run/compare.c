@@ -183,11 +183,10 @@ nke_status nke_compare_run(const nke_invocation *invocation)
   nke_status st = NKE_OK;
   nke_compare *c = NULL;
   nke_config *const config = invocation->config;
-  const nke_metrics unknown = {.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
   NKE_TRY(nke_agree(invocation->comm, nke_calloc(1, sizeof *c, "the comparison", &c)));
   MPI_Comm_rank(invocation->comm, &c->rank);
   MPI_Comm_size(invocation->comm, &c->ranks);
-  c->exact.loo = c->exact.test = unknown;
+  c->exact.loo = c->exact.test = NKE_METRICS_UNKNOWN;
   NKE_TRY(nke_agree(invocation->comm, nke_config_hash(config, &c->hash)));
   NKE_TRY(nke_agree(invocation->comm, list_cases(c, config)));
   c->given = config->embedding;

@@ -60,15 +60,15 @@ static nke_status embed(sketch *k)
   nke_status st = NKE_OK;
   nke_compare *const c = k->compare;
   nke_session *const s = &c->session;
-  const nke_rows all = nke_rows_all(c->n);
   nke_kept_rows kept = {0};
   NKE_TRY(keep_rows(k, &kept));
-  NKE_TRY(nke_fit_store_rows(s, &all, kept.h5 ? &kept : NULL, &k->store));
+  NKE_TRY(nke_fit_store_rows(s, kept.h5 ? &kept : NULL, &k->store));
   k->row = k->store.cost;
   k->result.make_seconds = nke_spread_over_ranks(s->comm, k->row.seconds).max;
   nke_cost_share(s->comm, &k->row);
   const double begun = nke_seconds();
-  NKE_TRY(nke_gram_outer(s->comm, k->store.n, s->m, s->embedder.precision, k->store.z, NULL, &k->kernel));
+  NKE_TRY(nke_gram_outer(s->comm, k->store.mine.end - k->store.mine.begin, s->m, s->embedder.precision, k->store.z,
+                         NULL, &k->kernel));
   k->result.gram_seconds = nke_spread_over_ranks(s->comm, nke_seconds() - begun).max;
 done:
   nke_kept_rows_close(&kept);
@@ -269,8 +269,7 @@ nke_status nke_compare_sketch(nke_compare *c, const nke_compare_case *which)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &c->session;
-  const nke_metrics unknown = {.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
-  sketch k = {.compare = c, .which = which, .result = {.loo = unknown, .test = unknown}};
+  sketch k = {.compare = c, .which = which, .result = {.loo = NKE_METRICS_UNKNOWN, .test = NKE_METRICS_UNKNOWN}};
   st = nke_alloc(c->n * s->k, sizeof *k.alpha, "dual weights", &k.alpha);
   if (st == NKE_OK) st = nke_alloc(c->n, sizeof *k.values, "eigenvalues", &k.values);
   if (st == NKE_OK) st = nke_alloc(c->n, sizeof *k.scales, "scales of rows", &k.scales);

@@ -15,8 +15,6 @@
 #include <math.h>
 #include <string.h>
 
-static const nke_metrics unknown = {.accuracy = NAN, .mse = NAN, .rmse = NAN, .r2 = NAN};
-
 int nke_fit_holds_out(const nke_fit *fit)
 {
   return fit->n_path > 1 && !fit->session.validation && !nke_fit_by_criterion(fit) && !nke_fit_by_folds(fit);
@@ -39,7 +37,7 @@ static nke_status create_path(nke_fit *fit)
   fit->n_path = lambda->n;
   const nke_status st = nke_calloc(lambda->n, sizeof *fit->path, "the lambda path", &fit->path);
   for (int i = 0; st == NKE_OK && i < lambda->n; i++)
-    fit->path[i] = (nke_path_point){.lambda = lambda->at[i], .validation = unknown};
+    fit->path[i] = (nke_path_point){.lambda = lambda->at[i], .validation = NKE_METRICS_UNKNOWN};
   return st;
 }
 
@@ -88,7 +86,7 @@ static nke_status choose(nke_fit *fit)
 static nke_status solve_final(nke_fit *fit, void *state)
 {
   nke_status st;
-  fit->final = (nke_path_point){.lambda = fit->path[fit->best].lambda, .validation = unknown};
+  fit->final = (nke_path_point){.lambda = fit->path[fit->best].lambda, .validation = NKE_METRICS_UNKNOWN};
   do {
     st = fit->trainer->solve(fit, state, 1, &fit->final, fit->weights);
     if (st != NKE_ERR_NUMERIC || fit->final.lambda >= 1) return st;
@@ -130,9 +128,11 @@ static nke_status run_phase(nke_fit *fit, void *state)
   nke_status st = NKE_OK;
   const int judges = nke_fit_by_criterion(fit), folds = nke_fit_by_folds(fit), selects = fit->n_path > 1 || judges;
   switch (fit->phase) {
-    case NKE_PHASE_ADD: return fit->trainer->add(fit, state, &fit->kept);
+    case NKE_PHASE_ADD:
+      return fit->trainer->add(fit, state);
     case NKE_PHASE_PATH:
-      return selects && !folds ? solve_path(fit, state) : NKE_OK;
+      if (!selects) return NKE_OK;
+      return folds ? nke_fit_folds(fit, state) : solve_path(fit, state);
     case NKE_PHASE_VALIDATE: return selects && !judges && !folds ? validate(fit, state) : NKE_OK;
     case NKE_PHASE_FINAL:
       if (selects) NKE_TRY(choose(fit));
@@ -174,7 +174,7 @@ static nke_status keep_test_failure(nke_fit *fit, nke_status st)
 {
   if (st != NKE_ERR_DATA && st != NKE_ERR_NUMERIC) return st;
   fit->test_status = st;
-  fit->test = unknown;
+  fit->test = NKE_METRICS_UNKNOWN;
   return nke_agree(fit->session.comm, nke_strdup(nke_error_text(), &fit->test_error));
 }
 
@@ -183,7 +183,6 @@ static nke_status train(nke_fit *fit)
   nke_status st = NKE_OK;
   void *state = NULL;
   NKE_TRY(nke_agree(fit->session.comm, alloc_weights(fit)));
-  if (nke_fit_by_folds(fit) && !nke_checkpoint_waits(fit)) NKE_TRY(nke_fit_folds(fit));
   NKE_TRY(fit->trainer->create(fit, &state));
   NKE_TRY(nke_checkpoint_begin(fit));
   NKE_TRY(nke_fit_keep_begin(fit));
@@ -325,7 +324,7 @@ nke_status nke_fit_run(const nke_invocation *invocation)
   nke_status st = NKE_OK;
   nke_fit *fit = NULL;
   NKE_TRY(nke_agree(invocation->comm, nke_calloc(1, sizeof *fit, "the fit", &fit)));
-  fit->train = fit->validation = fit->test = unknown;
+  fit->train = fit->validation = fit->test = NKE_METRICS_UNKNOWN;
   fit->failed_lambda = -1;
   NKE_TRY(nke_made_features_take(invocation->comm, invocation->config, &fit->made));
   NKE_TRY(nke_session_open(invocation, &fit->session));

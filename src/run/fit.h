@@ -29,14 +29,16 @@ typedef struct nke_trainer {
   const char *name;
   nke_status (*create)(nke_fit *fit, void **state);
   void (*destroy)(void *state);
-  /* Take in the rows to fit. */
-  nke_status (*add)(nke_fit *fit, void *state, const nke_rows *rows);
+  /* Take in the training rows, to fit fit->kept. */
+  nke_status (*add)(nke_fit *fit, void *state);
+  /* fit->held_out, of rows that are fitted, are so no more, until validate(). */
+  nke_status (*hold_out)(nke_fit *fit, void *state);
   /* Weights for every point of a path. A point that cannot be solved (lambda too small for the precision) keeps solved 0
    * and zero weights; NKE_ERR_NUMERIC where none can. */
   nke_status (*solve)(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights);
   /* select loo and gcv: point->validation, from fit->eigen of the solve() just done. */
   nke_status (*criterion)(nke_fit *fit, void *state, int n_points, nke_path_point *points, const double *weights);
-  /* Scores of the validation rows of the training set for all solutions; afterwards these rows are fitted too. */
+  /* Scores of fit->held_out for all solutions; afterwards these rows are fitted too. */
   nke_status (*validate)(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics);
   /* Scores of all rows of another data set; `what` names the pass for the progress line. */
   nke_status (*score)(nke_fit *fit, void *state, nke_dataset *dataset, const char *what, int n_sets,
@@ -53,7 +55,7 @@ extern const nke_trainer nke_trainer_primal, nke_trainer_dual, nke_trainer_cg, n
 /* The parts of a fit, one after the other. What a checkpoint holds is whole at the end of a slab or a solution. */
 typedef enum nke_fit_phase {
   NKE_PHASE_ADD,      /* the rows to fit */
-  NKE_PHASE_PATH,     /* solutions of the path */
+  NKE_PHASE_PATH,     /* solutions of the path, or folds of it */
   NKE_PHASE_VALIDATE, /* scores of the validation rows */
   NKE_PHASE_FINAL,    /* the solution of all rows */
   NKE_PHASE_TEST      /* scores of the test rows */
@@ -86,8 +88,9 @@ struct nke_fit {
   nke_status test_status; /* of test rows that could not be scored, and its text; NULL: none */
   char *test_error;
   nke_certificate certificate;
-  int in_folds;         /* within nke_fit_folds(), of which no checkpoint is written */
-  int64_t resumed_folds; /* that a run before had done */
+  int in_folds;          /* within nke_fit_folds(): */
+  int64_t folds_done;    /* whose scores the path's validation metrics have */
+  int64_t resumed_folds; /* that a run before had done, and kept in fold_file.h's file */
   int recompute;        /* what an iteration passes over is made anew each time, as memory does not hold it */
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else -1 */
 };
@@ -102,12 +105,15 @@ int nke_fit_holds_out(const nke_fit *fit);
 /* Whether solver.select is kfold and there is something to choose. Local. */
 int nke_fit_by_folds(const nke_fit *fit);
 
-/* solver.select kfold: fill the path's validation metrics, each row scored by the fit without its fold. Afterwards all
- * rows are to be fitted. What is done is kept (fold_file.h), every checkpoint.seconds and on a signal. Catches signals.
- * Collective. NKE_STOPPED after a signal, by the end of the fold at the latest. Cost: k fits of the path. */
-nke_status nke_fit_folds(nke_fit *fit);
+/* solver.select kfold: fill the path's validation metrics, each row scored by the fit without its fold, from
+ * fit->folds_done on. The trainer has taken in all rows, and fits them all afterwards. What is done is kept, in a
+ * checkpoint or, where the trainer has none, by fold_file.h, every checkpoint.seconds and on a signal. Collective.
+ * NKE_STOPPED after a signal, by the end of the fold at the latest. Cost: k solutions of the path; of the primal, two
+ * more passes over the rows and one more Gram matrix. */
+nke_status nke_fit_folds(nke_fit *fit, void *state);
 
-/* At the end of every slab and fold: NKE_STOPPED where this is within nke_fit_folds() and a signal came. Collective. */
+/* At the end of every solution and fold: NKE_STOPPED where this is within nke_fit_folds() and a signal came.
+ * Collective. */
 nke_status nke_fit_folds_step(const nke_fit *fit);
 
 /* Criteria of a path by fit->eigen. dual: A = K, targets [n, k] on every rank. primal: A = Z'Z of all training rows; loo

@@ -32,7 +32,7 @@ nke_status nke_fit_keep_begin(nke_fit *fit)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &fit->session;
-  const int64_t n = fit->kept.n + fit->held_out.n;
+  const int64_t n = nke_dataset_rows(s->train);
   char path[4096], identity[NKE_CHECKPOINT_IDENTITY];
   if (fit->gram || s->exact || fit->recompute) return st;
   if (!nke_kept_rows_pay(s->comm, (double)n * s->embedder.flops_per_row, s->config->checkpoint.seconds)) return st;
@@ -61,12 +61,10 @@ void nke_fit_keep_remove(nke_fit *fit)
   drop(fit);
 }
 
-nke_status nke_fit_keep_rows(nke_fit *fit, const nke_rows *rows, nke_fit_store *store)
+nke_status nke_fit_keep_rows(nke_fit *fit, nke_fit_store *store)
 {
-  if (!fit->part.h5) return nke_fit_store_rows(&fit->session, rows, NULL, store);
-  nke_kept_rows kept = fit->part;
-  kept.first = rows == &fit->held_out ? fit->kept.n : 0;
-  nke_status st = nke_fit_store_rows(&fit->session, rows, &kept, store);
+  if (!fit->part.h5) return nke_fit_store_rows(&fit->session, NULL, store);
+  const nke_status st = nke_fit_store_rows(&fit->session, &fit->part, store);
   if (st != NKE_OK) return st;
   int lost = store->lost;
   MPI_Allreduce(MPI_IN_PLACE, &lost, 1, MPI_INT, MPI_MAX, fit->session.comm);

@@ -1,5 +1,5 @@
 /* What a fit that keeps its features loses if it is stopped: little of the embedding, as finished rows go to
- * <out>/features.part.h5, those held out behind the others. The solution itself starts again. */
+ * <out>/features.part.h5. The solution itself starts again. */
 #ifndef NKE_RUN_FIT_KEEP_H
 #define NKE_RUN_FIT_KEEP_H
 
@@ -11,9 +11,8 @@
  * here on signals stop the fit where its rows or a phase end (NKE_STOPPED). */
 nke_status nke_fit_keep_begin(nke_fit *fit);
 
-/* nke_fit_store_rows() for the fit's kept rows or its held-out ones, by way of the file where there is one. Collective.
- */
-nke_status nke_fit_keep_rows(nke_fit *fit, const nke_rows *rows, nke_fit_store *store);
+/* nke_fit_store_rows(), by way of the file where there is one. Collective. */
+nke_status nke_fit_keep_rows(nke_fit *fit, nke_fit_store *store);
 
 /* At the end of a phase: NKE_STOPPED where a signal came and the file has the rows. Collective; one allreduce of an
  * int. */

@@ -11,36 +11,33 @@
 /* Where the iteration stops, unless PETSc's options say otherwise (-nke_ksp_rtol, -nke_ksp_max_it). */
 static const double tolerance = 1e-10;
 
-typedef struct krylov {
-  nke_fit_store kept, held_out;
-  nke_rows all; /* once all rows are fitted */
-} krylov;
-
+/* The state is the store of the rows. */
 static void krylov_destroy(void *state)
 {
-  krylov *const d = state;
-  if (!d) return;
-  nke_fit_store_clear(&d->kept);
-  nke_fit_store_clear(&d->held_out);
-  nke_free(d);
+  nke_fit_store *const store = state;
+  if (!store) return;
+  nke_fit_store_clear(store);
+  nke_free(store);
 }
 
 static nke_status krylov_create(nke_fit *fit, void **state)
 {
-  krylov *d = NULL;
-  const nke_status st = nke_agree(fit->session.comm, nke_calloc(1, sizeof *d, "the solver", &d));
-  *state = d;
+  return nke_agree(fit->session.comm, nke_calloc(1, sizeof(nke_fit_store), "the solver", state));
+}
+
+static nke_status krylov_hold_out(nke_fit *fit, void *state)
+{
+  nke_fit_store_fit(state, &fit->held_out, 0);
+  return NKE_OK;
+}
+
+static nke_status krylov_add(nke_fit *fit, void *state)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(fit->recompute ? nke_fit_store_anew(&fit->session, state) : nke_fit_keep_rows(fit, state));
+  st = krylov_hold_out(fit, state);
+done:
   return st;
-}
-
-static nke_status take_rows(nke_fit *fit, const nke_rows *rows, nke_fit_store *store)
-{
-  return fit->recompute ? nke_fit_store_list(&fit->session, rows, store) : nke_fit_keep_rows(fit, rows, store);
-}
-
-static nke_status krylov_add(nke_fit *fit, void *state, const nke_rows *rows)
-{
-  return take_rows(fit, rows, &((krylov *)state)->kept);
 }
 
 /* trace(Z Z') / n. Collective. */
@@ -125,21 +122,34 @@ done:
   return st;
 }
 
+/* *y, new, <- the targets, those of rows that are held out as zeros. */
+static nke_status fitted_targets(const nke_session *s, const nke_fit_store *store, double **y)
+{
+  nke_status st = NKE_OK;
+  const int64_t n = (store->mine.end - store->mine.begin) * s->k;
+  NKE_TRY(nke_agree(s->comm, nke_alloc(n, sizeof **y, "targets of the fitted rows", y)));
+  for (int64_t i = 0; i < n; i++) (*y)[i] = store->fitted[i / s->k] * store->y[i];
+done:
+  return st;
+}
+
 typedef nke_status path_solver(nke_fit *fit, const nke_kept *kept, const double *y, double mean, int n_points,
                                nke_path_point *points, double *weights);
 
-static nke_status solve_by(path_solver *solver, nke_fit *fit, krylov *d, int n_points, nke_path_point *points,
-                           double *weights)
+static nke_status solve_by(path_solver *solver, nke_fit *fit, nke_fit_store *store, int n_points,
+                           nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
-  const nke_kept kept = nke_fit_store_kept(s, &d->kept);
-  double mean;
-  NKE_TRY(mean_diagonal(&kept, d->kept.all, &mean));
+  const nke_kept kept = nke_fit_store_kept(s, store);
+  double mean, *y = NULL;
+  NKE_TRY(mean_diagonal(&kept, store->n_fitted, &mean));
+  NKE_TRY(fitted_targets(s, store, &y));
   nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
-  st = solver(fit, &kept, d->kept.y, mean, n_points, points, weights);
+  st = solver(fit, &kept, y, mean, n_points, points, weights);
   nke_stage_end(&s->stats, NKE_STAGE_SOLVE);
 done:
+  nke_free(y);
   return st;
 }
 
@@ -156,47 +166,37 @@ static nke_status lsqr_solve(nke_fit *fit, void *state, int n_points, nke_path_p
 static nke_status krylov_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
 {
   nke_status st = NKE_OK;
-  nke_session *const s = &fit->session;
-  krylov *const d = state;
-  nke_fit_store joined = {0};
-  NKE_TRY(take_rows(fit, &fit->held_out, &d->held_out));
-  NKE_TRY(nke_fit_store_score(s, &d->held_out, d->held_out.originals, n_sets, weights, metrics));
-  if (fit->recompute) {
-    nke_fit_store_clear(&d->kept);
-    nke_fit_store_clear(&d->held_out);
-    d->all = nke_rows_all(nke_dataset_rows(s->train));
-    return take_rows(fit, &d->all, &d->kept);
-  }
-  st = nke_fit_store_join(s, &d->kept, &d->held_out, &joined);
-  d->kept = joined;
+  NKE_TRY(nke_fit_store_score(&fit->session, state, 0, n_sets, weights, metrics));
+  nke_fit_store_fit(state, &fit->held_out, 1);
 done:
   return st;
 }
 
 static nke_status krylov_training_metrics(nke_fit *fit, void *state, const double *weights, nke_metrics *metrics)
 {
-  nke_fit_store *const kept = &((krylov *)state)->kept;
-  return nke_fit_store_score(&fit->session, kept, kept->n, 1, weights, metrics);
+  return nke_fit_store_score(&fit->session, state, 1, 1, weights, metrics);
 }
 
 const nke_trainer nke_trainer_cg = {
-  .name = "cg",
-  .create = krylov_create,
-  .destroy = krylov_destroy,
-  .add = krylov_add,
-  .solve = cg_solve,
-  .validate = krylov_validate,
-  .score = nke_fit_score,
-  .training_metrics = krylov_training_metrics,
+    .name = "cg",
+    .create = krylov_create,
+    .destroy = krylov_destroy,
+    .add = krylov_add,
+    .hold_out = krylov_hold_out,
+    .solve = cg_solve,
+    .validate = krylov_validate,
+    .score = nke_fit_score,
+    .training_metrics = krylov_training_metrics,
 };
 
 const nke_trainer nke_trainer_lsqr = {
-  .name = "lsqr",
-  .create = krylov_create,
-  .destroy = krylov_destroy,
-  .add = krylov_add,
-  .solve = lsqr_solve,
-  .validate = krylov_validate,
-  .score = nke_fit_score,
-  .training_metrics = krylov_training_metrics,
+    .name = "lsqr",
+    .create = krylov_create,
+    .destroy = krylov_destroy,
+    .add = krylov_add,
+    .hold_out = krylov_hold_out,
+    .solve = lsqr_solve,
+    .validate = krylov_validate,
+    .score = nke_fit_score,
+    .training_metrics = krylov_training_metrics,
 };

@@ -39,6 +39,7 @@ static nke_status take(void *context, int index, nke_status status, const char *
     nke_fit_place(v->rows, v->k, at, v->n_points, x, v->weights);
     v->solved++;
   }
+  if (v->fit->in_folds) return nke_checkpoint_step(v->fit);
   if (v->fit->phase != NKE_PHASE_PATH || v->fit->eigen) return NKE_OK;
   v->fit->position = at + 1;
   return nke_checkpoint_step(v->fit);
@@ -91,7 +92,7 @@ nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, 
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   double *lambda = NULL;
-  const int first = fit->phase == NKE_PHASE_PATH ? (int)fit->position : 0;
+  const int first = fit->phase == NKE_PHASE_PATH && !fit->in_folds ? (int)fit->position : 0;
   visit v = {.fit = fit, .rows = a->rows, .k = s->k, .first = first, .n_points = n_points, .points = points,
              .weights = weights};
   if (first == 0) memset(weights, 0, (size_t)(a->rows * s->k * n_points) * sizeof *weights);

@@ -16,10 +16,18 @@ static int by_eigen(const nke_fit *fit)
   return (fit->session.config->solver.type == NKE_SOLVER_EIGEN && fit->n_path > 1) || nke_fit_by_criterion(fit);
 }
 
-/* Of what is kept: rows that are left out join the others later. */
-static int copies(const nke_fit *fit)
+/* Matrices of an n x n system: one more where it is not the kernel itself. */
+static int systems(const nke_fit *fit)
 {
-  return nke_fit_holds_out(fit) || nke_fit_by_folds(fit) ? 2 : 1;
+  const int weighted = fit->session.config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE;
+  return nke_fit_holds_out(fit) || nke_fit_by_folds(fit) || weighted ? 2 : 1;
+}
+
+/* Solutions: of the path, of each fold where there are folds, and the last one. */
+static int solutions(const nke_fit *fit)
+{
+  const int64_t paths = nke_fit_by_folds(fit) ? fit->session.config->solver.folds : 1;
+  return fit->n_path > 1 ? (int)paths * fit->n_path + 1 : 1;
 }
 
 /* The larger of a factor and, where the path goes by it, an eigendecomposition. */
@@ -39,18 +47,19 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   const double m = (double)s->m, n = (double)nke_dataset_rows(s->train);
   const int64_t panel =
       nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, grid->size).panel;
-  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
-  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size);
+  const int solves = solutions(fit);
+  const int folds = nke_fit_by_folds(fit); /* each in a Gram matrix of its own as well */
+  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * (1 + folds);
   plan->solve = solve_bytes(fit, grid, s->m);
-  plan->slab += (double)nke_gram_panel_bytes(grid, s->m, panel, precision);
-  plan->flops_gram = n * m * m;
+  plan->slab += (double)nke_gram_panel_bytes(grid, s->m, panel, precision) * (1 + folds);
+  plan->flops_gram = n * m * m * (1 + folds);
   plan->flops_solve = solves * m * m * m / 3;
   /* Of every row a rank gets what its tiles need; all but its own share comes from the others. */
   plan->bytes_gram =
-      n *
+      n * (1 + folds) *
       (double)(nke_exchange_length(grid, grid->rank, s->m, nke_bc_block_size(s->m)) * nke_precision_bytes(precision)) *
       (grid->size - 1) / grid->size;
-  plan->messages_gram = ceil(n / (double)panel) * (grid->size - 1);
+  plan->messages_gram = ceil(n / (double)panel) * (grid->size - 1) * (1 + folds);
 }
 
 static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
@@ -58,15 +67,15 @@ static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
   const nke_session *const s = &fit->session;
   const int64_t rows = nke_dataset_rows(s->train);
   const double m = (double)s->m, n = (double)rows;
-  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
+  const int solves = solutions(fit);
   const double kept =
       (double)nke_ceil_div(rows, grid->size) * m * (double)nke_precision_bytes(s->config->run.precision);
-  plan->matrix = (double)nke_gram_matrix_bytes(rows, grid->size) + kept * (fit->n_path > 1 ? 2 : 1);
-  /* On every rank: targets of all rows, gathered, and dual weights of the whole path; those of its own rows, kept and
-   * joined. */
+  plan->matrix = (double)nke_gram_matrix_bytes(rows, grid->size) * systems(fit) + kept;
+  /* On every rank: targets of all rows and of those fitted, while they are gathered, and dual weights of the whole
+   * path; those of its own rows. */
   const double own = (double)nke_ceil_div(rows, grid->size);
-  plan->solve = solve_bytes(fit, grid, rows) + 8.0 * (double)s->k * (n * (2 + fit->n_path) + 2 * own);
-  plan->flops_gram = n * n * m * (fit->n_path > 1 ? 2 : 1);
+  plan->solve = solve_bytes(fit, grid, rows) + 8.0 * (double)s->k * (n * (3 + fit->n_path) + 2 * own);
+  plan->flops_gram = n * n * m;
   plan->flops_solve = solves * n * n * n / 3;
 }
 
@@ -78,15 +87,15 @@ static double nystrom_bytes(const nke_fit *fit, double n, double mine)
   return 8.0 * rank * (3 * mine + rank) + 16.0 * (n + mine) * columns;
 }
 
-/* The features, twice while the held-out rows join them, or targets alone; vectors of n and m with k columns, in part
+/* The features, or targets alone; vectors of n and m with k columns, in part
  * on every rank; rows of features in double. */
 static void plan_krylov(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 {
   const nke_session *const s = &fit->session;
   const double m = (double)s->m, rows = (double)nke_ceil_div(nke_dataset_rows(s->train), grid->size), k = (double)s->k;
   const double mine = (double)nke_ceil_div(s->m, grid->size);
-  plan->matrix = rows * m * (double)nke_precision_bytes(s->config->run.precision) * copies(fit);
-  plan->solve = 8.0 * (NKE_KEPT_ROWS * m + k * (6 * (mine + rows) + 4 * m));
+  plan->matrix = rows * m * (double)nke_precision_bytes(s->config->run.precision);
+  plan->solve = 8.0 * (NKE_KEPT_ROWS * m + k * (6 * (mine + rows) + 4 * m) + rows);
   if (s->config->solver.precondition == NKE_PRECONDITION_NYSTROM) plan->solve += nystrom_bytes(fit, m, mine);
   if (!fit->recompute) return;
   plan->matrix = 0;
@@ -99,8 +108,8 @@ static void plan_exact(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 {
   const nke_session *const s = &fit->session;
   const double n = (double)s->m;
-  const int solves = fit->n_path > 1 ? fit->n_path + 1 : 1;
-  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * copies(fit);
+  const int solves = solutions(fit);
+  plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * systems(fit);
   plan->solve = solve_bytes(fit, grid, s->m) + 24.0 * n * (double)s->k;
   plan->flops_gram = n * (n + 1) / 2 * nke_exact_flops_per_pair(s->exact);
   plan->flops_solve = solves * n * n * n / 3;
@@ -195,6 +204,7 @@ static nke_plan plan_of(const nke_fit *fit)
   plan_trainer(fit, &grid, &plan);
   plan_file(fit, &plan);
   double rows = s->exact ? 0 : (double)nke_dataset_rows(s->train);
+  if (fit->trainer == &nke_trainer_primal && nke_fit_by_folds(fit)) rows *= 3; /* all, and each fold twice */
   if (s->test) rows += (double)nke_dataset_rows(s->test);
   plan.flops_embed =
       rows * (s->exact ? nke_exact_flops_per_pair(s->exact) * (double)s->m : nke_features_flops_per_row(s->features));

@@ -8,7 +8,8 @@
 
 typedef struct primal {
   nke_gram *gram;
-  double *cross; /* [m, k] */
+  nke_gram *left; /* without a fold; NULL: none is held out of `gram` */
+  double *cross;  /* [m, k] */
 } primal;
 
 static void primal_destroy(void *state)
@@ -16,6 +17,7 @@ static void primal_destroy(void *state)
   primal *const p = state;
   if (!p) return;
   nke_gram_destroy(&p->gram);
+  nke_gram_destroy(&p->left);
   nke_free(p->cross);
   nke_free(p);
 }
@@ -39,17 +41,16 @@ done:
   return st;
 }
 
-static nke_status primal_add(nke_fit *fit, void *state, const nke_rows *rows)
+static nke_status add_rows(nke_fit *fit, const nke_rows *rows, const char *what, nke_gram *gram)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
-  primal *const p = state;
   nke_slab slab = {0};
   nke_progress progress;
-  nke_progress_begin(&progress, s->comm, "fit: embedding and Gram matrix", "rows", rows->n);
+  nke_progress_begin(&progress, s->comm, what, "rows", rows->n);
   while (fit->position < rows->n) {
     NKE_TRY(nke_slab_make(&s->embedder, s->train, rows, fit->position, &slab));
-    NKE_TRY(nke_fit_add_slab(s, p->gram, &slab));
+    NKE_TRY(nke_fit_add_slab(s, gram, &slab));
     fit->position = slab.end;
     nke_progress_update(&progress, fit->position);
     NKE_TRY(nke_checkpoint_step(fit));
@@ -60,15 +61,34 @@ done:
   return st;
 }
 
+static nke_status primal_add(nke_fit *fit, void *state)
+{
+  return add_rows(fit, &fit->kept, "fit: embedding and Gram matrix", ((primal *)state)->gram);
+}
+
+/* A Gram matrix of the fold's own, of which it becomes that of the others: the whole one stays as it is, to the bit. */
+static nke_status primal_hold_out(nke_fit *fit, void *state)
+{
+  nke_status st = NKE_OK;
+  nke_session *const s = &fit->session;
+  primal *const p = state;
+  NKE_TRY(nke_gram_create(s->comm, s->m, (int)s->k, s->config->run.precision, &s->stats, &p->left));
+  NKE_TRY(add_rows(fit, &fit->held_out, "fit: Gram matrix of a fold", p->left));
+  nke_gram_complement(p->gram, p->left);
+done:
+  return st;
+}
+
 static nke_status primal_solve(nke_fit *fit, void *state, int n_points, nke_path_point *points, double *weights)
 {
   nke_status st = NKE_OK;
   primal *const p = state;
+  nke_gram *const gram = p->left ? p->left : p->gram;
   double trace;
-  NKE_TRY(nke_gram_trace(p->gram, &trace));
-  NKE_TRY(nke_gram_cross(p->gram, p->cross));
-  st = nke_fit_path(fit, nke_gram_matrix(p->gram), trace / (double)nke_gram_rows(p->gram), p->cross, n_points,
-                    points, weights);
+  NKE_TRY(nke_gram_trace(gram, &trace));
+  NKE_TRY(nke_gram_cross(gram, p->cross));
+  st = nke_fit_path(fit, nke_gram_matrix(gram), trace / (double)nke_gram_rows(gram), p->cross, n_points, points,
+                    weights);
 done:
   return st;
 }
@@ -85,9 +105,12 @@ static nke_status primal_criterion(nke_fit *fit, void *state, int n_points, nke_
 
 static nke_status primal_validate(nke_fit *fit, void *state, int n_sets, const double *weights, nke_metrics *metrics)
 {
-  /* One embedding serves both: the held-out rows are scored, then join the Gram matrix for the final solve. */
-  return nke_fit_score_rows(fit, fit->session.train, &fit->held_out, "fit: validation rows", n_sets, weights,
-                            ((primal *)state)->gram, metrics);
+  /* One embedding serves both: rows that are in no Gram matrix yet join it for the final solve once they are scored. */
+  primal *const p = state;
+  const nke_status st = nke_fit_score_rows(fit, fit->session.train, &fit->held_out, "fit: validation rows", n_sets,
+                                           weights, p->left ? NULL : p->gram, metrics);
+  nke_gram_destroy(&p->left);
+  return st;
 }
 
 /* With (G + shift I) W = C: |Z W - Y|^2 = W'G W - 2 W'C + y'y = y'y - W'C - shift |W|^2. Accuracy would need another pass
@@ -111,14 +134,15 @@ static nke_status primal_training_metrics(nke_fit *fit, void *state, const doubl
 }
 
 const nke_trainer nke_trainer_primal = {
-  .name = "cholesky",
-  .create = primal_create,
-  .destroy = primal_destroy,
-  .add = primal_add,
-  .solve = primal_solve,
-  .criterion = primal_criterion,
-  .matrix = primal_matrix,
-  .validate = primal_validate,
-  .score = nke_fit_score,
-  .training_metrics = primal_training_metrics,
+    .name = "cholesky",
+    .create = primal_create,
+    .destroy = primal_destroy,
+    .add = primal_add,
+    .hold_out = primal_hold_out,
+    .solve = primal_solve,
+    .criterion = primal_criterion,
+    .matrix = primal_matrix,
+    .validate = primal_validate,
+    .score = nke_fit_score,
+    .training_metrics = primal_training_metrics,
 };

@@ -15,6 +15,7 @@ void nke_fit_store_clear(nke_fit_store *s)
 {
   nke_free(s->z);
   nke_free(s->y);
+  nke_free(s->fitted);
   nke_slab_clear(&s->slab);
   *s = (nke_fit_store){0};
 }
@@ -24,12 +25,21 @@ static int64_t row_bytes(const nke_session *s)
   return s->m * nke_precision_bytes(s->embedder.precision);
 }
 
-static nke_status store_alloc(const nke_session *s, int64_t n, nke_fit_store *out)
+static int64_t rows_of(const nke_fit_store *s)
+{
+  return s->mine.end - s->mine.begin;
+}
+
+/* All but the features. */
+static nke_status store_alloc(const nke_session *s, nke_fit_store *out)
 {
   nke_status st = NKE_OK;
-  out->n = n;
-  NKE_TRY(nke_alloc(n * s->m, (size_t)nke_precision_bytes(s->embedder.precision), "features of the rows", &out->z));
-  NKE_TRY(nke_alloc(n * s->k, sizeof *out->y, "targets of the rows", &out->y));
+  const nke_rows all = nke_rows_all(nke_dataset_rows(s->train));
+  *out = (nke_fit_store){.mine = nke_split_mine(s->comm, all.n), .n_fitted = all.n};
+  out->originals = nke_rows_originals(&all, out->mine.begin, out->mine.end, nke_dataset_originals(s->train));
+  NKE_TRY(nke_alloc(rows_of(out) * s->k, sizeof *out->y, "targets of the rows", &out->y));
+  NKE_TRY(nke_alloc(rows_of(out), sizeof *out->fitted, "marks of the rows", &out->fitted));
+  for (int64_t i = 0; i < rows_of(out); i++) out->fitted[i] = 1;
 done:
   return st;
 }
@@ -48,10 +58,10 @@ static int64_t rows_at_once(const nke_embedder *e)
   return rows < NKE_BLOCK_ROWS ? rows : rows / NKE_BLOCK_ROWS * NKE_BLOCK_ROWS;
 }
 
-/* This rank's part of a list on its way into a store. */
+/* This rank's rows on their way into a store. */
 typedef struct filling {
   nke_session *session;
-  const nke_rows *rows;
+  nke_rows rows;
   const nke_kept_rows *kept; /* NULL: none */
   nke_range mine;
   double *seconds; /* [mine] of rows that are in the file, else 0 */
@@ -73,7 +83,7 @@ static nke_status make_step(filling *f, nke_range range, nke_fit_store *out)
   nke_status st = NKE_OK;
   nke_session *const s = f->session;
   const double before = s->stats.seconds[NKE_STAGE_EMBED];
-  NKE_TRY(nke_slab_embed(&s->embedder, s->train, f->rows, range, &f->slab));
+  NKE_TRY(nke_slab_embed(&s->embedder, s->train, &f->rows, range, &f->slab));
   const double seconds = s->stats.seconds[NKE_STAGE_EMBED] - before, count = (double)f->slab.n;
   nke_cost_add(&out->cost, seconds, count);
   if (!f->kept) goto done;
@@ -90,7 +100,7 @@ static nke_status read_step(filling *f, nke_range range, nke_fit_store *out)
 {
   nke_status st = NKE_OK;
   nke_session *const s = f->session;
-  NKE_TRY(nke_slab_read(&s->embedder, s->train, f->rows, range, &f->slab));
+  NKE_TRY(nke_slab_read(&s->embedder, s->train, &f->rows, range, &f->slab));
   NKE_TRY(nke_kept_rows_read(f->kept, range, f->slab.z));
   for (int64_t i = range.begin; i < range.end; i++) nke_cost_add(&out->cost, f->seconds[i - f->mine.begin], 1);
 done:
@@ -119,37 +129,45 @@ done:
   return st;
 }
 
-nke_status nke_fit_store_rows(nke_session *s, const nke_rows *rows, const nke_kept_rows *kept, nke_fit_store *out)
+nke_status nke_fit_store_rows(nke_session *s, const nke_kept_rows *kept, nke_fit_store *out)
 {
-  filling f = {.session = s, .rows = rows, .kept = kept, .mine = nke_split_mine(s->comm, rows->n)};
-  *out = (nke_fit_store){.all = rows->n, .originals = nke_rows_originals(rows, f.mine.begin, f.mine.end,
-                                                                         nke_dataset_originals(s->train))};
-  nke_status st = store_alloc(s, f.mine.end - f.mine.begin, out);
+  nke_status st = store_alloc(s, out);
+  filling f = {.session = s, .rows = nke_rows_all(nke_dataset_rows(s->train)), .kept = kept, .mine = out->mine};
+  const size_t size = (size_t)nke_precision_bytes(s->embedder.precision);
+  if (st == NKE_OK) st = nke_alloc(rows_of(out) * s->m, size, "features of the rows", &out->z);
   if (st == NKE_OK) st = store_fill(&f, out);
   return nke_agree(s->comm, st);
 }
 
-nke_status nke_fit_store_list(nke_session *s, const nke_rows *rows, nke_fit_store *out)
+nke_status nke_fit_store_anew(nke_session *s, nke_fit_store *out)
 {
-  const nke_range mine = nke_split_mine(s->comm, rows->n);
-  *out = (nke_fit_store){.n = mine.end - mine.begin,
-                         .originals = nke_rows_originals(rows, mine.begin, mine.end, nke_dataset_originals(s->train)),
-                         .all = rows->n, .session = s, .list = rows, .begin = mine.begin};
-  nke_status st = nke_alloc(out->n * s->k, sizeof *out->y, "targets of the rows", &out->y);
-  if (st == NKE_OK) st = nke_session_read_targets(s, rows, mine, out->y);
+  const nke_rows all = nke_rows_all(nke_dataset_rows(s->train));
+  nke_status st = store_alloc(s, out);
+  out->session = s;
+  if (st == NKE_OK) st = nke_session_read_targets(s, &all, out->mine, out->y);
   return nke_agree(s->comm, st);
+}
+
+void nke_fit_store_fit(nke_fit_store *f, const nke_rows *rows, int fitted)
+{
+  for (int64_t p = 0; p < rows->n; p++) {
+    const int64_t row = nke_rows_at(rows, p);
+    if (row >= f->mine.begin && row < f->mine.end) f->fitted[row - f->mine.begin] = fitted;
+  }
+  f->n_fitted += fitted ? rows->n : -rows->n;
 }
 
 /* *z [count, m] <- features of rows [first, first + count), which are kept or made now. Local. */
 static nke_status fetch(const nke_session *s, nke_fit_store *f, int64_t first, int64_t count, const void **z)
 {
   nke_status st = NKE_OK;
-  const int64_t begin = f->begin + first;
-  if (!f->list) {
+  const nke_rows all = nke_rows_all(nke_dataset_rows(s->train));
+  const int64_t begin = f->mine.begin + first;
+  if (f->z) {
     *z = (const char *)f->z + first * row_bytes(s);
     return st;
   }
-  NKE_TRY(nke_slab_embed(&s->embedder, s->train, f->list, (nke_range){begin, begin + count}, &f->slab));
+  NKE_TRY(nke_slab_embed(&s->embedder, s->train, &all, (nke_range){begin, begin + count}, &f->slab));
   *z = f->slab.z;
 done:
   return st;
@@ -163,57 +181,55 @@ static nke_status make(void *context, int64_t first, int64_t count, const void *
 
 nke_kept nke_fit_store_kept(const nke_session *s, nke_fit_store *f)
 {
-  return (nke_kept){.comm = s->comm, .rows_loc = f->n, .m = s->m, .precision = s->embedder.precision, .z = f->z,
-                    .chunk = s->embedder.slab.own, .make = f->list ? make : NULL, .context = f};
+  const int64_t all = nke_dataset_rows(s->train);
+  return (nke_kept){.comm = s->comm,
+                    .rows_loc = rows_of(f),
+                    .m = s->m,
+                    .precision = s->embedder.precision,
+                    .z = f->z,
+                    .scale = f->n_fitted < all ? f->fitted : NULL,
+                    .chunk = s->embedder.slab.own,
+                    .make = f->z ? NULL : make,
+                    .context = f};
 }
 
-static nke_status join(const nke_session *s, const nke_fit_store *a, const nke_fit_store *b, nke_fit_store *j)
+/* The sums of those among `count` rows from `first` on that are asked for. */
+static void add_chosen(const nke_session *s, const nke_fit_store *f, int which, int64_t first, int64_t count,
+                       int n_sets, const double *scores, nke_metrics_sum **sums)
 {
-  nke_status st = NKE_OK;
-  const size_t bytes = (size_t)(s->m * nke_precision_bytes(s->embedder.precision));
-  j->all = a->all + b->all;
-  NKE_TRY(store_alloc(s, a->n + b->n, j));
-  memcpy(j->z, a->z, (size_t)a->n * bytes);
-  memcpy((char *)j->z + (size_t)a->n * bytes, b->z, (size_t)b->n * bytes);
-  memcpy(j->y, a->y, (size_t)(a->n * s->k) * sizeof *j->y);
-  memcpy(j->y + a->n * s->k, b->y, (size_t)(b->n * s->k) * sizeof *j->y);
-done:
-  return st;
+  for (int64_t r = 0; r < count; r++) {
+    if (f->fitted[first + r] != which || (!which && first + r >= f->originals)) continue;
+    for (int set = 0; set < n_sets; set++)
+      nke_metrics_add(sums[set], 1, scores + (r * n_sets + set) * s->k, f->y + (first + r) * s->k);
+  }
 }
 
-nke_status nke_fit_store_join(const nke_session *s, nke_fit_store *a, nke_fit_store *b, nke_fit_store *joined)
-{
-  const nke_status st = nke_agree(s->comm, join(s, a, b, joined));
-  nke_fit_store_clear(a);
-  nke_fit_store_clear(b);
-  return st;
-}
-
-static nke_status add_scores(const nke_session *s, nke_fit_store *f, int64_t n, int n_sets, const double *weights,
+static nke_status add_scores(const nke_session *s, nke_fit_store *f, int which, int n_sets, const double *weights,
                              nke_metrics_sum **sums)
 {
   nke_status st = NKE_OK;
   const int64_t chunk = s->embedder.slab.own;
   double *scores = NULL;
-  NKE_TRY(nke_alloc(nke_min(n, chunk) * s->k * n_sets, sizeof *scores, "scores of the rows", &scores));
-  for (int64_t first = 0; first < n; first += chunk) {
-    const int64_t count = nke_min(chunk, n - first);
+  NKE_TRY(nke_alloc(nke_min(rows_of(f), chunk) * s->k * n_sets, sizeof *scores, "scores of the rows", &scores));
+  for (int64_t first = 0; first < rows_of(f); first += chunk) {
+    const int64_t count = nke_min(chunk, rows_of(f) - first);
     const void *z;
     NKE_TRY(fetch(s, f, first, count, &z));
-    const nke_slab slab = {.n = count, .originals = count, .z = (void *)z, .y = f->y + first * s->k};
-    NKE_TRY(nke_score_slab(&s->embedder, &slab, s->m, s->k, n_sets, weights, scores, sums));
+    const nke_slab slab = {.n = count, .z = (void *)z};
+    NKE_TRY(nke_score_slab(&s->embedder, &slab, s->m, s->k, n_sets, weights, scores, NULL));
+    add_chosen(s, f, which, first, count, n_sets, scores, sums);
   }
 done:
   nke_free(scores);
   return st;
 }
 
-nke_status nke_fit_store_score(const nke_session *s, nke_fit_store *f, int64_t n, int n_sets, const double *weights,
+nke_status nke_fit_store_score(const nke_session *s, nke_fit_store *f, int which, int n_sets, const double *weights,
                                nke_metrics *metrics)
 {
   nke_metrics_sum **sums = NULL;
   nke_status st = nke_score_sums_create(&s->embedder, n_sets, &sums);
-  if (st == NKE_OK) st = add_scores(s, f, n, n_sets, weights, sums);
+  if (st == NKE_OK) st = add_scores(s, f, which, n_sets, weights, sums);
   st = nke_agree(s->comm, st);
   if (st == NKE_OK) st = nke_score_sums_reduce(&s->embedder, n_sets, sums, metrics);
   nke_score_sums_destroy(n_sets, &sums);
@@ -224,16 +240,15 @@ nke_status nke_fit_store_primal(const nke_session *s, const nke_fit_store *f, in
                                 double *w)
 {
   nke_status st = NKE_OK;
-  const int64_t first = nke_rows_before(s->comm, f->n);
   double *block = NULL;
   memset(w, 0, (size_t)(s->m * columns) * sizeof *w);
   NKE_TRY(nke_alloc(NKE_BLOCK_ROWS * s->m, sizeof *block, "features of a block", &block));
-  for (int64_t i = 0; i < f->n; i += NKE_BLOCK_ROWS) {
-    const int64_t n = nke_min(NKE_BLOCK_ROWS, f->n - i);
+  for (int64_t i = 0; i < rows_of(f); i += NKE_BLOCK_ROWS) {
+    const int64_t n = nke_min(NKE_BLOCK_ROWS, rows_of(f) - i);
     nke_score_to_double(s->embedder.precision, n * s->m,
                         (const char *)f->z + i * s->m * nke_precision_bytes(s->embedder.precision), block);
-    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, s->m, columns, n, block, s->m, alpha + (first + i) * columns,
-                     columns, 1, w, columns));
+    NKE_TRY(nke_gemm(NKE_DOUBLE, NKE_TRANSPOSED, NKE_PLAIN, s->m, columns, n, block, s->m,
+                     alpha + (f->mine.begin + i) * columns, columns, 1, w, columns));
   }
 done:
   nke_free(block);

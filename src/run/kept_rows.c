@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static const char features[] = "/z", times[] = "/seconds";
+static const char features[] = "/features", times[] = "/seconds";
 
 static nke_h5type type_of(const nke_kept_rows *k)
 {
@@ -74,20 +74,20 @@ void nke_kept_rows_close(nke_kept_rows *k)
 nke_status nke_kept_rows_seconds(const nke_kept_rows *k, nke_range range, double *seconds)
 {
   const int64_t count = range.end - range.begin;
-  const int64_t start = k->first + range.begin;
+  const int64_t start = range.begin;
   return nke_h5file_read(k->h5, times, NKE_H5_F64, 1, &start, &count, seconds);
 }
 
 nke_status nke_kept_rows_read(const nke_kept_rows *k, nke_range range, void *z)
 {
-  const int64_t start[2] = {k->first + range.begin, 0}, count[2] = {range.end - range.begin, k->m};
+  const int64_t start[2] = {range.begin, 0}, count[2] = {range.end - range.begin, k->m};
   return nke_h5file_read(k->h5, features, type_of(k), 2, start, count, z);
 }
 
 nke_status nke_kept_rows_write(const nke_kept_rows *k, nke_range range, const void *z, double seconds)
 {
   nke_status st = NKE_OK;
-  const int64_t start[2] = {k->first + range.begin, 0}, count[2] = {range.end - range.begin, k->m};
+  const int64_t start[2] = {range.begin, 0}, count[2] = {range.end - range.begin, k->m};
   double *each = NULL;
   NKE_TRY(nke_alloc(count[0], sizeof *each, "seconds of the rows", &each));
   for (int64_t i = 0; i < count[0]; i++) each[i] = seconds;

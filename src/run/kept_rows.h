@@ -1,5 +1,5 @@
-/* Feature rows of an embedding under way, in a file from which a later run goes on: /z [n, m], and /seconds [n], what
- * each row took, 0 while it is missing. The attribute `identity` says what the features are of. */
+/* Feature rows of an embedding under way, in a file from which a later run goes on: /features [n, m], and /seconds [n],
+ * what each row took, 0 while it is missing. The attribute `identity` says what the features are of. */
 #ifndef NKE_RUN_KEPT_ROWS_H
 #define NKE_RUN_KEPT_ROWS_H
 
@@ -13,7 +13,6 @@ typedef struct nke_kept_rows {
   nke_h5file *h5; /* NULL: none are kept */
   nke_precision precision;
   int64_t n, m;
-  int64_t first; /* the file's row that the ranges below count from */
 } nke_kept_rows;
 
 /* Whether so many flops of all ranks take longer than that, at a careful guess of a rank's rate. Local. */

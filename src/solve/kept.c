@@ -21,12 +21,20 @@ void nke_kept_work_clear(nke_kept_work *work)
   work->wide = NULL;
 }
 
-/* z [count, m] as double: where it is, or widened, to stay in the cache between being widened and being used. */
-static const double *as_double(const nke_kept *kept, const nke_kept_work *work, int64_t count, const void *z)
+/* Rows [first, first + count) of Z from features z [count, m]: where they are, or widened, to stay in the cache between
+ * being widened and being used. */
+static const double *as_double(const nke_kept *kept, const nke_kept_work *work, int64_t first, int64_t count,
+                               const void *z)
 {
-  if (kept->precision == NKE_DOUBLE) return z;
-  const float *const from = z;
-  for (int64_t i = 0; i < count * kept->m; i++) work->wide[i] = (double)from[i];
+  const float *const narrow = z;
+  const double *const wide = z;
+  const int64_t m = kept->m;
+  if (kept->precision == NKE_DOUBLE && !kept->scale) return z;
+  for (int64_t r = 0; r < count; r++) {
+    const double scale = kept->scale ? kept->scale[first + r] : 1;
+    for (int64_t i = r * m; i < (r + 1) * m; i++)
+      work->wide[i] = scale * (kept->precision == NKE_DOUBLE ? wide[i] : (double)narrow[i]);
+  }
   return work->wide;
 }
 
@@ -41,7 +49,7 @@ static nke_status visit_chunk(const nke_kept *kept, const nke_kept_work *work, i
   const int64_t row_bytes = kept->m * nke_precision_bytes(kept->precision);
   for (int64_t i = 0; i < count; i += NKE_KEPT_ROWS) {
     const int64_t rows = nke_min(NKE_KEPT_ROWS, count - i);
-    NKE_TRY(visit(product, first + i, rows, as_double(kept, work, rows, (const char *)z + i * row_bytes)));
+    NKE_TRY(visit(product, first + i, rows, as_double(kept, work, first + i, rows, (const char *)z + i * row_bytes)));
   }
 done:
   return st;

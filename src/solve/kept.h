@@ -5,11 +5,13 @@
 #include "base/checked.h"
 #include "solve/operator.h"
 
-/* Features [n, m], n rows dealt to the ranks, of this rank rows_loc, which may be 0: kept as z, or made anew in each pass. */
+/* Z [n, m], rows of features times `scale`, dealt to the ranks; of this rank rows_loc, which may be 0. The features are
+ * kept as z, or made anew in each pass. */
 typedef struct nke_kept {
   MPI_Comm comm;
   int64_t rows_loc, m;
   nke_precision precision;
+  const double *scale; /* [rows_loc], 0 for rows that are left out (borrowed); NULL: ones */
   const void *z; /* [rows_loc, m] row-major; NULL: not kept, then */
   int64_t chunk; /* rows at a time are asked for: */
   nke_status (*make)(void *context, int64_t first, int64_t count, const void **z); /* [count, m], until the next. Local */
@@ -47,9 +49,8 @@ nke_status nke_kept_squares(const nke_kept *kept, const nke_kept_work *work, dou
  * allreduce of m k doubles. Memory: 16 m k bytes on every rank. */
 nke_status nke_normal_operator(const nke_kept *kept, nke_operator **out);
 
-/* A = D Z Z' D, of as many rows as Z, which are dealt by nke_split_blocks(); D = diag(scale_loc [rows_loc]) (borrowed) or
- * NULL for ones. No diagonal. Collective. A product: 4 n m k flops over all ranks and an allreduce of m k doubles. Memory:
- * 8 m k bytes on every rank, 8 k a kept row. */
-nke_status nke_outer_operator(const nke_kept *kept, const double *scale_loc, nke_operator **out);
+/* A = Z Z', of as many rows as Z, which are dealt by nke_split_blocks(). No diagonal. Collective. A product:
+ * 4 n m k flops over all ranks and an allreduce of m k doubles. Memory: 8 m k bytes on every rank. */
+nke_status nke_outer_operator(const nke_kept *kept, nke_operator **out);
 
 #endif

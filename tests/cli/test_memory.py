@@ -16,7 +16,7 @@ import program
 CONFIG = """\
 run: {out: out, precision: double, memory_per_rank: 4GiB}
 data:
-  train: {file: data.h5, x: /train/x, y: /train/y}
+  train: {file: data.h5, x: /train/x, y: /train/y, rows: "0:2001"}
   test: {file: data.h5, x: /test/x, y: /test/y}
   task: regression
   validation: 0.2
@@ -24,7 +24,7 @@ network: {preset: fc1}
 embedding: {method: none, features: 64}
 solver: {type: cg, lambda: [1e-1, 1]}
 """
-N, N_TEST = 2001, 40  # 16 MB of tiles in double
+N, N_TEST = 4001, 40  # of 2001 rows 16 MB of tiles in double
 
 
 class Memory(program.Case):
@@ -92,7 +92,8 @@ class Memory(program.Case):
 
     def test_features(self):
         """Of cg with preconditioners and lsqr, with rows held out."""
-        features = ("--set", "embedding.method=random_features", "--set", "embedding.features=1024")
+        features = ("--set", "embedding.method=random_features", "--set", "embedding.features=1024", "--set",
+                    f"data.train.rows=0:{N}")
         for name, ranks, options in (("jacobi", 2, ()), ("nystrom", 2, ()),
                                      ("lsqr", 2, ("--set", "solver.type=lsqr"))):
             options = (*features, "--set", f"solver.precondition={'none' if name == 'lsqr' else name}", *options)

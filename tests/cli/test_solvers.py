@@ -195,7 +195,7 @@ class Solvers(program.Case):
             off = []
             for power in (-7, -6, -5, -4, -3, -2):
                 case = [*common, f"solver={{type: {solver}, lambda: [1e{power}]}}", f"embedding.features={features}"]
-                single, double = (self.fit("smooth", *case, f"run.precision={kind}", "--force")[0]
+                single, double = (self.fit("smooth", *case, f"run.precision={kind}")[0]
                                   for kind in ("single", "double"))
                 mse = [report["metrics"]["test"]["mse"] for report in (single, double)]
                 said = any("small" in line for line in single["warnings"])

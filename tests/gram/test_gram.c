@@ -288,6 +288,43 @@ static void test_restore(void **state)
   nke_gram_destroy(&g);
 }
 
+/* The Gram of the first third of the rows becomes that of the others. */
+static void test_complement(void **state)
+{
+  (void)state;
+  for (int t = 0; t < PROBLEMS; t++) {
+    const problem *p = &problems[t], third = {p->n / 3, p->m, p->k, p->precision};
+    nke_gram *all = build(MPI_COMM_WORLD, p, NULL), *g = build(MPI_COMM_WORLD, &third, NULL);
+    nke_gram_complement(all, g);
+    double *full = whole(nke_gram_matrix(g)), *cross;
+    nke_alloc(p->m * p->k, sizeof *cross, "cross", &cross);
+    assert_int_equal(nke_gram_cross(g, cross), NKE_OK);
+    assert_int_equal(nke_gram_rows(g), p->n - third.n);
+    const double tolerance = (p->precision == NKE_SINGLE ? 6e-8 : 2e-16) * 4 * (double)p->n + 1e-14;
+    for (int64_t i = 0; i < p->m; i += 7) {
+      for (int64_t j = 0; j < p->m; j++) {
+        double sum = 0;
+        for (int64_t r = third.n; r < p->n; r++) sum += feature(r, i) * feature(r, j);
+        assert_true(fabs(full[i * p->m + j] - sum) <= tolerance * (double)p->n);
+      }
+      for (int c = 0; c < p->k; c++) {
+        double sum = 0;
+        for (int64_t r = third.n; r < p->n; r++) sum += feature(r, i) * target(r, c);
+        assert_true(fabs(cross[i * p->k + c] - sum) <= 1e-13 * (double)p->n);
+      }
+    }
+    for (int c = 0; c < p->k; c++) {
+      double sum = 0;
+      for (int64_t r = third.n; r < p->n; r++) sum += target(r, c) * target(r, c);
+      assert_true(fabs(nke_gram_squares(g)[c] - sum) <= 1e-12 * (double)p->n);
+    }
+    nke_free(cross);
+    nke_free(full);
+    nke_gram_destroy(&all);
+    nke_gram_destroy(&g);
+  }
+}
+
 /* An allocation that fails on one rank only: all ranks hear of it, and nothing hangs or leaks. */
 static void test_memory(void **state)
 {
@@ -322,6 +359,7 @@ static void test_memory(void **state)
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_loops), cmocka_unit_test(test_same_bits),
                                           cmocka_unit_test(test_outer),         cmocka_unit_test(test_bytes),
-                                          cmocka_unit_test(test_restore),       cmocka_unit_test(test_memory)};
+                                          cmocka_unit_test(test_restore),       cmocka_unit_test(test_complement),
+                                          cmocka_unit_test(test_memory)};
 
 NKE_TEST_MAIN(tests)
