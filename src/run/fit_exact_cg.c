@@ -147,13 +147,13 @@ static nke_status exact_cg_training_metrics(nke_fit *fit, void *state, const dou
 }
 
 const nke_trainer nke_trainer_exact_cg = {
-    .name = "exact cg",
-    .create = exact_cg_create,
-    .destroy = exact_cg_destroy,
-    .add = exact_cg_add,
-    .hold_out = exact_cg_hold_out,
-    .solve = exact_cg_solve,
-    .validate = exact_cg_validate,
-    .score = exact_cg_score,
-    .training_metrics = exact_cg_training_metrics,
+  .name = "exact cg",
+  .create = exact_cg_create,
+  .destroy = exact_cg_destroy,
+  .add = exact_cg_add,
+  .hold_out = exact_cg_hold_out,
+  .solve = exact_cg_solve,
+  .validate = exact_cg_validate,
+  .score = exact_cg_score,
+  .training_metrics = exact_cg_training_metrics,
 };

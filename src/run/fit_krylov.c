@@ -178,25 +178,25 @@ static nke_status krylov_training_metrics(nke_fit *fit, void *state, const doubl
 }
 
 const nke_trainer nke_trainer_cg = {
-    .name = "cg",
-    .create = krylov_create,
-    .destroy = krylov_destroy,
-    .add = krylov_add,
-    .hold_out = krylov_hold_out,
-    .solve = cg_solve,
-    .validate = krylov_validate,
-    .score = nke_fit_score,
-    .training_metrics = krylov_training_metrics,
+  .name = "cg",
+  .create = krylov_create,
+  .destroy = krylov_destroy,
+  .add = krylov_add,
+  .hold_out = krylov_hold_out,
+  .solve = cg_solve,
+  .validate = krylov_validate,
+  .score = nke_fit_score,
+  .training_metrics = krylov_training_metrics,
 };
 
 const nke_trainer nke_trainer_lsqr = {
-    .name = "lsqr",
-    .create = krylov_create,
-    .destroy = krylov_destroy,
-    .add = krylov_add,
-    .hold_out = krylov_hold_out,
-    .solve = lsqr_solve,
-    .validate = krylov_validate,
-    .score = nke_fit_score,
-    .training_metrics = krylov_training_metrics,
+  .name = "lsqr",
+  .create = krylov_create,
+  .destroy = krylov_destroy,
+  .add = krylov_add,
+  .hold_out = krylov_hold_out,
+  .solve = lsqr_solve,
+  .validate = krylov_validate,
+  .score = nke_fit_score,
+  .training_metrics = krylov_training_metrics,
 };

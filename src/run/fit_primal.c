@@ -134,15 +134,15 @@ static nke_status primal_training_metrics(nke_fit *fit, void *state, const doubl
 }
 
 const nke_trainer nke_trainer_primal = {
-    .name = "cholesky",
-    .create = primal_create,
-    .destroy = primal_destroy,
-    .add = primal_add,
-    .hold_out = primal_hold_out,
-    .solve = primal_solve,
-    .criterion = primal_criterion,
-    .matrix = primal_matrix,
-    .validate = primal_validate,
-    .score = nke_fit_score,
-    .training_metrics = primal_training_metrics,
+  .name = "cholesky",
+  .create = primal_create,
+  .destroy = primal_destroy,
+  .add = primal_add,
+  .hold_out = primal_hold_out,
+  .solve = primal_solve,
+  .criterion = primal_criterion,
+  .matrix = primal_matrix,
+  .validate = primal_validate,
+  .score = nke_fit_score,
+  .training_metrics = primal_training_metrics,
 };
