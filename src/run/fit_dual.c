@@ -66,7 +66,7 @@ static void set_fitted(nke_fit *fit, dual *d, int fitted)
 {
   nke_bcmat_destroy(&d->masked);
   nke_dual_rows_fit(&fit->session, &fit->held_out, fitted, &d->rows);
-  if (d->store.z) nke_fit_store_fit(&d->store, &fit->held_out, fitted);
+  if (!fit->session.exact) nke_fit_store_fit(&d->store, &fit->held_out, fitted);
 }
 
 static nke_status dual_hold_out(nke_fit *fit, void *state)

@@ -163,7 +163,7 @@ static nke_status fetch(const nke_session *s, nke_fit_store *f, int64_t first, i
   nke_status st = NKE_OK;
   const nke_rows all = nke_rows_all(nke_dataset_rows(s->train));
   const int64_t begin = f->mine.begin + first;
-  if (f->z) {
+  if (!f->session) {
     *z = (const char *)f->z + first * row_bytes(s);
     return st;
   }
@@ -189,7 +189,7 @@ nke_kept nke_fit_store_kept(const nke_session *s, nke_fit_store *f)
                     .z = f->z,
                     .scale = f->n_fitted < all ? f->fitted : NULL,
                     .chunk = s->embedder.slab.own,
-                    .make = f->z ? NULL : make,
+                    .make = f->session ? make : NULL,
                     .context = f};
 }
 

@@ -9,16 +9,16 @@
 #include "solve/kept.h"
 
 typedef struct nke_fit_store {
-  nke_range mine;    /* this rank's rows */
-  int64_t originals; /* of them, the first: the others are copies */
-  int64_t n_fitted;  /* of all ranks */
-  double *y;         /* [mine, k] */
-  double *fitted;    /* [mine]: 1; 0 for rows that are held out */
-  void *z;           /* [mine, m] in the embedder's precision; NULL: made anew, by the session */
-  nke_session *session;
-  nke_slab slab; /* those made last */
-  nke_cost cost; /* seconds of this rank for a row's features, where they were kept */
-  int lost;      /* the file of kept rows took not all of this rank's */
+  nke_range mine;       /* this rank's rows */
+  int64_t originals;    /* of them, the first: the others are copies */
+  int64_t n_fitted;     /* of all ranks */
+  double *y;            /* [mine, k] */
+  double *fitted;       /* [mine]: 1; 0 for rows that are held out */
+  void *z;              /* [mine, m] in the embedder's precision; NULL: made anew, by */
+  nke_session *session; /* NULL: they are kept */
+  nke_slab slab;        /* those made last */
+  nke_cost cost;        /* seconds of this rank for a row's features, where they were kept */
+  int lost;             /* the file of kept rows took not all of this rank's */
 } nke_fit_store;
 
 /* Embed the training rows, a slab's worth at a time, and keep them; all are fitted. kept: NULL, or a file that has some
