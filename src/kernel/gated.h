@@ -229,7 +229,7 @@ nke_status nke_gated_sum(nke_gated_plan *plan, const nke_layer *layer, const nke
 nke_status nke_gated_activation(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation, int pool_h,
                                 int pool_w, nke_shape out_shape, const nke_image *in, const nke_image **out);
 
-/* Its parts, for other methods: a stage with taps, strips and an output image, where `concat` puts the taps side by side,
+/* Its parts, for other methods: a stage with taps and an output image, where `concat` puts the taps side by side,
  * *d entries of Sigma in vectors of *length; the signs and weights of the output; signs that set the blocks of more rows
  * than the input is long apart; and the walk over pixels and blocks that calls stage->pixel. */
 nke_status nke_gated_activation_begin(nke_gated_plan *plan, const nke_layer *linear, const nke_layer *activation,
@@ -243,7 +243,7 @@ int nke_gated_theta_is_sigma(const nke_gated_stage *stage);
 
 /* gated_projection.c */
 nke_status nke_hadamard_create(nke_gated_plan *plan, int64_t length, int64_t rows, int stages, nke_hadamard *h);
-/* out [length] = block `block` of rows applied to in [length]; in and out differ. */
+/* out [length] = block `block` of rows applied to in [length], which may be out. */
 void nke_hadamard_apply(const nke_gated_plan *plan, const nke_hadamard *h, int64_t block, const void *in, void *out);
 double nke_hadamard_flops(const nke_hadamard *h);
 /* Rows of norms distributed as those of Gaussian vectors, orthogonal in blocks of d: matrix

@@ -9,7 +9,7 @@
 /* The largest input of a dense projection, the length that shorter patches are filled up to for others, and the scratch
  * vectors of one pixel after the first that nke_taps_sum uses. */
 enum { DENSE_INPUT = 128, FILL_UP_TO = 1024 };
-enum { SLOT_S = 1, SLOT_T, SLOT_A, SLOT_G, SLOT_PHI, SLOT_DPHI, SLOTS };
+enum { SLOT_S = 1, SLOT_T, SLOT_PHI, SLOT_DPHI, SLOTS };
 
 /* Scratch vector of `length` entries; slot 0 belongs to the taps. */
 static void *slot(const nke_gated_plan *plan, int64_t length, int which)
@@ -156,16 +156,15 @@ done:
   return st;
 }
 
-/* Random projections, then the gate. */
+/* Random projections, in place: what a pixel works on stays in the first-level cache; then the gate. */
 static nke_status project_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, int fresh,
                                 void *s, void *t)
 {
   const int64_t length = stage->w.length, first = block * length, n = nke_min(length, stage->out.stride - first);
-  void *const a = slot(plan, length, SLOT_A), *const g = t ? slot(plan, length, SLOT_G) : NULL;
   const double norm = stage->phase ? sqrt(plan->k->norm2(length, s)) : 0;
-  nke_hadamard_apply(plan, &stage->w, block, s, a);
-  if (t) nke_hadamard_apply(plan, &stage->g, block, t, g);
-  return gate(plan, stage, to, fresh, first, n, norm, a, g);
+  nke_hadamard_apply(plan, &stage->w, block, s, s);
+  if (t) nke_hadamard_apply(plan, &stage->g, block, t, t);
+  return gate(plan, stage, to, fresh, first, n, norm, s, t);
 }
 
 /* Entries from the width on stay 0: the last block of rows may reach beyond it. */
