@@ -247,6 +247,17 @@ class Files(program.Case):
         rows = "data.train={file: rows.h5, x: /x, y: null}"
         self.refused(2, "kernel.tile: 1000000000000 rows are more than 2.53 tiles", *args, rows, "--set", "kernel.tile=1")
 
+    def test_channels_that_come_first_are_a_warning(self):
+        images = np.random.default_rng(3).standard_normal((40, 3, 8, 8))
+        for name, x, warns in (("first", images, True), ("last", images.transpose(0, 2, 3, 1), False)):
+            program.write_h5(self.folder / "order.h5", x=x, y=np.arange(40) % 2)
+            done = self.program.run(
+                "fit", "case.yaml", "--set", "data={train: {file: order.h5, x: /x, y: /y}, test: {file: null}}",
+                "--set", "network=[conv: {filter: 3}, activation: relu, flatten, dense: {}]", "--set", f"run.out={name}", ranks=2)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            said = "order.h5: images of 3 x 8 pixels with 8 channels; if they have 3 of 8 x 8 pixels, these have to come last: "
+            self.assertEqual(done.stderr.count(said + "[n, 8, 8, 3]"), int(warns), done.stderr)
+
     def test_a_filter_that_is_not_installed_is_named(self):
         x, y = table(N)
         with h5py.File(self.folder / "lzf.h5", "w") as file:  # h5py brings its own
