@@ -104,9 +104,9 @@ nke_status nke_compare_solve(nke_compare *c, const nke_bcmat *kernel, const nke_
   double *residuals = NULL;
   nke_ridge_info info;
   NKE_TRY(nke_agree(s->comm, nke_alloc(c->n * s->k, sizeof *residuals, "left-out residuals", &residuals)));
+  result->dimension = nke_eigen_dimension(eigen, shift);
   NKE_TRY(nke_eigen_loo_dual(eigen, shift, residuals));
   NKE_TRY(nke_score_left_out(&s->embedder, c->n, c->targets, residuals, &result->loo));
-  result->dimension = nke_eigen_dimension(eigen, shift);
   const double begun = nke_seconds();
   NKE_TRY(nke_ridge_solve(kernel, shift, (int)s->k, c->targets, NULL, alpha, &info));
   result->solve_seconds = nke_spread_over_ranks(s->comm, nke_seconds() - begun).max;

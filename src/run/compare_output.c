@@ -74,27 +74,42 @@ done:
   return st;
 }
 
-static double cell(const json_t *row, const char *key)
+/* A number of a row with the gap before it; a dash: not known. */
+static void print_cell(const json_t *row, const char *key, int width, int digits)
 {
-  return json_number_value(json_object_get(row, key));
+  const json_t *const value = json_object_get(row, key);
+  if (json_is_number(value))
+    printf("  %*.*f", width, digits, json_number_value(value));
+  else
+    printf("  %*s", width, "-");
+}
+
+static void print_row(const json_t *row, int classes)
+{
+  printf("%-16s %8lld %5lld", json_string_value(json_object_get(row, "method")),
+         (long long)json_integer_value(json_object_get(row, "features")),
+         (long long)json_integer_value(json_object_get(row, "seed")));
+  print_cell(row, "relative_frobenius", 9, 4);
+  print_cell(row, "spectral_eps_krylov", 8, 4);
+  print_cell(row, classes ? "accuracy_exact" : "mse_exact", classes ? 14 : 9, 4);
+  print_cell(row, classes ? "accuracy_sketch" : "mse_sketch", 6, 4);
+  print_cell(row, "seconds_exact", 13, 2);
+  print_cell(row, "seconds_sketch", 7, 2);
+  print_cell(row, "speedup_measured", 8, 2);
+  print_cell(row, "speedup_at_n", 0, 1);
+  printf("\n");
 }
 
 static void print_table(const nke_compare *c)
 {
   const nke_config *const config = c->session.config;
   const int classes = config->data.task == NKE_TASK_CLASSIFICATION;
-  const char *const exact = classes ? "accuracy_exact" : "mse_exact", *const sketch = classes ? "accuracy_sketch" : "mse_sketch";
   size_t index;
   json_t *row;
   printf("%s: %lld rows, lambda %g\n", config->run.out, (long long)c->n, c->lambda);
   printf("%-16s %8s %5s  frobenius  spectral  %s exact  sketch  seconds exact   sketch  speed-up  at %lld\n", "method",
          "features", "seed", classes ? "accuracy" : "mse", (long long)config->compare.at_n);
-  json_array_foreach(json_object_get(c->json, "rows"), index, row)
-    printf("%-16s %8lld %5lld  %9.4f  %8.4f  %*.4f  %.4f  %13.2f  %7.2f  %8.2f  %.1f\n",
-           json_string_value(json_object_get(row, "method")), (long long)json_integer_value(json_object_get(row, "features")),
-           (long long)json_integer_value(json_object_get(row, "seed")), cell(row, "relative_frobenius"),
-           cell(row, "spectral_eps_krylov"), classes ? 14 : 9, cell(row, exact), cell(row, sketch),
-           cell(row, "seconds_exact"), cell(row, "seconds_sketch"), cell(row, "speedup_measured"), cell(row, "speedup_at_n"));
+  json_array_foreach(json_object_get(c->json, "rows"), index, row) print_row(row, classes);
   fflush(stdout);
 }
 

@@ -97,6 +97,18 @@ done:
   return st;
 }
 
+/* Of a sketch that is not positive definite at the lambda of the exact kernel, as one of fewer features than rows may be
+ * at a small one: its distances are known all the same. */
+static void no_scores(sketch *k)
+{
+  const nke_embedding_options *const options = &k->which->options;
+  k->result.loo = k->result.test = NKE_METRICS_UNKNOWN;
+  k->result.solve_seconds = NAN;
+  if (k->compare->rank == 0)
+    fprintf(stderr, "warning: %s, %lld features, seed %llu: no scores at lambda %g: %s\n", options->method,
+            (long long)k->which->m, (unsigned long long)options->seed, k->compare->lambda, nke_error_text());
+}
+
 static nke_status solve(sketch *k)
 {
   nke_status st = NKE_OK;
@@ -105,8 +117,11 @@ static nke_status solve(sketch *k)
   NKE_TRY(nke_bcmat_trace(k->kernel, &trace));
   k->mean_diagonal = trace / (double)c->n;
   NKE_TRY(nke_eigen_create(k->kernel, (int)c->session.k, c->targets, NULL, &k->eigen));
-  NKE_TRY(nke_compare_solve(c, k->kernel, k->eigen, c->lambda * k->mean_diagonal, k->alpha, &k->result));
-  st = test_sketch(k);
+  st = nke_compare_solve(c, k->kernel, k->eigen, c->lambda * k->mean_diagonal, k->alpha, &k->result);
+  if (st == NKE_OK) return test_sketch(k);
+  if (st != NKE_ERR_NUMERIC) return st;
+  no_scores(k);
+  st = NKE_OK;
 done:
   return st;
 }

@@ -242,6 +242,22 @@ class Compare(program.Case):
             np.testing.assert_allclose(row["relative_frobenius"], before["relative_frobenius"], rtol=1e-7)
         self.assertFalse(rows.exists())
 
+    def test_a_sketch_without_an_inverse_has_no_scores(self):
+        """Fewer features than rows and no ridge: its distances are known, and the sketches after it are compared."""
+        case = ["compare", "case.yaml", "--set", "run.out=singular", "--set", "embedding.widths=[]", "--set",
+                "solver.lambda=[0]", "--set",
+                "compare={methods: [random_features], features: [32, 256], seeds: [1]}"]
+        done = self.program.run(*case, ranks=2)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "warning: random_features, 32 features, seed 1: no scores at lambda 0: not positive")
+        self.assertRegex(done.stdout, r"random_features +32 .* - ")
+        few, many = self.result("singular")["rows"]
+        for key in ("accuracy_sketch", "mse_sketch", "loo_mse_sketch", "seconds_sketch", "speedup_measured"):
+            self.assertIsNone(few[key], key)
+            self.assertIsNotNone(many[key], key)
+        for key in ("relative_frobenius", "spectral_eps", "mse_exact", "seconds_exact", "speedup_at_n"):
+            self.assertGreater(few[key], 0, key)
+
     def test_another_kernel_is_refused_by_name(self):
         file = ("--set", "kernel.file=whole/kernel.h5", "--set", "run.out=other")
         for change, says in (("network=[{conv: {filter: 5}}, {activation: relu}, flatten, dense]", "network"),
