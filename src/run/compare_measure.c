@@ -8,6 +8,7 @@
 #include "solve/ridge.h"
 #include "solve/symmetric.h"
 
+#include <float.h>
 #include <math.h>
 
 /* ---- distances ---- */
@@ -31,23 +32,41 @@ static void frobenius_sums(const nke_bcmat *k, const nke_bcmat *s, double sums[4
   nke_sum_over_ranks(g->comm, 4, sums);
 }
 
-/* |H A H|^2 = |A|^2 - 2 |A 1|^2 / n + (1'A 1)^2 / n^2 from the row sums A 1. */
-static double centred_square(int64_t n, double square, const double *sums)
+/* h [n] <- of the row sums A 1, so that (H A H)_ij = a_ij - h_i - h_j. */
+static void centre(int64_t n, double *sums)
 {
-  double squares = 0, total = 0;
-  for (int64_t i = 0; i < n; i++) {
-    squares += sums[i] * sums[i];
-    total += sums[i];
-  }
   const double count = (double)n;
-  return fmax(square - 2 * squares / count + total * total / count / count, 0);
+  double total = 0;
+  for (int64_t i = 0; i < n; i++) total += sums[i];
+  for (int64_t i = 0; i < n; i++) sums[i] = (sums[i] - total / count / 2) / count;
+}
+
+/* sums <- |c S - K|^2, |H K H|^2, |H (S - K) H|^2 from the h of K and of S - K. Entry by entry: differences of squares
+ * and products would leave nothing of a kernel that is a large constant but for little. Collective. */
+static void remaining_sums(const nke_bcmat *k, const nke_bcmat *s, double c, const double *of_k, const double *of_d,
+                           double sums[3])
+{
+  const nke_grid *const g = &k->grid;
+  for (int64_t j = 0; j < k->cols_loc; j++) {
+    const int64_t col = nke_bc_global(j, k->nb, g->npcol, g->mycol);
+    for (int64_t i = 0; i < k->rows_loc; i++) {
+      const int64_t row = nke_bc_global(i, k->nb, g->nprow, g->myrow);
+      if (row < col) continue;
+      const double a = k->a[i + j * k->ld], b = s->a[i + j * s->ld], weight = row == col ? 1 : 2;
+      const double scaled = c * b - a, kernel = a - of_k[row] - of_k[col], error = b - a - of_d[row] - of_d[col];
+      sums[0] += weight * scaled * scaled;
+      sums[1] += weight * kernel * kernel;
+      sums[2] += weight * error * error;
+    }
+  }
+  nke_sum_over_ranks(g->comm, 3, sums);
 }
 
 nke_status nke_distances_of(const nke_bcmat *k, const nke_bcmat *s, nke_distances *out)
 {
   nke_status st = NKE_OK;
   const int64_t n = k->rows;
-  double *work = NULL, sums[4] = {0};
+  double *work = NULL, sums[4] = {0}, rest[3] = {0};
   NKE_TRY(nke_agree(k->grid.comm, nke_alloc(3 * n, sizeof *work, "row sums", &work)));
   double *const ones = work, *const of_k = work + n, *const of_s = work + 2 * n;
   for (int64_t i = 0; i < n; i++) ones[i] = 1;
@@ -55,9 +74,13 @@ nke_status nke_distances_of(const nke_bcmat *k, const nke_bcmat *s, nke_distance
   NKE_TRY(nke_symmetric_product(k, 0, 1, ones, of_k));
   NKE_TRY(nke_symmetric_product(s, 0, 1, ones, of_s));
   for (int64_t i = 0; i < n; i++) of_s[i] -= of_k[i];
+  centre(n, of_k);
+  centre(n, of_s);
+  remaining_sums(k, s, sums[2] / sums[1], of_k, of_s, rest);
+  const double rounding = (4 + sqrt((double)n)) * DBL_EPSILON;
   out->raw = sqrt(sums[3] / sums[0]);
-  out->scaled = sqrt(fmax(sums[0] - sums[2] * sums[2] / sums[1], 0) / sums[0]);
-  out->centred = sqrt(centred_square(n, sums[3], of_s) / centred_square(n, sums[0], of_k));
+  out->scaled = sqrt(rest[0] / sums[0]);
+  out->centred = rest[1] > rounding * rounding * sums[0] ? sqrt(rest[2] / rest[1]) : NAN;
 done:
   nke_free(work);
   return st;

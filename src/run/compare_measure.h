@@ -10,7 +10,7 @@
 typedef struct nke_distances {
   double raw;     /* |S - K|_F / |K|_F */
   double scaled;  /* min over c of |c S - K|_F / |K|_F */
-  double centred; /* |H (S - K) H|_F / |H K H|_F, H = I - 11'/n */
+  double centred; /* |H (S - K) H|_F / |H K H|_F, H = I - 11'/n; NaN where H K H is 0 but for rounding */
 } nke_distances;
 
 /* Both symmetric, one layout, blocks on and below the diagonal are read. Collective; 2 products with a vector each. */

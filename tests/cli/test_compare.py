@@ -242,6 +242,21 @@ class Compare(program.Case):
             np.testing.assert_allclose(row["relative_frobenius"], before["relative_frobenius"], rtol=1e-7)
         self.assertFalse(rows.exists())
 
+    def test_a_large_constant_leaves_the_centred_error(self):
+        """A bias whose square is 1e9 of the kernel's variation, past what differences of squares resolve."""
+        case = ["case.yaml", "--set", "run.out=constant", "--set", "embedding.widths=[]"]
+        layers = "{conv: {filter: 3}}, {activation: relu}, global_avgpool, {dense: {b_std: 30000}}"
+        case += ["--set", f"network=[{layers}]"]
+        self.program.must("compare", *case, "--set", "compare={methods: [random_features], features: [256], seeds: [1]}")
+        self.program.must("embed", *case, "--set", "embedding.features=256")
+        with h5py.File(self.folder / "constant/kernel.h5") as file:
+            kernel = centred(file["train/ntk"][...])
+        with h5py.File(self.folder / "constant/features.h5") as file:
+            z = file["train/features"][...].astype(float)
+        z -= z.mean(0)
+        np.testing.assert_allclose(self.result("constant")["rows"][0]["relative_frobenius_centred"],
+                                   np.linalg.norm(z @ z.T - kernel) / np.linalg.norm(kernel), rtol=1e-2)
+
     def test_a_sketch_without_an_inverse_has_no_scores(self):
         """Fewer features than rows and no ridge: its distances are known, and the sketches after it are compared."""
         case = ["compare", "case.yaml", "--set", "run.out=singular", "--set", "embedding.widths=[]", "--set",
