@@ -275,9 +275,11 @@ class Compare(program.Case):
 
     def test_another_kernel_is_refused_by_name(self):
         file = ("--set", "kernel.file=whole/kernel.h5", "--set", "run.out=other")
-        for change, says in (("network=[{conv: {filter: 5}}, {activation: relu}, flatten, dense]", "network"),
-                             ("data.train.rows=0:60", "rows"), ("data.preprocess=[layernorm]", "preprocess"),
-                             ("run.precision=single", "precision")):
+        for change, says in (("network=[{conv: {filter: 5}}, {activation: relu}, flatten, dense]", "in network it says"),
+                             ("data.train.rows=0:60", "in train it says `rows: null`, this run `rows: 0:60`"),
+                             ("data.test.rows=0:9", "in test it says `rows: null`"),
+                             ("data.preprocess=[layernorm]", r"in data it says `preprocess: \[standardize\]`"),
+                             ("run.precision=single", "in precision it says `precision: double`")):
             self.refused(2, f"whole/kernel.h5.*{says}", *file, "--set", "embedding.widths=[]", "--set", change, ranks=2)
         self.assertFalse((self.folder / "other/compare.json").exists())
 
