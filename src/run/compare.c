@@ -159,6 +159,9 @@ static nke_status run(nke_compare *c)
   nke_session *const s = &c->session;
   if (nke_dataset_targets(s->train) == 0)
     return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
+  if (s->config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE)
+    return nke_fail(NKE_ERR_USAGE, "%s: data.class_weights: expected none, as `compare` weighs all rows alike",
+                    s->config->name);
   NKE_TRY(nke_session_check_targets(s));
   const nke_grid grid = nke_grid_of(s->comm);
   NKE_TRY(nke_agree(s->comm, plan_cases(c)));

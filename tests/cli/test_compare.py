@@ -286,6 +286,8 @@ class Compare(program.Case):
     def test_bad_requests_are_refused(self):
         self.refused(2, "memory_per_rank", "--set", "run.memory_per_rank=1MiB")
         self.refused(2, "compare.methods", "--set", "compare.methods=[none]")
+        for weights in ("balanced", "[1, 2]"):
+            self.refused(2, "data.class_weights: expected none", "--set", f"data.class_weights={weights}", ranks=2)
         (self.folder / "file").write_text("")
         self.refused(6, "file", "--set", "run.out=file")
         program.write_h5(self.folder / "no_y.h5", x=np.zeros((30, 8, 8, 1)) + np.arange(30)[:, None, None, None])
