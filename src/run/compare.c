@@ -141,14 +141,16 @@ done:
   return st;
 }
 
-/* c->hash, of the config, goes on over the data. Collective. */
+/* c->hash, of the config, goes on over the data and the revision of the features. Collective. */
 static nke_status hash_data(nke_compare *c)
 {
   nke_status st = NKE_OK;
   const nke_session *const s = &c->session;
+  const int revision = NKE_FEATURES_REVISION;
   char data[NKE_INPUT_FINGERPRINT];
   NKE_TRY(nke_input_fingerprint(s->comm, s->train, s->validation, s->test, true, data, sizeof data));
   c->hash = nke_hash(c->hash, strlen(data), data);
+  c->hash = nke_hash(c->hash, sizeof revision, &revision);
 done:
   return st;
 }
