@@ -226,11 +226,11 @@ static nke_status read_position(nke_h5file *file, nke_fit *fit)
       (phase == NKE_PHASE_PATH && position > parts))
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: phase %lld, position %lld, best %lld", nke_h5file_path(file),
                      (long long)phase, (long long)position, (long long)best));
+  const int folds = phase == NKE_PHASE_PATH && nke_fit_by_folds(fit);
   fit->phase = (nke_fit_phase)phase;
-  if (phase == NKE_PHASE_PATH && nke_fit_by_folds(fit))
-    fit->folds_done = position;
-  else
-    fit->position = position;
+  /* Both: a damaged file that was read before this one may have set the other. */
+  fit->folds_done = folds ? position : 0;
+  fit->position = folds ? 0 : position;
   fit->best = (int)best;
 done:
   return st;

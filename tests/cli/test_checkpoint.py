@@ -3,6 +3,7 @@
 usage: test_checkpoint.py PROGRAM [KILLS]
 """
 import contextlib
+import io
 import json
 import os
 import random
@@ -226,6 +227,41 @@ class Checkpoint(program.Case):
         os.truncate(newest, newest.stat().st_size // 2)
         self.assertEqual(self.fit("cut"), self.table[1])
         self.same("cut", 1)
+
+    def snapshots(self, args, out):
+        """Checkpoints of a run, as bytes: one of rows to fit, one of folds, of which others are left, one of test rows."""
+        seen = {}
+        for _ in range(10):  # until each is caught
+            process = self.program.start("fit", *args, "--force", ranks=2)
+            while process.poll() is None:
+                with contextlib.suppress(OSError):  # not there, or being replaced
+                    taken = (self.folder / out / "checkpoint.h5").read_bytes()
+                    with h5py.File(io.BytesIO(taken)) as file:
+                        phase, position = file.attrs["phase"], file.attrs["position"]
+                    if position > 0 and (phase != 1 or position <= 10):
+                        seen[int(phase)] = taken
+            process.communicate()
+            if {0, 1, 4} <= set(seen):
+                return seen[0], seen[1], seen[4]
+        self.fail("no run was caught in every phase")
+
+    def test_a_flipped_one_gives_way_to_one_of_another_phase(self):
+        """Nothing of where it was is left: neither its folds nor its rows."""
+        args = self.folds("cholesky", N, "phases")
+        folder = self.folder / "phases"
+        rows, folds, test = self.snapshots(args, "phases")
+        path, weights = self.path("phases"), self.weights("phases")
+        for newest, before in ((folds, rows), (test, folds)):
+            (folder / "model.h5").unlink()
+            (folder / "report.json").unlink()
+            (folder / "checkpoint.h5").write_bytes(newest)
+            (folder / "checkpoint-previous.h5").write_bytes(before)
+            self.flip(folder / "checkpoint.h5", "weights" if newest == test else "gram/blocks")
+            done = self.program.run("fit", *args, ranks=2)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("the checkpoint before it is used", done.stderr)
+            self.assertEqual(self.path("phases"), path)
+            np.testing.assert_array_equal(self.weights("phases"), weights)
 
     def test_two_damaged_ones_are_an_error(self):
         for path in self.damaged("both"):
