@@ -109,7 +109,7 @@ int nke_fit_by_folds(const nke_fit *fit);
  * fit->folds_done on. The trainer has taken in all rows, and fits them all afterwards. What is done is kept, in a
  * checkpoint or, where the trainer has none, by fold_file.h, every checkpoint.seconds and on a signal. Collective.
  * NKE_STOPPED after a signal, by the end of the fold at the latest. Cost: k solutions of the path; of the primal, two
- * more passes over the rows and one more Gram matrix. */
+ * more passes over the rows, a third for a fold that has nearly all of the trace, and one more Gram matrix. */
 nke_status nke_fit_folds(nke_fit *fit, void *state);
 
 /* At the end of every solution and fold: NKE_STOPPED where this is within nke_fit_folds() and a signal came.

@@ -45,10 +45,8 @@ static nke_status run_fold(nke_fit *fit, void *state, folds *f)
 {
   nke_status st = NKE_OK;
   const nke_dataset *const train = fit->session.train;
-  nke_rows others = {0};
   NKE_TRY(nke_agree(fit->session.comm, nke_rows_fold(nke_dataset_rows(train), nke_dataset_originals(train), f->fold_of,
-                                                     fit->folds_done, &others, &fit->held_out)));
-  nke_rows_clear(&others);
+                                                     fit->folds_done, &fit->kept, &fit->held_out)));
   for (int i = 0; i < fit->n_path; i++) f->points[i] = (nke_path_point){.lambda = fit->path[i].lambda};
   NKE_TRY(fit->trainer->hold_out(fit, state));
   fit->position = 0;
@@ -58,6 +56,8 @@ static nke_status run_fold(nke_fit *fit, void *state, folds *f)
 done:
   fit->position = 0;
   nke_rows_clear(&fit->held_out);
+  nke_rows_clear(&fit->kept);
+  fit->kept = nke_rows_all(nke_dataset_rows(train));
   return st;
 }
 

@@ -6,6 +6,9 @@
 
 #include <math.h>
 
+/* Of the trace without a fold: a digit is lost where it is no more. */
+static const double least_left = 0.1;
+
 typedef struct primal {
   nke_gram *gram;
   nke_gram *left; /* without a fold; NULL: none is held out of `gram` */
@@ -66,15 +69,32 @@ static nke_status primal_add(nke_fit *fit, void *state)
   return add_rows(fit, &fit->kept, "fit: embedding and Gram matrix", ((primal *)state)->gram);
 }
 
-/* A Gram matrix of the fold's own, of which it becomes that of the others: the whole one stays as it is, to the bit. */
-static nke_status primal_hold_out(nke_fit *fit, void *state)
+/* *gram, new, <- the Gram matrix of these rows. */
+static nke_status sum_rows(nke_fit *fit, const nke_rows *rows, const char *what, nke_gram **gram)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
+  nke_gram_destroy(gram);
+  fit->position = 0;
+  NKE_TRY(nke_gram_create(s->comm, s->m, (int)s->k, s->config->run.precision, &s->stats, gram));
+  st = add_rows(fit, rows, what, *gram);
+done:
+  return st;
+}
+
+/* A Gram matrix of the fold's own, of which it becomes that of the others: the whole one stays as it is, to the bit.
+ * The difference has the rounding of the whole: where a fold has nearly all of it, as with a row that is far out, the
+ * others are summed by themselves. */
+static nke_status primal_hold_out(nke_fit *fit, void *state)
+{
+  nke_status st = NKE_OK;
   primal *const p = state;
-  NKE_TRY(nke_gram_create(s->comm, s->m, (int)s->k, s->config->run.precision, &s->stats, &p->left));
-  NKE_TRY(add_rows(fit, &fit->held_out, "fit: Gram matrix of a fold", p->left));
+  double all, left;
+  NKE_TRY(sum_rows(fit, &fit->held_out, "fit: Gram matrix of a fold", &p->left));
   nke_gram_complement(p->gram, p->left);
+  NKE_TRY(nke_gram_trace(p->gram, &all));
+  NKE_TRY(nke_gram_trace(p->left, &left));
+  if (left < least_left * all) NKE_TRY(sum_rows(fit, &fit->kept, "fit: Gram matrix without a fold", &p->left));
 done:
   return st;
 }

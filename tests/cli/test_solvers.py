@@ -137,6 +137,21 @@ class Solvers(program.Case):
             final, expected = weights, self.fit("folds-final", f"solver.lambda=[{report['lambda']}]")[1]
             self.assertLess(np.linalg.norm(final - expected), 1e-6 * np.linalg.norm(expected))
 
+    def test_a_fold_with_a_row_far_out_leaves_the_others_exact(self):
+        """What is left of a Gram matrix without it would be the rounding of its entries, in single precision."""
+        rng = np.random.default_rng(0)
+        x = rng.standard_normal((2000, 6))
+        x[0] *= 3000
+        program.write_h5(self.folder / "far.h5", x=x, y=np.sin(x[:, 1]))
+        errors = {}
+        for precision, ranks in (("double", 1), ("single", 1), ("single", 3)):
+            report, _ = self.fit(f"far-{precision}{ranks}", "data={train: {file: far.h5, x: /x, y: /y}, test: {file: null}, "
+                                 "task: regression}", "embedding={kernel: nngp, features: 64}", "solver.type=cholesky",
+                                 "solver.lambda=[1e-3, 1e-1]", "solver.select={kfold: 5}", f"run.precision={precision}",
+                                 ranks=ranks)
+            errors[precision] = [point["validation"]["mse"] for point in report["path"]]
+            np.testing.assert_allclose(errors[precision], errors["double"], rtol=1e-3)
+
     def test_as_many_folds_as_rows_and_no_more(self):
         """Each row left out once, at any seed; a fold more is refused before any work."""
         few = ["--set", "data.train.rows=0:10", "--set", "run.out=few"]
