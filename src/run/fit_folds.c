@@ -95,10 +95,12 @@ static nke_status stopped(const nke_fit *fit, folds *f)
 {
   char text[256];
   snprintf(text, sizeof text, "%.200s", nke_error_text());
-  if (fit->folds_done == 0 || keep(fit, f) != NKE_OK)
-    return nke_fail(NKE_STOPPED, "%s; the same command starts anew", text);
-  return nke_fail(NKE_STOPPED, "%s; the same command goes on after %lld of %lld", text, (long long)fit->folds_done,
-                  (long long)f->count);
+  if (fit->folds_done > 0 && keep(fit, f) == NKE_OK)
+    return nke_fail(NKE_STOPPED, "%s; the same command goes on after %lld of %lld", text, (long long)fit->folds_done,
+                    (long long)f->count);
+  if (!fit->part.h5) return nke_fail(NKE_STOPPED, "%s; the same command starts anew", text);
+  return nke_fail(NKE_STOPPED, "%s; the same command goes on with the features of %s/features.part.h5", text,
+                  fit->session.config->run.out);
 }
 
 static nke_status resume(nke_fit *fit, const folds *f)

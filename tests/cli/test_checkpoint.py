@@ -351,6 +351,27 @@ class KeptFeatures(program.Case):
                 np.testing.assert_array_equal(self.weights(solver), self.weights(f"{solver}-whole"))
                 self.assertFalse(path.exists())
 
+    def test_stopped_within_the_first_fold_it_says_what_it_goes_on_with(self):
+        command = self.command("dual", "1800", "1900", "first", "--set", "solver.select={kfold: 3}")
+        for attempt in range(20):  # until it is caught after its rows and before a fold is done
+            process = self.program.start(*command, "--force", ranks=2)
+            while process.poll() is None and not self.all_made("first"):
+                time.sleep(0.01)
+            time.sleep(0.1 * attempt)
+            process.send_signal(signal.SIGUSR1)
+            says = process.communicate(timeout=60)[1]
+            if "within the folds" in says and not (self.folder / "first/folds.part.h5").exists():
+                break
+        self.assertIn("stopped by a signal within the folds of solver.select; the same command goes on with the features "
+                      "of first/features.part.h5\n", says)
+
+    def all_made(self, out):
+        try:
+            with h5py.File(self.folder / out / "features.part.h5", locking=False) as file:
+                return np.all(file["seconds"][...] > 0)
+        except (OSError, KeyError):  # not there yet
+            return False
+
     def test_rows_that_are_there_are_not_made_again(self):
         solver, rows, features = self.CASES[0]
         command = self.command(solver, rows, features, "reused")
