@@ -128,11 +128,15 @@ static int remove_folder(void **state)
 static void test_commands(void **state)
 {
   (void)state;
+  const char *const folds = "--set=solver.select={kfold: 3}";
   char predictions[128];
   snprintf(predictions, sizeof predictions, "--out=%s/p.h5", folder);
   fail_allocations(3, (const char *[]){"nke", "synth", config}, 10);
   fail_allocations(3, (const char *[]){"nke", "fit", config}, 50);
   fail_allocations(4, (const char *[]){"nke", "fit", config, "--set=embedding.features=128"}, 50); /* dual */
+  fail_allocations(4, (const char *[]){"nke", "fit", config, folds}, 50);
+  fail_allocations(5, (const char *[]){"nke", "fit", config, folds, "--set=embedding.features=128"}, 50);
+  fail_allocations(5, (const char *[]){"nke", "fit", config, folds, "--set=solver.type=lsqr"}, 50);
   fail_allocations(3, (const char *[]){"nke", "embed", config}, 30);
   fail_allocations(5, (const char *[]){"nke", "predict", model, data, predictions}, 30);
   fail_allocations(3, (const char *[]){"nke", "kernel", config}, 30);
