@@ -175,6 +175,12 @@ done:
   return st;
 }
 
+/* Weights of the path; those of a fold are of no use to the next, nor to one that begins again. */
+static int holds_path_weights(const nke_fit *fit)
+{
+  return fit->path_weights && fit->phase >= NKE_PHASE_PATH && !nke_fit_by_folds(fit);
+}
+
 static nke_status write_all(nke_h5file *file, nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -186,7 +192,7 @@ static nke_status write_all(nke_h5file *file, nke_fit *fit)
   NKE_TRY(nke_h5file_put_double(file, "/", "failed_lambda", fit->failed_lambda));
   NKE_TRY(write_path(file, fit));
   NKE_TRY(write_sums(file, fit));
-  if (fit->path_weights && fit->phase >= NKE_PHASE_PATH)
+  if (holds_path_weights(fit))
     NKE_TRY(nke_h5file_put(file, "/path_weights", NKE_H5_F64, 2, (const int64_t[]){s->m, s->k * fit->n_path},
                            fit->path_weights));
   if (fit->phase > NKE_PHASE_FINAL)
@@ -245,7 +251,7 @@ static nke_status read_all(nke_h5file *file, nke_fit *fit)
   NKE_TRY(read_path(file, fit));
   if (fit->path_weights) fit->validation = fit->path[fit->best].validation;
   NKE_TRY(read_sums(file, fit));
-  if (fit->path_weights && fit->phase >= NKE_PHASE_PATH)
+  if (holds_path_weights(fit))
     NKE_TRY(read_array(file, "/path_weights", s->m, s->k * fit->n_path, fit->path_weights));
   if (fit->phase > NKE_PHASE_FINAL) NKE_TRY(read_array(file, "/weights", s->m, s->k, fit->weights));
   if (holds_gram(fit)) st = read_gram(file, fit);
