@@ -1,4 +1,5 @@
 /* nke: parse the command line, run the command on all ranks, print one error line, return one exit code. */
+#include "base/memory.h"
 #include "run/cli.h"
 #include "run/restart.h"
 
@@ -22,6 +23,7 @@ static nke_status run(nke_cli *cli, nke_status st)
 {
   int rank;
   MPI_Init(NULL, NULL);
+  nke_memory_give_back();
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   st = nke_agree(MPI_COMM_WORLD, st);
   if (st == NKE_OK) st = nke_cli_run(MPI_COMM_WORLD, cli);

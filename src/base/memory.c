@@ -1,6 +1,9 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <string.h>
 #include <sys/resource.h>
 
@@ -17,6 +20,16 @@ static int fault_due(void)
 {
   if (fail_countdown <= 0) return 0;
   return --fail_countdown == 0;
+}
+
+void nke_memory_give_back(void)
+{
+#ifdef __GLIBC__
+  enum { LARGE = 4 << 20, MAPPINGS = 65536 /* glibc's own limit */ };
+  mallopt(M_MMAP_MAX, MAPPINGS);
+  mallopt(M_MMAP_THRESHOLD, LARGE);
+  mallopt(M_TRIM_THRESHOLD, 2 * LARGE);
+#endif
 }
 
 nke_status nke_alloc(int64_t count, size_t size, const char *what, void *out)

@@ -32,6 +32,12 @@ void nke_free(void *p);
  * last count, 0 where that allocation has come. Local. */
 int64_t nke_alloc_fail_at(int64_t k);
 
+/* Blocks of 4 MiB or more go back to the system when they are freed. A library that PETSc brings with it, SuperLU_DIST,
+ * turns that off for the whole process as it is loaded: matrices that come and go then leave holes, and more memory is
+ * held than is in use at any time. For programs, not for libraries. Local; with the C library of GNU, else nothing
+ * happens. */
+void nke_memory_give_back(void);
+
 /* Peak resident set of this process in bytes (getrusage). Local. */
 int64_t nke_peak_rss(void);
 
