@@ -105,6 +105,15 @@ class Memory(program.Case):
             for part in ("train", "validation", "test"):
                 self.assertAlmostEqual(report["metrics"][part]["mse"] / kept["metrics"][part]["mse"], 1, places=6)
 
+    def test_matrices_that_come_and_go_leave_no_holes(self):
+        """Of folds, each with an eigendecomposition: what the dry run foresees is not exceeded."""
+        options = ("--set", "embedding.method=random_features", "--set", "embedding.features=1536", "--set",
+                   "solver={type: eigen, select: {kfold: 3}}", "--set", f"data.train.rows=0:{N}")
+        plan = self.program.must("fit", "case.yaml", *options, "--dry-run")
+        self.program.must("fit", "case.yaml", *options, "--set", "run.out=folds")
+        report = json.loads((self.folder / "folds/report.json").read_text())
+        self.assertLess(report["peak_rss_bytes"] / 2**20, float(re.search(r"peak (\d+) of", plan)[1]))
+
     def test_single_precision_tiles(self):
         """Kernels of single precision lose nothing in tiles of single precision: Cholesky's scores."""
         single = ("--set", "run.precision=single")
