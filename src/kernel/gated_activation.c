@@ -156,7 +156,7 @@ done:
   return st;
 }
 
-/* Random projections, in place: what a pixel works on stays in the first-level cache; then the gate. */
+/* Random projections, in place, then the gate. */
 static nke_status project_pixel(nke_gated_plan *plan, nke_gated_stage *stage, int64_t block, int64_t to, int fresh,
                                 void *s, void *t)
 {

@@ -69,7 +69,7 @@ static nke_status path_by_eigen(nke_fit *fit, const nke_bcmat *a, double scale, 
     if (solved != NKE_OK && solved != NKE_ERR_NUMERIC) NKE_TRY(solved);
     if (solved == NKE_OK) {
       NKE_TRY(nke_symmetric_residual(a, info.shift, (int)s->k, b, x, &info.residual));
-      NKE_TRY(nke_eigen_condition(fit->eigen, a, info.shift, &info.condition));
+      NKE_TRY(nke_eigen_condition(fit->eigen, info.shift, &info.condition));
     }
     NKE_TRY(take(v, i, solved, solved == NKE_OK ? "" : nke_error_text(), x, &info));
   }

@@ -12,6 +12,7 @@
 struct nke_eigen {
   int64_t n;
   int k;
+  double norm; /* of A, for the condition number */
   nke_bcmat *vectors;
   double *values;    /* [n] */
   double *projected; /* q = V' b [n, k] */
@@ -57,7 +58,7 @@ nke_status nke_eigen_create(const nke_bcmat *a, int k, const double *b, nke_stat
   *out = NULL;
   NKE_TRY(nke_symmetric_norm1(a, &norm)); /* divide and conquer may loop on NaN */
   NKE_TRY(nke_agree(comm, nke_calloc(1, sizeof *e, "eigendecomposition", &e)));
-  *e = (nke_eigen){.n = a->rows, .k = k};
+  *e = (nke_eigen){.n = a->rows, .k = k, .norm = norm};
   st = nke_alloc(a->rows, sizeof(double), "eigenvalues", &e->values);
   if (st == NKE_OK) st = nke_alloc(a->rows * k, sizeof(double), "eigenvalues", &e->projected);
   NKE_TRY(nke_agree(comm, st));
@@ -133,15 +134,15 @@ done:
   return st;
 }
 
-nke_status nke_eigen_condition(const nke_eigen *e, const nke_bcmat *a, double shift, double *condition)
+nke_status nke_eigen_condition(const nke_eigen *e, double shift, double *condition)
 {
   nke_status st = NKE_OK;
-  double norm, inverse_norm;
+  const MPI_Comm comm = e->vectors->grid.comm;
+  double inverse_norm;
   inverse i = {.e = e, .shift = shift};
-  NKE_TRY(nke_symmetric_norm1(a, &norm));
-  NKE_TRY(nke_agree(a->grid.comm, nke_alloc(e->n, sizeof *i.rotated, "condition", &i.rotated)));
-  NKE_TRY(nke_norm1_estimate(a->grid.comm, e->n, invert, &i, &inverse_norm));
-  *condition = (norm + shift) * inverse_norm;
+  NKE_TRY(nke_agree(comm, nke_alloc(e->n, sizeof *i.rotated, "condition", &i.rotated)));
+  NKE_TRY(nke_norm1_estimate(comm, e->n, invert, &i, &inverse_norm));
+  *condition = (e->norm + shift) * inverse_norm;
 done:
   nke_free(i.rotated);
   return st;

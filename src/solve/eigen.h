@@ -30,9 +30,9 @@ const double *nke_eigen_values(const nke_eigen *e);
  * NKE_ERR_NUMERIC where w_min + shift <= 0. */
 nke_status nke_eigen_solve(const nke_eigen *e, double shift, double *x);
 
-/* *condition <- that of A + shift I in the 1-norm, estimated from below as nke_ridge_info has it; a: what was decomposed.
- * Collective; about 20 rows^2 flops. */
-nke_status nke_eigen_condition(const nke_eigen *e, const nke_bcmat *a, double shift, double *condition);
+/* *condition <- that of A + shift I in the 1-norm, estimated from below as nke_ridge_info has it. Collective; about
+ * 20 rows^2 flops. */
+nke_status nke_eigen_condition(const nke_eigen *e, double shift, double *condition);
 
 /* sum_j w_j / (w_j + shift), the statistical dimension of A at `shift`; rounding below zero counts as zero. Local. */
 double nke_eigen_dimension(const nke_eigen *e, double shift);
