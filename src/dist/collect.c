@@ -3,15 +3,6 @@
 #include "base/checked.h"
 #include "base/memory.h"
 
-int64_t nke_rows_before(MPI_Comm comm, int64_t n_loc)
-{
-  int64_t before = 0;
-  int rank;
-  MPI_Comm_rank(comm, &rank);
-  MPI_Exscan(&n_loc, &before, 1, MPI_INT64_T, MPI_SUM, comm);
-  return rank == 0 ? 0 : before; /* rank 0's result of a scan is undefined */
-}
-
 int64_t nke_rows_total(MPI_Comm comm, int64_t n_loc)
 {
   MPI_Allreduce(MPI_IN_PLACE, &n_loc, 1, MPI_INT64_T, MPI_SUM, comm);

@@ -7,9 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Rows of all lower ranks: the position of this rank's first row. Collective. */
-int64_t nke_rows_before(MPI_Comm comm, int64_t n_loc);
-
 /* Rows of all ranks. Collective. */
 int64_t nke_rows_total(MPI_Comm comm, int64_t n_loc);
 
