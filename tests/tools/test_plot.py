@@ -87,7 +87,7 @@ class Plot(unittest.TestCase):
 
     def test_the_numbers_that_are_drawn(self):
         run = self.run_of(made_up())
-        axis = figures.accuracy_seconds(run).figure.axes[0]
+        axis = figures.score_seconds(run).figure.axes[0]
         level = [line for line in axis.lines if list(line.get_ydata()) == [75.0, 75.0]]
         star = [line for line in axis.lines if line.get_marker() == "*"]
         self.assertEqual(len(level), 1)
@@ -99,17 +99,34 @@ class Plot(unittest.TestCase):
         axis = figures.spectra(run).figure.axes[0]
         self.assertEqual([list(line.get_ydata()) for line in axis.lines], [[4, 2, 1], [4.5, 2, 0.5]])
 
+    def test_targets_without_classes_have_their_error_drawn(self):
+        data = made_up(rows=["accuracy_exact", "accuracy_sketch"])
+        for row in data["rows"]:
+            row.update(mse_exact=2e-7, mse_sketch=3e-7, accuracy_exact=None)
+        path = self.file({**data, "warnings": ["a small <lambda>"]})
+        self.assertEqual(self.plot(path, "--html", self.root / "out.html"), "")
+        axis = figures.score_seconds(results.load(path)).figure.axes[0]
+        self.assertIn([2e-7, 2e-7], [list(line.get_ydata()) for line in axis.lines])
+        self.assertTrue((path.parent / "plots/mse-seconds.svg").exists())
+        page = (self.root / "out.html").read_text()
+        for text in ("<td>3e-07</td>", "<td>2e-07</td>", "a small &lt;lambda&gt;"):
+            self.assertIn(text, page)
+
     def test_comparisons_with_one_exact_kernel_are_joined(self):
-        config = "run:\n  seed: {}\ndata:\n  train:\n    rows: {}\nembedding:\n  kernel: {}\n  features: {}\n"
-        alike = [self.file({**made_up(), "config": config.format(seed, "0:100", "ntk", seed * 64), "ranks": seed},
+        config = "run:\n  seed: {}\n  precision: {}\ndata:\n  train:\n    rows: {}\nembedding:\n  kernel: {}\n  features: {}\n" \
+            "solver:\n  lambda: {}\n"
+        alike = [self.file({**made_up(), "config": config.format(seed, "single", "0:100", "ntk", seed * 64, "[0.1]"), "ranks": seed},
                            f"{seed}/compare.json") for seed in (1, 2)]
         whole = results.load_all([alike[0], self.file(REPORT, "report.json"), alike[1]], join=True)
         self.assertEqual([run.kind for run in whole], ["compare", "report"])
         self.assertEqual([len(run.rows) for run in whole], [16, 0])
         self.assertEqual([row["ranks"] for row in whole[0].rows], [1] * 8 + [2] * 8)
         self.assertEqual(whole[0].prefix, "")
-        for rows, kernel, section in (("0:99", "ntk", "data"), ("0:100", "nngp", "embedding.kernel")):
-            other = self.file({**made_up(), "config": config.format(1, rows, kernel, 64)}, "c/compare.json")
+        for precision, rows, kernel, path, section in (
+                ("single", "0:99", "ntk", "[0.1]", "data"), ("single", "0:100", "nngp", "[0.1]", "embedding.kernel"),
+                ("double", "0:100", "ntk", "[0.1]", "run.precision"), ("single", "0:100", "ntk", "[1]", "solver.lambda")):
+            other = self.file({**made_up(), "config": config.format(1, precision, rows, kernel, 64, path)},
+                              "c/compare.json")
             self.assertIn(f"another {section}", self.plot("--join", alike[0], other, code=3))
 
     def test_lambda_path_leaves_out_what_has_no_number(self):

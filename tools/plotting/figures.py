@@ -27,6 +27,15 @@ ERRORS = [
 ]
 
 
+def percent(value):
+    return None if value is None else 100 * value
+
+
+# A score: its word, its unit, how a level of it is written, and what is drawn of the number in the file.
+SCORES = {"accuracy": ("Accuracy", " (%)", "{:.1f} %", percent),
+          "mse": ("Mean squared error", "", "{:.4g}", lambda value: value)}
+
+
 class Picture:
     """A figure by name, or figure None and in `missing` what it lacked."""
 
@@ -155,33 +164,32 @@ def error_seconds(run):
                         "seconds_sketch")
 
 
-def accuracy_seconds(run):
-    name, title = "accuracy-seconds", "Accuracy against core-seconds, with the exact kernel"
-    exact, cost = numbers(run.rows, "accuracy_exact"), core_seconds(run, "exact")
+def score_seconds(run):
+    """Accuracy of classes; of other targets, which have none, the mean squared error."""
+    score = "mse" if numbers(run.rows, "mse_exact") and not numbers(run.rows, "accuracy_exact") else "accuracy"
+    word, unit, form, shown = SCORES[score]
+    name, title = f"{score}-seconds", f"{word} against core-seconds, with the exact kernel"
+    exact, cost = numbers(run.rows, f"{score}_exact"), core_seconds(run, "exact")
     spent = [value for value in map(cost, run.rows) if value is not None]
     lines = [(method, by_features(run.rows_of(method), core_seconds(run, "sketch"),
-                                  lambda row: percent(number(row, "accuracy_sketch")))) for method in run.methods()]
+                                  lambda row: shown(number(row, f"{score}_sketch")))) for method in run.methods()]
     if not any(points for _, points in lines):
-        return Picture(name, title, missing="no row has accuracy_sketch and seconds_sketch")
+        return Picture(name, title, missing=f"no row has {score}_sketch and seconds_sketch")
     figure, axis = plt.subplots(figsize=(6.4, 4.4))
     for method, points in lines:
         if points:
             draw_line(axis, points, method_text(method), color=colour(run, method))
     if exact:
-        level = percent(statistics.median(exact))
-        axis.axhline(level, color=EXACT, linewidth=1.2, label=f"exact kernel, {level:.1f} %")
+        level = shown(statistics.median(exact))
+        axis.axhline(level, color=EXACT, linewidth=1.2, label=f"exact kernel, {form.format(level)}")
         if spent:
             axis.plot(statistics.median(spent), level, "*", color=EXACT, markersize=13,
                       label="what the exact kernel costs")
-    axis.set(xscale="log", xlabel="core-seconds", ylabel="accuracy on rows not trained on (%)")
+    axis.set(xscale="log", xlabel="core-seconds", ylabel=f"{word.lower()} on rows not trained on{unit}")
     log_axis(axis.xaxis)
     axis.legend(fontsize=8)
     figure.tight_layout()
     return Picture(name, title, figure)
-
-
-def percent(value):
-    return None if value is None else 100 * value
 
 
 def spectra_of(run):
@@ -254,4 +262,4 @@ def lambda_path(run):
 def pictures(run):
     if run.kind == "report":
         return [lambda_path(run)]
-    return [make(run) for make in (error_features, error_seconds, accuracy_seconds, spectra)]
+    return [make(run) for make in (error_features, error_seconds, score_seconds, spectra)]

@@ -41,7 +41,7 @@ COLUMNS = [
     ("relative_frobenius", "Frobenius error", 1, "{:.4f}"),
     ("relative_frobenius_scaled", "scale corrected", 1, "{:.4f}"),
     ("relative_frobenius_centred", "centred", 1, "{:.4f}"), ("spectral_eps", "spectral error", 1, "{:.3f}"),
-    ("accuracy_sketch", "accuracy (%)", 100, "{:.1f}"), ("seconds_sketch", "seconds", 1, "{:.4g}"),
+    ("accuracy_sketch", "accuracy (%)", 100, "{:.1f}"), ("mse_sketch", "mse", 1, "{:.4g}"), ("seconds_sketch", "seconds", 1, "{:.4g}"),
     ("speedup_measured", "speed-up measured", 1, "{:.3g}"), ("speedup_at_n", "speed-up at full n", 1, "{:.3g}"),
 ]
 
@@ -74,7 +74,7 @@ def compare_table(run):
             same = [row for row in rows if number(row, "features") == features]
             lines.append([method_text(method), f"{int(features):,}", str(len(same)),
                           *(spread(numbers(same, key), factor, form) for key, _, factor, form in columns)])
-    exact = {"accuracy_sketch": "accuracy_exact", "seconds_sketch": "seconds_exact"}
+    exact = {"accuracy_sketch": "accuracy_exact", "mse_sketch": "mse_exact", "seconds_sketch": "seconds_exact"}
     found = [(numbers(run.rows, exact.get(key, "")), factor, form) for key, _, factor, form in columns]
     cells = [spread([statistics.median(values)] if values else [], factor, form) for values, factor, form in found]
     lines.append(["exact kernel", "–", "–", *cells])
@@ -104,7 +104,11 @@ def compare_html(run):
     parts.append(".</p>\n" + compare_table(run))
     parts.append("<p class=note>Mean over the seeds ± the farthest seed. Times are those of this run on its machine. "
                  "The speed-up at full n is an extrapolation from the measured costs of a pair and of a row.</p>\n")
-    return "".join(parts) + all_rows(run)
+    return "".join(parts) + warnings(run) + all_rows(run)
+
+
+def warnings(run):
+    return "".join(f"<p class=warning>{escape(str(text))}</p>" for text in run.data.get("warnings") or [])
 
 
 def metrics_table(metrics):
@@ -124,8 +128,7 @@ def report_html(run):
     if seconds:
         head, values = zip(*seconds)
         parts.append("<h3>Seconds, slowest rank</h3>" + table(head, [[f"{value:.2f}" for value in values]]))
-    parts += [f"<p class=warning>{escape(str(text))}</p>" for text in data.get("warnings") or []]
-    return "".join(parts)
+    return "".join(parts) + warnings(run)
 
 
 def config_html(run):

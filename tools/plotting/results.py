@@ -47,8 +47,9 @@ def load(path):
     return Run(path, data)
 
 
-# What comparisons must have in common to be one: the same exact kernel of the same rows.
-SAME = [("data",), ("network",), ("embedding", "kernel"), ("embedding", "symmetrize")]
+# What comparisons must have in common to be one: the same exact kernel of the same rows, and its lambda.
+SAME = [("data",), ("network",), ("embedding", "kernel"), ("embedding", "symmetrize"), ("embedding", "scale_to_exact"),
+        ("solver", "lambda"), ("run", "precision")]
 
 
 def section(text, keys):
