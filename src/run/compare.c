@@ -164,6 +164,10 @@ static nke_status run(nke_compare *c)
   if (s->config->data.class_weighting != NKE_CLASS_WEIGHTS_NONE)
     return nke_fail(NKE_ERR_USAGE, "%s: data.class_weights: expected none, as `compare` weighs all rows alike",
                     s->config->name);
+  if (s->config->data.augment.copies != 1)
+    return nke_fail(NKE_ERR_USAGE,
+                    "%s: data.augment.copies: expected 1, as `compare` takes the rows as they are, got %lld",
+                    s->config->name, (long long)s->config->data.augment.copies);
   NKE_TRY(nke_session_check_targets(s));
   const nke_grid grid = nke_grid_of(s->comm);
   NKE_TRY(nke_agree(s->comm, plan_cases(c)));

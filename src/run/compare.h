@@ -29,6 +29,7 @@ typedef struct nke_compare_result {
   double make_seconds;   /* exact: the kernel; sketch: the embedding */
   double gram_seconds;   /* Z Z' */
   double solve_seconds;  /* one lambda */
+  double condition;      /* of the matrix plus shift, estimated */
 } nke_compare_result;
 
 typedef struct nke_compare {

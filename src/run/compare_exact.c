@@ -109,6 +109,7 @@ nke_status nke_compare_solve(nke_compare *c, const nke_bcmat *kernel, const nke_
   NKE_TRY(nke_score_left_out(&s->embedder, c->n, c->targets, residuals, &result->loo));
   const double begun = nke_seconds();
   NKE_TRY(nke_ridge_solve(kernel, shift, (int)s->k, c->targets, NULL, alpha, &info));
+  result->condition = info.condition;
   result->solve_seconds = nke_spread_over_ranks(s->comm, nke_seconds() - begun).max;
 done:
   nke_free(residuals);

@@ -103,7 +103,7 @@ static void no_scores(sketch *k)
 {
   const nke_embedding_options *const options = &k->which->options;
   k->result.loo = k->result.test = NKE_METRICS_UNKNOWN;
-  k->result.solve_seconds = NAN;
+  k->result.solve_seconds = k->result.condition = NAN;
   if (k->compare->rank == 0)
     fprintf(stderr, "warning: %s, %lld features, seed %llu: no scores at lambda %g: %s\n", options->method,
             (long long)k->which->m, (unsigned long long)options->seed, k->compare->lambda, nke_error_text());
@@ -194,7 +194,8 @@ static void put_quality(json_t *row, const char *which, const nke_compare_result
     const char *name;
     double value;
   } numbers[] = {{"accuracy", held_out->accuracy}, {"mse", held_out->mse}, {"loo_accuracy", r->loo.accuracy},
-                 {"loo_mse", r->loo.mse}, {"statistical_dimension", r->dimension}, {"seconds", total(r)}};
+                 {"loo_mse", r->loo.mse}, {"statistical_dimension", r->dimension}, {"condition", r->condition},
+                 {"seconds", total(r)}};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     snprintf(key, sizeof key, "%s_%s", numbers[i].name, which);
     put(row, key, numbers[i].value);

@@ -6,9 +6,8 @@
 #include "run/model.h"
 #include "run/report.h"
 #include "solve/petsc_options.h"
+#include "solve/ridge.h"
 
-#include <float.h>
-#include <math.h>
 #include <stdio.h>
 
 static nke_status model_path(const nke_fit *fit, char *path, size_t size)
@@ -85,16 +84,13 @@ static json_t *path_json(const nke_fit *fit)
   return list;
 }
 
-/* The condition from which on rounding shows in the solution. A factor in double loses log10(condition) of its 16 digits:
- * 1e10 leaves six. In single precision each product that is added to an entry of A rounds it by about 2^-24 of itself,
- * independently: a matrix of 2-norm about 2^-23 |A| / sqrt(order sums), which must stay below the least eigenvalue. */
 static double condition_limit(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
-  const double n = (double)nke_dataset_rows(s->train), m = (double)s->m, panel = NKE_PANEL_ROWS;
-  const int primal = fit->trainer == &nke_trainer_primal;
-  const double sums = s->exact ? 1 : fmax((primal ? n : m) / panel, 1);
-  return s->config->run.precision == NKE_SINGLE ? fmin(sqrt((primal ? m : n) * sums) / FLT_EPSILON, 1e10) : 1e10;
+  const nke_precision precision = s->config->run.precision;
+  const int64_t n = nke_dataset_rows(s->train);
+  if (fit->trainer == &nke_trainer_primal) return nke_ridge_condition_limit(precision, s->m, n);
+  return nke_ridge_condition_limit(precision, n, s->exact ? 1 : s->m);
 }
 
 static json_t *warnings_json(const nke_fit *fit)

@@ -1,11 +1,14 @@
 #include "solve/ridge.h"
 
 #include "base/memory.h"
+#include "gram/gram.h"
 #include "solve/condition.h"
 #include "solve/petsc_status.h"
 #include "solve/scalapack.h"
 #include "solve/symmetric.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 /* What the shifts of a path share. */
@@ -53,6 +56,12 @@ static nke_status factor_shift(ridge *r, double shift)
   memcpy(r->factor->a, r->a->a, (size_t)(r->a->ld * r->a->cols_loc) * sizeof *r->a->a);
   nke_bcmat_add_to_diagonal(r->factor, shift);
   return nke_scalapack_cholesky(&r->blacs, r->factor);
+}
+
+double nke_ridge_condition_limit(nke_precision precision, int64_t rows, int64_t terms)
+{
+  const double in_double = 1e10, sums = fmax((double)terms / NKE_PANEL_ROWS, 1);
+  return precision == NKE_SINGLE ? fmin(sqrt((double)rows * sums) / FLT_EPSILON, in_double) : in_double;
 }
 
 nke_status nke_ridge_factor(const nke_bcmat *a, double shift, nke_stats *stats, nke_bcmat **factor)

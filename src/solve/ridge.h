@@ -2,6 +2,7 @@
 #ifndef NKE_SOLVE_RIDGE_H
 #define NKE_SOLVE_RIDGE_H
 
+#include "base/checked.h"
 #include "base/status.h"
 #include "base/timer.h"
 #include "dist/blockcyclic.h"
@@ -22,6 +23,13 @@ typedef struct nke_ridge_info {
  * rows^2 for the condition; memory: A once more. */
 nke_status nke_ridge_solve(const nke_bcmat *a, double shift, int k, const double *b, nke_stats *stats, double *x,
                            nke_ridge_info *info);
+
+/* The condition from which on rounding shows in the solution. A factor in double loses log10(condition) of its 16
+ * digits: 1e10 leaves six. In single precision each product that is added to an entry of A rounds it by about 2^-24 of
+ * itself, independently: a matrix of 2-norm about 2^-23 |A| / sqrt(rows sums), which must stay below the least
+ * eigenvalue. terms: products that make an entry, summed in panels of NKE_PANEL_ROWS, the panels in double; 1 for an
+ * entry that was rounded once. Local. */
+double nke_ridge_condition_limit(nke_precision precision, int64_t rows, int64_t terms);
 
 /* *factor, new, <- the lower Cholesky factor of A + shift I: a's layout, blocks on and below the diagonal valid, of those on
  * it the lower triangle. Collective, after nke_solve_init(); NKE_ERR_NUMERIC and memory as above. rows^3 / 3 flops. */

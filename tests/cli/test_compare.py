@@ -273,6 +273,28 @@ class Compare(program.Case):
         for key in ("relative_frobenius", "spectral_eps", "mse_exact", "seconds_exact", "speedup_at_n"):
             self.assertGreater(few[key], 0, key)
 
+    def test_a_lambda_below_the_precision_is_a_warning(self):
+        """Every row twice: the condition is about trace / lambda, more than single precision holds."""
+        with h5py.File(self.folder / "data.h5") as file:
+            x, y = file["train/x"][:40], file["train/y"][:40]
+        program.write_h5(self.folder / "twice.h5", x=np.tile(x, (2, 1, 1, 1)), y=np.tile(y, 2))
+        case = ["case.yaml", "--set", "run.out=warned", "--set", "embedding.widths=[]", "--set",
+                "data={train: {file: twice.h5, x: /x, y: /y}}", "--set", "solver.lambda=[1e-6]", "--set",
+                "data.test=null", "--set", "compare={methods: [random_features], features: [1024], seeds: [1]}"]
+        for precision, lines in (("double", []), ("single", ["1 of 1 sketches: condition estimates up to .*: lambda 1e-06 "])):
+            text = self.program.must("compare", *case, "--set", f"run.precision={precision}", "--force")
+            result = self.result("warned")
+            self.assertEqual(len(result["warnings"]), len(lines))
+            for warning, line in zip(result["warnings"], lines):
+                self.assertRegex(warning, line)
+                self.assertIn(f"warning: {warning}", text)
+            if precision == "double":
+                row = result["rows"][0]
+                with h5py.File(self.folder / "warned/kernel.h5") as file:
+                    kernel = file["train/ntk"][...]
+                truth = np.linalg.cond(kernel + row["lambda_absolute"] * np.eye(80), 1)
+                self.assertTrue(truth / 3 <= row["condition_exact"] <= 1.01 * truth)
+
     def test_another_kernel_is_refused_by_name(self):
         file = ("--set", "kernel.file=whole/kernel.h5", "--set", "run.out=other")
         for change, says in (("network=[{conv: {filter: 5}}, {activation: relu}, flatten, dense]", "in network it says"),
@@ -288,6 +310,7 @@ class Compare(program.Case):
         self.refused(2, "compare.methods", "--set", "compare.methods=[none]")
         for weights in ("balanced", "[1, 2]"):
             self.refused(2, "data.class_weights: expected none", "--set", f"data.class_weights={weights}", ranks=2)
+        self.refused(2, "data.augment.copies: expected 1", "--set", "data.augment.copies=3")
         (self.folder / "file").write_text("")
         self.refused(6, "file", "--set", "run.out=file")
         program.write_h5(self.folder / "no_y.h5", x=np.zeros((30, 8, 8, 1)) + np.arange(30)[:, None, None, None])
