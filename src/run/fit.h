@@ -91,6 +91,7 @@ struct nke_fit {
   int in_folds;          /* within nke_fit_folds(): */
   int64_t folds_done;    /* whose scores the path's validation metrics have */
   int64_t resumed_folds; /* that a run before had done, and kept in fold_file.h's file */
+  int keeps_fold;        /* the primal has a fold's features in memory from its Gram matrix to its scores */
   int recompute;        /* what an iteration passes over is made anew each time, as memory does not hold it */
   double failed_lambda; /* the relative lambda that was chosen, where a larger one had to be taken; else -1 */
 };
@@ -108,8 +109,9 @@ int nke_fit_by_folds(const nke_fit *fit);
 /* solver.select kfold: fill the path's validation metrics, each row scored by the fit without its fold, from
  * fit->folds_done on. The trainer has taken in all rows, and fits them all afterwards. What is done is kept, in a
  * checkpoint or, where the trainer has none, by fold_file.h, every checkpoint.seconds and on a signal. Collective.
- * NKE_STOPPED after a signal, by the end of the fold at the latest. Cost: k solutions of the path; of the primal, two
- * more passes over the rows, a third for a fold that has nearly all of the trace, and one more Gram matrix. */
+ * NKE_STOPPED after a signal, by the end of the fold at the latest. Cost: k solutions of the path; of the primal, one
+ * more Gram matrix and two more passes over the rows, one where memory holds a fold, and one without a fold that has
+ * nearly all of the trace. */
 nke_status nke_fit_folds(nke_fit *fit, void *state);
 
 /* At the end of every solution and fold: NKE_STOPPED where this is within nke_fit_folds() and a signal came.
@@ -133,6 +135,10 @@ nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, 
  * once they are scored. Collective. */
 nke_status nke_fit_score_rows(nke_fit *fit, nke_dataset *dataset, const nke_rows *rows, const char *what, int n_sets,
                               const double *weights, nke_gram *gram, nke_metrics *metrics);
+
+/* The same of slabs that are embedded already and not scaled by class weights. Collective. */
+nke_status nke_fit_score_slabs(nke_fit *fit, int64_t count, const nke_slab *slabs, int n_sets, const double *weights,
+                               nke_metrics *metrics);
 
 /* Add the features of a slab to a Gram matrix, as stage gram. With class weights the slab is scaled. Collective. */
 nke_status nke_fit_add_slab(nke_session *session, nke_gram *gram, const nke_slab *slab);

@@ -40,6 +40,21 @@ static double solve_bytes(const nke_fit *fit, const nke_grid *grid, int64_t orde
   return factor > decomposition ? factor : decomposition;
 }
 
+/* Of the slabs of the largest fold, without their inputs. */
+static double fold_bytes(const nke_fit *fit, const nke_grid *grid)
+{
+  const nke_session *const s = &fit->session;
+  const nke_precision precision = s->config->run.precision;
+  const nke_slab_size size =
+      nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, grid->size);
+  const int64_t rows = nke_dataset_rows(s->train), originals = nke_dataset_originals(s->train);
+  const int64_t fold = nke_ceil_div(originals, s->config->solver.folds) * (rows / originals);
+  const int64_t mine =
+      fold / size.all * size.own + nke_min(size.own, nke_ceil_div(fold % size.all, grid->size) + NKE_BLOCK_ROWS);
+  const double row = (double)(s->m * nke_precision_bytes(precision) + 8 * (1 + nke_dataset_targets(s->train) + s->k));
+  return (double)mine * row;
+}
+
 static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 {
   const nke_session *const s = &fit->session;
@@ -52,6 +67,7 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * (1 + folds);
   plan->solve = solve_bytes(fit, grid, s->m);
   plan->slab += (double)nke_gram_panel_bytes(grid, s->m, panel, precision) * (1 + folds);
+  if (fit->keeps_fold) plan->matrix += fold_bytes(fit, grid);
   plan->flops_gram = n * m * m * (1 + folds);
   plan->flops_solve = solves * m * m * m / 3;
   /* Of every row a rank gets what its tiles need; all but its own share comes from the others. */
@@ -204,7 +220,8 @@ static nke_plan plan_of(const nke_fit *fit)
   plan_trainer(fit, &grid, &plan);
   plan_file(fit, &plan);
   double rows = s->exact ? 0 : (double)nke_dataset_rows(s->train);
-  if (fit->trainer == &nke_trainer_primal && nke_fit_by_folds(fit)) rows *= 3; /* all, and each fold twice */
+  if (fit->trainer == &nke_trainer_primal && nke_fit_by_folds(fit))
+    rows *= fit->keeps_fold ? 2 : 3; /* all, and each fold once or twice */
   if (s->test) rows += (double)nke_dataset_rows(s->test);
   plan.flops_embed =
       rows * (s->exact ? nke_exact_flops_per_pair(s->exact) * (double)s->m : nke_features_flops_per_row(s->features));
@@ -216,16 +233,26 @@ static bool is_iterative(const nke_fit *fit)
   return fit->trainer == &nke_trainer_exact_cg || fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr;
 }
 
+/* Class weights scale features where they are: a fold's could not be scored afterwards. */
+static bool may_keep_fold(const nke_fit *fit)
+{
+  return fit->trainer == &nke_trainer_primal && nke_fit_by_folds(fit) &&
+         fit->session.config->data.class_weighting == NKE_CLASS_WEIGHTS_NONE;
+}
+
+/* What can be kept is kept where that fits, and else made anew. */
 void nke_fit_plan(void *context, nke_plan *plan)
 {
   nke_fit *const fit = context;
   const nke_session *const s = &fit->session;
   fit->recompute = 0;
+  fit->keeps_fold = may_keep_fold(fit);
   *plan = plan_of(fit);
-  if (!is_iterative(fit) || nke_plan_fits(s->comm, s->config, plan)) return;
-  fit->recompute = 1;
+  if (!(is_iterative(fit) || fit->keeps_fold) || nke_plan_fits(s->comm, s->config, plan)) return;
+  fit->recompute = is_iterative(fit);
+  fit->keeps_fold = 0;
   const nke_plan again = plan_of(fit);
-  if (nke_plan_fits(s->comm, s->config, &again))
+  if (!fit->recompute || nke_plan_fits(s->comm, s->config, &again))
     *plan = again;
   else
     fit->recompute = 0; /* it would not help */

@@ -1,4 +1,5 @@
-/* Weights from the normal equations: (Z'Z + shift I) W = Z'Y, for more rows than features. Features are never kept. */
+/* Weights from the normal equations: (Z'Z + shift I) W = Z'Y, for more rows than features. Features are not kept, but
+ * for those of a fold until it is scored, where memory holds them. */
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
@@ -13,7 +14,17 @@ typedef struct primal {
   nke_gram *gram;
   nke_gram *left; /* without a fold; NULL: none is held out of `gram` */
   double *cross;  /* [m, k] */
+  nke_slab *fold; /* [n_fold] slabs of the fold in hand, where fit->keeps_fold */
+  int64_t n_fold;
 } primal;
+
+static void clear_fold(primal *p)
+{
+  for (int64_t i = 0; i < p->n_fold; i++) nke_slab_clear(&p->fold[i]);
+  p->n_fold = 0;
+  nke_free(p->fold);
+  p->fold = NULL;
+}
 
 static void primal_destroy(void *state)
 {
@@ -21,6 +32,7 @@ static void primal_destroy(void *state)
   if (!p) return;
   nke_gram_destroy(&p->gram);
   nke_gram_destroy(&p->left);
+  clear_fold(p);
   nke_free(p->cross);
   nke_free(p);
 }
@@ -44,7 +56,17 @@ done:
   return st;
 }
 
-static nke_status add_rows(nke_fit *fit, const nke_rows *rows, const char *what, nke_gram *gram)
+/* The slab moves to the fold's; of its rows only the features are wanted from here on. */
+static void keep_slab(primal *p, nke_slab *slab)
+{
+  nke_free(slab->x);
+  slab->x = NULL;
+  p->fold[p->n_fold++] = *slab;
+  *slab = (nke_slab){.begin = slab->begin, .end = slab->end};
+}
+
+/* keep: whose fold the rows are, if it is kept; else NULL. */
+static nke_status add_rows(nke_fit *fit, const nke_rows *rows, const char *what, nke_gram *gram, primal *keep)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
@@ -56,6 +78,7 @@ static nke_status add_rows(nke_fit *fit, const nke_rows *rows, const char *what,
     NKE_TRY(nke_fit_add_slab(s, gram, &slab));
     fit->position = slab.end;
     nke_progress_update(&progress, fit->position);
+    if (keep) keep_slab(keep, &slab);
     NKE_TRY(nke_checkpoint_step(fit));
   }
 done:
@@ -66,18 +89,18 @@ done:
 
 static nke_status primal_add(nke_fit *fit, void *state)
 {
-  return add_rows(fit, &fit->kept, "fit: embedding and Gram matrix", ((primal *)state)->gram);
+  return add_rows(fit, &fit->kept, "fit: embedding and Gram matrix", ((primal *)state)->gram, NULL);
 }
 
 /* *gram, new, <- the Gram matrix of these rows. */
-static nke_status sum_rows(nke_fit *fit, const nke_rows *rows, const char *what, nke_gram **gram)
+static nke_status sum_rows(nke_fit *fit, const nke_rows *rows, const char *what, nke_gram **gram, primal *keep)
 {
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   nke_gram_destroy(gram);
   fit->position = 0;
   NKE_TRY(nke_gram_create(s->comm, s->m, (int)s->k, s->config->run.precision, &s->stats, gram));
-  st = add_rows(fit, rows, what, *gram);
+  st = add_rows(fit, rows, what, *gram, keep);
 done:
   return st;
 }
@@ -90,11 +113,15 @@ static nke_status primal_hold_out(nke_fit *fit, void *state)
   nke_status st = NKE_OK;
   primal *const p = state;
   double all, left;
-  NKE_TRY(sum_rows(fit, &fit->held_out, "fit: Gram matrix of a fold", &p->left));
+  if (fit->keeps_fold) {
+    const int64_t slabs = nke_ceil_div(fit->held_out.n, fit->session.embedder.slab.all);
+    NKE_TRY(nke_agree(fit->session.comm, nke_calloc(slabs, sizeof *p->fold, "the slabs of a fold", &p->fold)));
+  }
+  NKE_TRY(sum_rows(fit, &fit->held_out, "fit: Gram matrix of a fold", &p->left, fit->keeps_fold ? p : NULL));
   nke_gram_complement(p->gram, p->left);
   NKE_TRY(nke_gram_trace(p->gram, &all));
   NKE_TRY(nke_gram_trace(p->left, &left));
-  if (left < least_left * all) NKE_TRY(sum_rows(fit, &fit->kept, "fit: Gram matrix without a fold", &p->left));
+  if (left < least_left * all) NKE_TRY(sum_rows(fit, &fit->kept, "fit: Gram matrix without a fold", &p->left, NULL));
 done:
   return st;
 }
@@ -127,8 +154,13 @@ static nke_status primal_validate(nke_fit *fit, void *state, int n_sets, const d
 {
   /* One embedding serves both: rows that are in no Gram matrix yet join it for the final solve once they are scored. */
   primal *const p = state;
-  const nke_status st = nke_fit_score_rows(fit, fit->session.train, &fit->held_out, "fit: validation rows", n_sets,
-                                           weights, p->left ? NULL : p->gram, metrics);
+  nke_status st;
+  if (p->n_fold > 0)
+    st = nke_fit_score_slabs(fit, p->n_fold, p->fold, n_sets, weights, metrics);
+  else
+    st = nke_fit_score_rows(fit, fit->session.train, &fit->held_out, "fit: validation rows", n_sets, weights,
+                            p->left ? NULL : p->gram, metrics);
+  clear_fold(p);
   nke_gram_destroy(&p->left);
   return st;
 }

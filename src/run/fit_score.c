@@ -77,6 +77,25 @@ done:
   return st;
 }
 
+nke_status nke_fit_score_slabs(nke_fit *fit, int64_t count, const nke_slab *slabs, int n_sets, const double *weights,
+                               nke_metrics *metrics)
+{
+  nke_status st = NKE_OK;
+  const nke_session *const s = &fit->session;
+  nke_metrics_sum **sums = NULL;
+  double *scores = NULL;
+  st = nke_score_sums_create(&s->embedder, n_sets, &sums);
+  if (st == NKE_OK) st = nke_alloc(s->embedder.slab.own * s->k * n_sets, sizeof *scores, "scores of a slab", &scores);
+  for (int64_t i = 0; i < count && st == NKE_OK; i++)
+    st = nke_score_slab(&s->embedder, &slabs[i], s->m, s->k, n_sets, weights, scores, sums);
+  NKE_TRY(nke_agree(s->comm, st));
+  st = nke_score_sums_reduce(&s->embedder, n_sets, sums, metrics);
+done:
+  nke_score_sums_destroy(n_sets, &sums);
+  nke_free(scores);
+  return st;
+}
+
 nke_status nke_fit_score(nke_fit *fit, void *state, nke_dataset *dataset, const char *what, int n_sets,
                          const double *weights, nke_metrics *metrics)
 {

@@ -114,6 +114,30 @@ class Memory(program.Case):
         report = json.loads((self.folder / "folds/report.json").read_text())
         self.assertLess(report["peak_rss_bytes"] / 2**20, float(re.search(r"peak (\d+) of", plan)[1]))
 
+    def test_a_fold_is_embedded_once_where_memory_holds_it(self):
+        options = ("--set", "embedding.method=random_features", "--set", "embedding.features=1024", "--set",
+                   "solver={type: cholesky, select: {kfold: 2}, lambda: [1e-1, 1]}", "--set", f"data.train.rows=0:{N}")
+
+        def plan():
+            text = self.program.must("fit", "case.yaml", *options, "--set", f"run.memory_per_rank={limit}MiB", "--dry-run",
+                                     ranks=2)
+            return [int(re.search(pattern, text)[1]) for pattern in (r"  matrix (\d+),", r"peak (\d+) of")]
+
+        def fit(out):
+            self.program.must("fit", "case.yaml", *options, "--set", f"run.memory_per_rank={limit}MiB", "--set",
+                              f"run.out={out}", ranks=2)
+            return json.loads((self.folder / out / "report.json").read_text())
+
+        limit = 1024
+        once, matrix = fit("fold-once"), plan()[0]
+        while plan()[0] > matrix - 4:
+            limit = min(limit, plan()[1]) - 1
+        twice = fit("fold-twice")
+        tests = N_TEST / N
+        self.assertAlmostEqual(twice["flops"]["embed"] / once["flops"]["embed"], (3 + tests) / (2 + tests), places=9)
+        for a, b in zip(once["path"], twice["path"]):
+            np.testing.assert_allclose(a["validation"]["mse"], b["validation"]["mse"], rtol=1e-9)
+
     def test_single_precision_tiles(self):
         """Kernels of single precision lose nothing in tiles of single precision: Cholesky's scores."""
         single = ("--set", "run.precision=single")
