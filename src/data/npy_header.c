@@ -1,6 +1,5 @@
 #include "data/npy_header.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,10 +63,23 @@ nke_status nke_npy_parse(const unsigned char *bytes, int64_t length, nke_npy_hea
   text[size] = '\0';
   NKE_TRY(parse_type(value_of(text, "'descr'"), h));
   const char *order = value_of(text, "'fortran_order'");
-  if (!order || strncmp(order, "False", 5) != 0)
-    NKE_TRY(nke_fail(NKE_ERR_DATA, "expected C order (fortran_order: False)"));
+  h->fortran = order && strncmp(order, "True", 4) == 0;
+  if (!h->fortran && (!order || strncmp(order, "False", 5) != 0))
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "no fortran_order in the header"));
   NKE_TRY(parse_shape(value_of(text, "'shape'"), h));
   h->data = start + size;
 done:
   return st;
+}
+
+int64_t nke_npy_fortran_place(const nke_npy_header *h, int64_t column)
+{
+  int64_t place = 0;
+  for (int i = h->rank - 1; i > 0; i--) { /* the last index is the first digit of column, and the last of place */
+    int64_t stride = 1;
+    for (int k = 1; k < i; k++) stride *= h->dims[k];
+    place += column % h->dims[i] * stride;
+    column /= h->dims[i];
+  }
+  return place;
 }

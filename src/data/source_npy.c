@@ -100,28 +100,65 @@ static void convert(const nke_npy_header *h, int64_t n, const char *bytes, doubl
   }
 }
 
-static nke_status read_file(const npy_file *f, int64_t first, int64_t n, double *out)
+static nke_status read_bytes(const npy_file *f, int64_t offset, int64_t count, char *bytes)
+{
+  while (count > 0) {
+    const ssize_t now = pread(f->fd, bytes, (size_t)count, offset);
+    if (now < 0 && errno == EINTR) continue;
+    if (now <= 0)
+      return nke_fail(NKE_ERR_DATA, "%s: cannot be read at byte %lld: %s", f->path, (long long)offset,
+                      now < 0 ? strerror(errno) : "truncated");
+    bytes += now;
+    offset += now;
+    count -= now;
+  }
+  return NKE_OK;
+}
+
+/* Rows that lie one behind the other. */
+static nke_status read_rows(const npy_file *f, int64_t first, int64_t n, char *bytes, double *out)
 {
   nke_status st = NKE_OK;
-  char *bytes = NULL;
   int64_t offset = f->header.data + first * f->row_bytes, left = n * f->row_bytes;
-  NKE_TRY(nke_alloc(PIECE, 1, "npy rows", &bytes));
   while (left > 0) {
     const int64_t piece = nke_min(PIECE, left);
-    int64_t got = 0;
-    while (got < piece) {
-      const ssize_t now = pread(f->fd, bytes + got, (size_t)(piece - got), offset + got);
-      if (now < 0 && errno == EINTR) continue;
-      if (now <= 0)
-        NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: rows %lld:%lld cannot be read: %s", f->path, (long long)first,
-                         (long long)(first + n), now < 0 ? strerror(errno) : "truncated"));
-      got += now;
-    }
+    NKE_TRY(read_bytes(f, offset, piece, bytes));
     convert(&f->header, piece / f->header.size, bytes, out);
     out += piece / f->header.size;
     offset += piece;
     left -= piece;
   }
+done:
+  return st;
+}
+
+/* Columns one behind the other: of each the entries of these rows. */
+static nke_status read_columns(const npy_file *f, int64_t first, int64_t n, char *bytes, double *out)
+{
+  nke_status st = NKE_OK;
+  double *column = NULL;
+  const int64_t size = f->header.size, columns = f->row_bytes / size, most = nke_min(n, PIECE / size);
+  NKE_TRY(nke_alloc(most, sizeof *column, "a column of npy rows", &column));
+  for (int64_t c = 0; c < columns; c++) {
+    const int64_t begin = first + f->header.dims[0] * nke_npy_fortran_place(&f->header, c);
+    for (int64_t at = 0; at < n; at += most) {
+      const int64_t rows = nke_min(most, n - at);
+      NKE_TRY(read_bytes(f, f->header.data + (begin + at) * size, rows * size, bytes));
+      convert(&f->header, rows, bytes, column);
+      for (int64_t i = 0; i < rows; i++) out[(at + i) * columns + c] = column[i];
+    }
+  }
+done:
+  nke_free(column);
+  return st;
+}
+
+static nke_status read_file(const npy_file *f, int64_t first, int64_t n, double *out)
+{
+  nke_status st = NKE_OK;
+  char *bytes = NULL;
+  NKE_TRY(nke_alloc(PIECE, 1, "npy rows", &bytes));
+  st = f->header.fortran ? read_columns(f, first, n, bytes, out) : read_rows(f, first, n, bytes, out);
 done:
   nke_free(bytes);
   return st;
@@ -142,7 +179,7 @@ static void ahead_npy(nke_source *source, int64_t first, int64_t n)
   const npy_state *s = source->state;
   for (int i = 0; i < 2; i++) {
     const npy_file *const f = &s->part[i];
-    if (f->fd > 0)
+    if (f->fd > 0 && !f->header.fortran)
       posix_fadvise(f->fd, f->header.data + first * f->row_bytes, n * f->row_bytes, POSIX_FADV_WILLNEED);
   }
 }

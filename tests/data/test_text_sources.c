@@ -228,6 +228,34 @@ static void test_npy(void **state)
   nke_dataset_close(&d);
 }
 
+/* As numpy saves the columns of a table, or an array that was transposed: the first index runs fastest. */
+static void test_npy_in_fortran_order(void **state)
+{
+  (void)state;
+  static double x[N * D];
+  static char file[sizeof x + 200];
+  for (int64_t i = 0; i < N; i++)
+    for (int64_t j = 0; j < D; j++) x[j * N + i] = value_of(i, j);
+  const size_t size = make_npy(file, 1, "{'descr': '<f8', 'fortran_order': True, 'shape': (331, 6), }\n", x, sizeof x);
+  sample_bytes("columns.npy", file, size);
+  check_rows("columns.npy", NULL, NULL, false);
+  /* [3, 2, 3, 2] bytes, each entry its place in C order. */
+  unsigned char pixels[36];
+  int at = 0;
+  for (int c = 0; c < 2; c++)
+    for (int w = 0; w < 3; w++)
+      for (int h = 0; h < 2; h++)
+        for (int i = 0; i < 3; i++) pixels[at++] = (unsigned char)(((i * 2 + h) * 3 + w) * 2 + c);
+  const char *header = "{'descr': '|u1', 'fortran_order': True, 'shape': (3, 2, 3, 2)}\n";
+  sample_bytes("pixels.npy", file, make_npy(file, 1, header, pixels, sizeof pixels));
+  nke_dataset *d = NULL;
+  double back[24];
+  assert_int_equal(open_spec("pixels.npy", NULL, NULL, &d), NKE_OK);
+  assert_int_equal(nke_dataset_read_range(d, (nke_range){1, 3}, back, NULL), NKE_OK);
+  for (int i = 0; i < 24; i++) assert_true(back[i] == 12 + i);
+  nke_dataset_close(&d);
+}
+
 /* Open and read all; either may refuse, with the word in its line. */
 static void assert_refused(const char *name, const void *bytes, size_t size, const char *x, const char *y,
                            const char *word)
@@ -318,7 +346,8 @@ static void test_refused_npy(void **state)
   } bad[] = {
     {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2)}\n", "truncated", 47},
     {4, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2)}\n", "version 4", 48},
-    {1, "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 2)}\n", "C order", 48},
+    {1, "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 2)}\n", "truncated", 47},
+    {1, "{'descr': '<f8', 'fortran_order': Maybe, 'shape': (3, 2)}\n", "no fortran_order", 48},
     {1, "{'descr': '>f8', 'fortran_order': False, 'shape': (3, 2)}\n", "big-endian", 48},
     {1, "{'descr': '<c8', 'fortran_order': False, 'shape': (3, 2)}\n", "<c8", 48},
     {1, "{'descr': '|O', 'fortran_order': False, 'shape': (3, 2)}\n", "descr", 48},
@@ -396,6 +425,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_byte_order_mark),
     cmocka_unit_test(test_libsvm),
     cmocka_unit_test(test_npy),
+    cmocka_unit_test(test_npy_in_fortran_order),
     cmocka_unit_test(test_refused_csv),
     cmocka_unit_test(test_refused_libsvm),
     cmocka_unit_test(test_refused_npy),
