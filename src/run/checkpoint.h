@@ -3,8 +3,9 @@
  * <out>/checkpoint.h5 and, of the one before, <out>/checkpoint-previous.h5. They hold the lower triangle of the Gram
  * matrix block by block, the cross products, the solutions of the path and the sums of scores so far, each with a
  * checksum: 4 m^2 bytes and a little. They say nothing of ranks: a run at another number of ranks goes on too, with the
- * same result to rounding; at the same number, to the bit. Trainers that keep features and no Gram matrix (fewer rows
- * than features) write none, but their rows (fit_keep.h). */
+ * same result to rounding; at the same number, to the bit, but for eigendecompositions, which by several ranks differ in
+ * their last bits from run to run. Trainers that keep features and no Gram matrix (fewer rows than features) write none,
+ * but their rows (fit_keep.h). */
 #ifndef NKE_RUN_CHECKPOINT_H
 #define NKE_RUN_CHECKPOINT_H
 
