@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = NKE_GAUSS_NODES, MAX_PIECES = 16384, MAX_DEPTH = 60, KINK_DEPTH = 12 };
+enum { N = NKE_GAUSS_NODES, MAX_PIECES = 16384, MAX_DEPTH = 60, KINK_DEPTH = 12, SCALE_POINTS = 64 };
 
 typedef struct builder {
   nke_function *f;
@@ -191,10 +191,11 @@ done:
 static nke_status find_scale(builder *b)
 {
   nke_status st = NKE_OK;
-  double x[64], f[64];
-  for (int j = 0; j < 64; j++) x[j] = 2 * (j - 31.3) / 32.7;
-  NKE_TRY(b->f(b->context, 64, x, f));
-  for (int j = 0; j < 64; j++) b->scale = fmax(b->scale, fabs(f[j]));
+  double x[SCALE_POINTS], f[SCALE_POINTS];
+  for (int j = 0; j < SCALE_POINTS; j++) x[j] = 2 * (j - 31.3) / 32.7;
+  NKE_TRY(b->f(b->context, SCALE_POINTS, x, f));
+  b->scale = 0;
+  for (int j = 0; j < SCALE_POINTS; j++) b->scale = fmax(b->scale, fabs(f[j]));
 done:
   return st;
 }
@@ -224,21 +225,43 @@ static int is_kink(const nke_pieces *p, double x)
   return 0;
 }
 
+/* The slope of the pieces of `context`, for a builder of its own. */
+static nke_status slope_of(void *context, int64_t n, const double *x, double *d)
+{
+  double unused[SCALE_POINTS];
+  nke_pieces_eval(context, n, x, unused, d);
+  return NKE_OK;
+}
+
+/* Whether degree 15 holds to 1e-7 on [lo, hi], for f and for its slope, which shows what f hardly does: a kink of the
+ * slope near an end. */
+static nke_status joins(const builder *f, const builder *slope, double lo, double hi, int *out)
+{
+  nke_status st = NKE_OK;
+  double coef[N], misfit[2];
+  NKE_TRY(fit(f, lo, hi, coef, &misfit[0]));
+  NKE_TRY(fit(slope, lo, hi, coef, &misfit[1]));
+  *out = fmax(misfit[0], misfit[1]) < 1e-7;
+done:
+  return st;
+}
+
 /* Join neighbouring pieces, never across a kink, while degree 15 still holds to 1e-7: coefficients that have fallen
  * that far by degree 15 are below 1e-14 at degree 32, where the rule begins to err. */
 static nke_status join(builder *b)
 {
   nke_status st = NKE_OK;
   nke_pieces *p = b->pieces;
-  double coef[N], misfit;
+  builder slope = *b;
+  slope.f = slope_of;
+  slope.context = p;
   p->n_panels = 0;
   p->panel[0] = p->edge[0];
+  NKE_TRY(find_scale(&slope));
   for (int64_t i = 1; i <= p->n; i++) {
-    if (i < p->n && !is_kink(p, p->edge[i])) {
-      NKE_TRY(fit(b, p->panel[p->n_panels], p->edge[i + 1], coef, &misfit));
-      if (misfit < 1e-7) continue;
-    }
-    p->panel[++p->n_panels] = p->edge[i];
+    int one = 0;
+    if (i < p->n && !is_kink(p, p->edge[i])) NKE_TRY(joins(b, &slope, p->panel[p->n_panels], p->edge[i + 1], &one));
+    if (!one) p->panel[++p->n_panels] = p->edge[i];
   }
 done:
   return st;

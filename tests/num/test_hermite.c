@@ -140,6 +140,36 @@ static void the_degree_meets_the_tolerance(void **state)
   nke_phi_destroy(&phi);
 }
 
+/* E[phi'(sigma z)^2], phi^2 = 1 + max(0.92 - 1.1 x, 0)^2, by Simpson's rule on the side where phi' is not 0. */
+static double bent_slope(double sigma)
+{
+  enum { STEPS = 20000 };
+  const double end = 0.92 / 1.1 / sigma, h = (end + 12) / STEPS;
+  double sum = 0;
+  for (int i = 0; i <= STEPS; i++) {
+    const double z = -12 + i * h, u = fmax(0.92 - 1.1 * sigma * z, 0), slope = 1.1 * u / sqrt(1 + u * u);
+    const double weight = i == 0 || i == STEPS ? 1 : i % 2 ? 4 : 2;
+    sum += weight * slope * slope * exp(-0.5 * z * z);
+  }
+  return sum * h / 3 * 0.39894228040143267794;
+}
+
+/* A kink of phi' hardly shows in phi. */
+static void kinks_of_the_slope_are_seen(void **state)
+{
+  (void)state;
+  static const double sigmas[] = {0.5, 1, 2, 5, 20};
+  nke_activation act;
+  assert_int_equal(nke_activation_init_formula(&act, "sqrt(1+max(0.92-1.1*x,0)^2)"), NKE_OK);
+  for (int i = 0; i < 5; i++) {
+    const double want = bent_slope(sigmas[i]);
+    double c[33];
+    nke_hermite_moments m;
+    assert_int_equal(nke_hermite_coefficients(&act, sigmas[i], 32, c, NULL, &m), NKE_OK);
+    if (fabs(m.second_dot - want) > 1e-10 * want) fail_msg("sigma %g: %.15g not %.15g", sigmas[i], m.second_dot, want);
+  }
+}
+
 static void what_cannot_be_expanded_is_refused(void **state)
 {
   (void)state;
@@ -163,5 +193,6 @@ static const struct CMUnitTest tests[] = {cmocka_unit_test(hermite_polynomials_a
                                           cmocka_unit_test(series_reach_the_closed_forms_at_their_rate),
                                           cmocka_unit_test(relu_taylor_coefficients_are_those_of_the_series),
                                           cmocka_unit_test(the_degree_meets_the_tolerance),
+                                          cmocka_unit_test(kinks_of_the_slope_are_seen),
                                           cmocka_unit_test(what_cannot_be_expanded_is_refused)};
 NKE_TEST_MAIN(tests)
