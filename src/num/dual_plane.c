@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { N = NKE_GAUSS_NODES, MAX_DEPTH = 30, MAX_INNER = 20000 };
+enum { N = NKE_GAUSS_NODES, MAX_DEPTH = 30, MAX_INNER = 20000, MAX_CROSSINGS = 1024 };
 
 typedef struct plane {
   nke_phi *phi;
@@ -133,19 +133,43 @@ done:
   return st;
 }
 
-/* Where a line of kinks of u crosses one of v: sx (c a + d b) = t, sy (c a - d b) = t'. */
+/* Edges in a at b = 0 of what is bent or steep in units of the outer panels; kinks alone where that is too much. */
+static nke_status sharp_edges(const plane *p, const nke_pieces *pieces, nke_panels *u, nke_panels *v)
+{
+  nke_status st = NKE_OK;
+  double fine = p->d * p->span / 12;
+  for (;;) {
+    u->n = v->n = 0;
+    NKE_TRY(nke_panels_add_pieces(u, pieces, p->sx, 1.5 * p->span, fine));
+    NKE_TRY(nke_panels_add_pieces(v, pieces, fabs(p->sy), 1.5 * p->span, fine));
+    nke_panels_sort(u);
+    nke_panels_sort(v);
+    if (fine == 0 || u->n * v->n <= MAX_CROSSINGS) break;
+    fine = 0;
+  }
+done:
+  return st;
+}
+
+/* Where a line of edges of u crosses one of v: sx (c a + d b) = t, sy (c a - d b) = t'. Between two such crossings the
+ * outer integrand is smooth; one that is steep near a single b would otherwise be missed by all nodes. */
 static nke_status outer_edges(plane *p, const nke_pieces *pieces, nke_panels *edges)
 {
   nke_status st = NKE_OK;
+  nke_panels u = {0}, v = {0};
   NKE_TRY(nke_panels_add_grid(edges, p->span, p->span / 3));
   if (p->sx == 0 || p->sy == 0) goto done;
-  for (int i = 0; i < pieces->n_kinks; i++)
-    for (int j = 0; j < pieces->n_kinks; j++) {
-      const double b = (pieces->kink[i] / p->sx - pieces->kink[j] / p->sy) / (2 * p->d);
+  NKE_TRY(sharp_edges(p, pieces, &u, &v));
+  const double sign = p->sy < 0 ? -1 : 1;
+  for (int64_t i = 0; i < u.n; i++)
+    for (int64_t j = 0; j < v.n; j++) {
+      const double b = (u.edge[i] - sign * v.edge[j]) / (2 * p->d);
       if (fabs(b) < p->span) NKE_TRY(nke_panels_add(edges, b));
     }
   nke_panels_sort(edges);
 done:
+  nke_panels_clear(&u);
+  nke_panels_clear(&v);
   return st;
 }
 

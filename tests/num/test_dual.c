@@ -269,6 +269,31 @@ static void formulas_have_the_duals_of_what_they_spell(void **state)
   }
 }
 
+/* At variances of a million phi' is a spike that only a thousandth of the plane knows. */
+static void steep_duals_are_not_missed(void **state)
+{
+  (void)state;
+  static const double q[][2] = {{3e6, 1.2e6}, {1e7, 1e7}, {1e8, 2e7}}, rho[] = {-0.95, 0.3, 0.9, 0.92, 0.99};
+  const nke_activation act = named("erf");
+  nke_activation formula;
+  assert_int_equal(nke_activation_init_formula(&formula, "erf(x)"), NKE_OK);
+  nke_dual *want = plan(&act, 1e-10), *got = plan(&formula, 1e-10);
+  for (int i = 0; i < 3; i++)
+    for (int j = 0; j < 5; j++) {
+      double k, kdot, k2, kdot2, unused, dx, dy;
+      const double s = rho[j] * sqrt(q[i][0] * q[i][1]);
+      one(want, q[i][0], q[i][0], q[i][0], &unused, &dx);
+      one(want, q[i][1], q[i][1], q[i][1], &unused, &dy);
+      one(want, q[i][0], q[i][1], s, &k, &kdot);
+      one(got, q[i][0], q[i][1], s, &k2, &kdot2);
+      if (fabs(k - k2) > 1e-9 || fabs(kdot - kdot2) > 1e-9 * sqrt(dx * dy))
+        fail_msg("q %g %g rho %g: k %.15g not %.15g, kdot %.15g not %.15g", q[i][0], q[i][1], rho[j], k2, k, kdot2,
+                 kdot);
+    }
+  nke_dual_destroy(&want);
+  nke_dual_destroy(&got);
+}
+
 /* The result of a triple depends on no other: order, chunks, the cache and wider variances before change no bit. */
 static void no_bit_depends_on_others(const nke_activation *act, double spread)
 {
@@ -400,6 +425,7 @@ static const struct CMUnitTest tests[] = {cmocka_unit_test(references_are_met_at
                                           cmocka_unit_test(homogeneous_duals_scale),
                                           cmocka_unit_test(at_variance_zero_phi_is_constant),
                                           cmocka_unit_test(formulas_have_the_duals_of_what_they_spell),
+                                          cmocka_unit_test(steep_duals_are_not_missed),
                                           cmocka_unit_test(order_changes_no_bit),
                                           cmocka_unit_test(instruction_sets_agree),
                                           cmocka_unit_test(a_failing_allocation_is_reported),
