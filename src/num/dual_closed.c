@@ -15,7 +15,8 @@ static void phase_loop(const double *p, int64_t n, const double *qx, const doubl
   const double a2 = p[0] * p[0], b2 = p[1] * p[1];
   const double odd = cos(p[2]) * cos(p[2]), even = sin(p[2]) * sin(p[2]);
   for (int64_t i = 0; i < n; i++) {
-    const double t = b2 * s[i], decay = exp(-0.5 * b2 * nke_gap(qx[i], qy[i], fabs(s[i])));
+    const double own = nke_within(qx[i], qy[i], s[i]), t = b2 * own;
+    const double decay = exp(-0.5 * b2 * nke_gap(qx[i], qy[i], fabs(own)));
     const double g = -expm1(-2 * fabs(t));
     const double sinh_t = copysign(0.5 * decay * g, t), cosh_t = 0.5 * decay * (2 - g);
     k[i] = a2 * (even * cosh_t + odd * sinh_t);
@@ -27,7 +28,7 @@ static void rbf_loop(const double *p, int64_t n, const double *qx, const double 
                      double *kdot)
 {
   for (int64_t i = 0; i < n; i++) {
-    k[i] = exp(-p[0] * nke_gap(qx[i], qy[i], s[i]));
+    k[i] = exp(-p[0] * nke_gap(qx[i], qy[i], nke_within(qx[i], qy[i], s[i])));
     kdot[i] = 2 * p[0] * k[i];
   }
 }
@@ -37,7 +38,7 @@ static void exp_loop(const double *p, int64_t n, const double *qx, const double 
 {
   const double a2 = p[0] * p[0], b2 = p[1] * p[1];
   for (int64_t i = 0; i < n; i++) {
-    k[i] = a2 * exp(0.5 * b2 * nke_gap(qx[i], qy[i], -s[i]));
+    k[i] = a2 * exp(0.5 * b2 * nke_gap(qx[i], qy[i], -nke_within(qx[i], qy[i], s[i])));
     kdot[i] = b2 * k[i];
   }
 }
@@ -95,7 +96,7 @@ static void exp_normalized_loop(const double *p, int64_t n, const double *qx, co
 {
   for (int64_t i = 0; i < n; i++) {
     const double r = sqrt(qx[i] * qy[i]);
-    const double e = exp(p[0] * (s[i] / fmax(r, 1e-150) + p[1]));
+    const double e = exp(p[0] * (nke_within(qx[i], qy[i], s[i]) / fmax(r, 1e-150) + p[1]));
     k[i] = r * e;
     kdot[i] = p[0] * e;
   }

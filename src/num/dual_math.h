@@ -24,6 +24,13 @@ static inline double nke_det(double qx, double qy, double s)
   return d > 0 ? d : 0;
 }
 
+/* s, or where rounding took it beyond rho = 1 or -1 what it is there. */
+static inline double nke_within(double qx, double qy, double s)
+{
+  const double r = sqrt(qx * qy);
+  return fmax(fmin(s, r), -r);
+}
+
 /* qx + qy - 2 s, exact where s is close to both. */
 static inline double nke_gap(double qx, double qy, double s)
 {

@@ -294,6 +294,24 @@ static void steep_duals_are_not_missed(void **state)
   nke_dual_destroy(&got);
 }
 
+/* Rounded in float, a large s passes the variances by more than the exponentials here bear. */
+static void a_covariance_beyond_the_variances_is_clamped(void **state)
+{
+  (void)state;
+  static const char *const names[] = {"rbf", "sin", "cos", "exp_normalized"};
+  const double q = 1.2109141e10;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+    for (int sign = -1; sign <= 1; sign += 2) {
+      const nke_activation act = named(names[i]);
+      nke_dual *dual = plan(&act, 1e-10);
+      double k, kdot, k2, kdot2;
+      one(dual, q, q, sign * q, &k, &kdot);
+      one(dual, q, q, sign * q * (1 + 1e-7), &k2, &kdot2);
+      if (k != k2 || kdot != kdot2) fail_msg("%s: k %g not %g, kdot %g not %g", names[i], k2, k, kdot2, kdot);
+      nke_dual_destroy(&dual);
+    }
+}
+
 /* The result of a triple depends on no other: order, chunks, the cache and wider variances before change no bit. */
 static void no_bit_depends_on_others(const nke_activation *act, double spread)
 {
@@ -426,6 +444,7 @@ static const struct CMUnitTest tests[] = {cmocka_unit_test(references_are_met_at
                                           cmocka_unit_test(at_variance_zero_phi_is_constant),
                                           cmocka_unit_test(formulas_have_the_duals_of_what_they_spell),
                                           cmocka_unit_test(steep_duals_are_not_missed),
+                                          cmocka_unit_test(a_covariance_beyond_the_variances_is_clamped),
                                           cmocka_unit_test(order_changes_no_bit),
                                           cmocka_unit_test(instruction_sets_agree),
                                           cmocka_unit_test(a_failing_allocation_is_reported),
