@@ -205,12 +205,15 @@ INLINE vec v_asin(vec c)
  * tables. */
 typedef struct closed_dual {
   real param[2], scale;
+  real unit; /* of erf and gelu: w = unit v v' is 1 / sqrt((1 + t q) (1 + t q')), t = 2 b^2 and 1 */
   int squarings;
 } closed_dual;
 
 INLINE closed_dual closed_dual_of(const nke_plane_op *op)
 {
+  const double spread = op->dual_kind == NKE_DUAL_ERF ? op->dual_param[2] * op->scale_in : 1;
   return (closed_dual){.param = {(real)op->dual_param[0], (real)op->dual_param[1]},
+                       .unit = spread > 0 ? (real)(1 / spread) : 0,
                        .scale = op->dual_kind == NKE_DUAL_GELU ? (real)op->scale_in : 1,
                        .squarings = (int)op->dual_param[2]};
 }
@@ -231,7 +234,8 @@ typedef struct closed_root {
   vec root, inverse, angle;
 } closed_root;
 
-/* s: of gelu in units of its variances, else as it comes. */
+/* s: of gelu in units of its variances, else as it comes. 1 - c^2 of erf and gelu is no less than w (2 - w), its value
+ * at rho = 1 and q = q': below that it is rounding, which kdot has as 1 / e and 1 / e^3. */
 INLINE closed_gap closed_gap_of(nke_plane_dual_kind kind, const closed_dual *d, vec s, const row_tables *tables,
                                 ptrdiff_t p, int paired)
 {
@@ -248,7 +252,8 @@ INLINE closed_gap closed_gap_of(nke_plane_dual_kind kind, const closed_dual *d, 
   }
   g.v = first_entry(tables, p, 0, paired) * tables->second[entries * p];
   g.c = s * g.v;
-  g.rest = v_max((1 - g.c) * (1 + g.c), v_set(ROOT_LEAST));
+  const vec w = d->unit * g.v;
+  g.rest = v_max((1 - g.c) * (1 + g.c), w * (2 - w) + (real)ROOT_LEAST);
   return g;
 }
 

@@ -468,6 +468,36 @@ static void degenerate_images(void **state)
   nke_network_destroy(&network);
 }
 
+/* A row and its copy at a variance of 1e10, which float tells from correlation 1 by rounding alone: kdot must not be
+ * what rounding left of 1 - c^2, to the power -3/2. */
+static void copies_of_large_rows_have_bounded_kernels(void **state)
+{
+  (void)state;
+  const nke_shape shape = {.axes = 0, .height = 1, .width = 1, .channels = 7};
+  const nke_activation_kind kinds[] = {NKE_ACT_GELU, NKE_ACT_ERF};
+  enum { PAIRS = 40 };
+  for (int a = 0; a < 2; a++) {
+    const nke_layer layers[] = {nke_layer_dense(1, 0), act_of(kinds[a], 1, 1), nke_layer_dense(1, 0)};
+    nke_network *network = shaped(3, layers, shape);
+    nke_exact *exact = NULL;
+    double *x = rows(PAIRS, shape);
+    double nngp[PAIRS * PAIRS], ntk[PAIRS * PAIRS], own[PAIRS];
+    for (int i = 0; i < PAIRS * 7; i++) x[i] = (float)(1e5 * x[i]);
+    assert_int_equal(nke_exact_create(network, NKE_SINGLE, 0, &exact), NKE_OK);
+    double *norms = norms_of(exact, PAIRS, x);
+    assert_int_equal(nke_exact_block(exact, PAIRS, x, norms, PAIRS, x, norms, nngp, ntk, PAIRS), NKE_OK);
+    assert_int_equal(nke_exact_diagonal(exact, PAIRS, x, norms, NULL, own), NKE_OK);
+    for (int i = 0; i < PAIRS; i++) {
+      const double got = ntk[i * PAIRS + i];
+      if (!(got > 0 && got < 1.5 * own[i])) fail_msg("activation %d: %g beside %g", (int)kinds[a], got, own[i]);
+    }
+    free(norms);
+    free(x);
+    nke_exact_destroy(&exact);
+    nke_network_destroy(&network);
+  }
+}
+
 static void failed_allocations(void **state)
 {
   (void)state;
@@ -522,6 +552,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(pairs_do_not_depend_on_their_tile),
     cmocka_unit_test(bad_numbers_are_named),
     cmocka_unit_test(degenerate_images),
+    cmocka_unit_test(copies_of_large_rows_have_bounded_kernels),
     cmocka_unit_test(failed_allocations),
     cmocka_unit_test(cost_is_that_of_the_planes),
 };
