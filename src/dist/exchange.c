@@ -33,12 +33,25 @@ static int needs(const nke_grid *g, int rank, int64_t b)
   return b % g->nprow == rank / g->npcol || b % g->npcol == rank % g->npcol;
 }
 
-int64_t nke_exchange_length(const nke_grid *grid, int rank, int64_t n, int64_t nb)
+/* Entries of a row of n that `rank` needs. Which blocks those are comes round after as many as there are ranks. */
+static int64_t length_of(const nke_grid *grid, int rank, int64_t n, int64_t nb)
 {
+  const int64_t round = grid->size * nb;
   int64_t length = 0;
+  if (n > round) return n / round * length_of(grid, rank, round, nb) + length_of(grid, rank, n % round, nb);
   for (int64_t b = 0; b * nb < n; b++)
     if (needs(grid, rank, b)) length += block_end(b, n, nb) - b * nb;
   return length;
+}
+
+/* Of the first grid row, whose blocks are no fewer than another's; how many of them a column's blocks repeat goes round
+ * with the column, within as many as there are grid rows. The first rank, on the diagonal of the grid, may need half.
+ */
+int64_t nke_exchange_most(const nke_grid *grid, int64_t n, int64_t nb)
+{
+  int64_t most = 0;
+  for (int q = 0; q < grid->npcol && q <= grid->nprow; q++) most = nke_max(most, length_of(grid, q, n, nb));
+  return most;
 }
 
 static MPI_Datatype entry_type(const nke_exchange *x)
@@ -176,7 +189,7 @@ nke_status nke_exchange_columns(nke_exchange *x, int64_t rows_loc, const void *z
 {
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
-  const int64_t bytes = nke_precision_bytes(x->precision), mine = nke_exchange_length(g, g->rank, x->n, x->nb);
+  const int64_t bytes = nke_precision_bytes(x->precision), mine = length_of(g, g->rank, x->n, x->nb);
   int64_t total = 0, first = 0;
   int narrow;
   NKE_TRY(gather_rows(x, rows_loc, &total));
@@ -190,7 +203,7 @@ nke_status nke_exchange_columns(nke_exchange *x, int64_t rows_loc, const void *z
   }
   for (int q = 0; q < g->size; q++) {
     NKE_TRY_MPI(MPI_Isend(z_loc, (int)rows_loc, x->column[q], q, 0, g->comm, &x->request[g->size + q]));
-    count_message(x, q, rows_loc * bytes * nke_exchange_length(g, q, x->n, x->nb));
+    count_message(x, q, rows_loc * bytes * length_of(g, q, x->n, x->nb));
   }
   NKE_TRY_MPI(MPI_Waitall(2 * g->size, x->request, MPI_STATUSES_IGNORE));
   *panel = (nke_panel){.data = x->buffer, .ld = mine, .step = 1, .depth = total, .offset = x->offset};
@@ -229,7 +242,7 @@ nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int6
 {
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
-  const int64_t bytes = nke_precision_bytes(x->precision), mine = nke_exchange_length(g, g->rank, x->n, x->nb);
+  const int64_t bytes = nke_precision_bytes(x->precision), mine = length_of(g, g->rank, x->n, x->nb);
   int64_t total = 0, begin = 0, row = 0, own = 0;
   int narrow;
   NKE_TRY(gather_rows(x, rows_loc, &total));

@@ -45,7 +45,8 @@ nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int6
 /* Everyone's small array: all[sum of counts] <- the ranks' mine[count] in rank order. Collective; counted in stats. */
 nke_status nke_exchange_gather(nke_exchange *x, int64_t count, const double *mine, double *all);
 
-/* Entries a row that rank `rank` of the grid needs, for counts of memory and volume. Local. */
-int64_t nke_exchange_length(const nke_grid *grid, int rank, int64_t n, int64_t nb);
+/* Entries a row that the rank of the grid which needs most of them needs, to a block; for plans of memory and volume.
+ * Local. */
+int64_t nke_exchange_most(const nke_grid *grid, int64_t n, int64_t nb);
 
 #endif

@@ -206,7 +206,7 @@ int64_t nke_gram_matrix_bytes(int64_t m, int ranks)
 int64_t nke_gram_panel_bytes(const nke_grid *grid, int64_t m, int64_t rows, nke_precision precision)
 {
   const int64_t nb = nke_bc_block_size(m);
-  return rows * (nke_precision_bytes(precision) * nke_exchange_length(grid, grid->rank, m, nb) + 8 * nb);
+  return rows * (nke_precision_bytes(precision) * nke_exchange_most(grid, m, nb) + 8 * nb);
 }
 
 nke_status nke_gram_outer(MPI_Comm comm, int64_t rows_loc, int64_t m, nke_precision precision, const void *z_loc,

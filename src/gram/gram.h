@@ -57,7 +57,8 @@ nke_status nke_gram_cross(const nke_gram *g, double *cross);
  * Local. */
 void nke_gram_restore(nke_gram *g, int64_t rows, const double *squares, const double *cross);
 
-/* Bytes of one rank's G, and of its buffers for panels of `rows` rows, for the memory estimate. Local. */
+/* Bytes of one rank's G, and of its buffers for panels of `rows` rows, of the rank that needs most, for the memory
+ * estimate. Local. */
 int64_t nke_gram_matrix_bytes(int64_t m, int ranks);
 int64_t nke_gram_panel_bytes(const nke_grid *grid, int64_t m, int64_t rows, nke_precision precision);
 

@@ -70,11 +70,10 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   if (fit->keeps_fold) plan->matrix += fold_bytes(fit, grid);
   plan->flops_gram = n * m * m * (1 + folds);
   plan->flops_solve = solves * m * m * m / 3;
-  /* Of every row a rank gets what its tiles need; all but its own share comes from the others. */
-  plan->bytes_gram =
-      n * (1 + folds) *
-      (double)(nke_exchange_length(grid, grid->rank, s->m, nke_bc_block_size(s->m)) * nke_precision_bytes(precision)) *
-      (grid->size - 1) / grid->size;
+  /* Of every row a rank gets what its tiles need, at most so much; all but its own share comes from the others. */
+  plan->bytes_gram = n * (1 + folds) *
+                     (double)(nke_exchange_most(grid, s->m, nke_bc_block_size(s->m)) * nke_precision_bytes(precision)) *
+                     (grid->size - 1) / grid->size;
   plan->messages_gram = ceil(n / (double)panel) * (grid->size - 1) * (1 + folds);
 }
 

@@ -267,6 +267,26 @@ static void test_bytes(void **state)
   nke_gram_destroy(&g);
 }
 
+/* Of a grid of any number of ranks, to a block: the rank whose tiles need most of a row. */
+static void test_most_needed(void **state)
+{
+  (void)state;
+  const int64_t nb = 32, sizes[] = {5, 100, 512, 520, 2100};
+  for (int ranks = 1; ranks <= 72; ranks++)
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+      const nke_grid grid = nke_grid_first(ranks);
+      int64_t most = 0;
+      for (int q = 0; q < ranks; q++) {
+        int64_t entries = 0;
+        for (int64_t j = 0; j < sizes[k]; j++)
+          entries += j / nb % grid.nprow == q / grid.npcol || j / nb % grid.npcol == q % grid.npcol;
+        if (entries > most) most = entries;
+      }
+      const int64_t planned = nke_exchange_most(&grid, sizes[k], nb);
+      assert_true(planned <= most && planned > most - 3 * nb);
+    }
+}
+
 static void test_restore(void **state)
 {
   (void)state;
@@ -357,9 +377,9 @@ static void test_memory(void **state)
   }
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_loops), cmocka_unit_test(test_same_bits),
-                                          cmocka_unit_test(test_outer),         cmocka_unit_test(test_bytes),
-                                          cmocka_unit_test(test_restore),       cmocka_unit_test(test_complement),
-                                          cmocka_unit_test(test_memory)};
+static const struct CMUnitTest tests[] = {
+  cmocka_unit_test(test_against_loops), cmocka_unit_test(test_same_bits), cmocka_unit_test(test_outer),
+  cmocka_unit_test(test_bytes),         cmocka_unit_test(test_most_needed), cmocka_unit_test(test_restore),
+  cmocka_unit_test(test_complement),    cmocka_unit_test(test_memory)};
 
 NKE_TEST_MAIN(tests)
