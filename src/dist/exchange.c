@@ -12,7 +12,7 @@ struct nke_exchange {
   int *counts, *starts; /* [ranks], for gathers */
   MPI_Datatype *column; /* [ranks] one row's entries for that rank; the next row starts n entries later */
   MPI_Datatype *chunk;  /* [ranks] what that rank gets in the current call of nke_exchange_rows() */
-  MPI_Request *request; /* [2 ranks] */
+  MPI_Request *request; /* [2 ranks] of the current call */
   void *buffer;
   int64_t capacity; /* of buffer, in entries */
 };
@@ -185,27 +185,32 @@ static void count_message(nke_exchange *x, int to, int64_t bytes)
   x->stats->messages_sent++;
 }
 
+/* No message is sent without entries: of a panel of many ranks few have rows. */
 nke_status nke_exchange_columns(nke_exchange *x, int64_t rows_loc, const void *z_loc, nke_panel *panel)
 {
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
   const int64_t bytes = nke_precision_bytes(x->precision), mine = length_of(g, g->rank, x->n, x->nb);
-  int64_t total = 0, first = 0;
-  int narrow;
+  int64_t total = 0;
+  int narrow, posted = 0;
   NKE_TRY(gather_rows(x, rows_loc, &total));
   st = nke_to_int(nke_max(total, 1) * x->n, "entries of a panel of features", &narrow);
   if (st == NKE_OK) st = reserve(x, total * mine);
   NKE_TRY(nke_agree(g->comm, st));
+  char *to = x->buffer;
   for (int q = 0; q < g->size; q++) {
-    char *to = (char *)x->buffer + first * mine * bytes;
-    NKE_TRY_MPI(MPI_Irecv(to, (int)(x->rows[q] * mine), entry_type(x), q, 0, g->comm, &x->request[q]));
-    first += x->rows[q];
+    const int64_t count = x->rows[q] * mine;
+    if (count == 0) continue;
+    NKE_TRY_MPI(MPI_Irecv(to, (int)count, entry_type(x), q, 0, g->comm, &x->request[posted++]));
+    to += count * bytes;
   }
-  for (int q = 0; q < g->size; q++) {
-    NKE_TRY_MPI(MPI_Isend(z_loc, (int)rows_loc, x->column[q], q, 0, g->comm, &x->request[g->size + q]));
-    count_message(x, q, rows_loc * bytes * length_of(g, q, x->n, x->nb));
+  for (int q = 0; q < g->size && rows_loc > 0; q++) {
+    const int64_t length = length_of(g, q, x->n, x->nb);
+    if (length == 0) continue;
+    NKE_TRY_MPI(MPI_Isend(z_loc, (int)rows_loc, x->column[q], q, 0, g->comm, &x->request[posted++]));
+    count_message(x, q, rows_loc * bytes * length);
   }
-  NKE_TRY_MPI(MPI_Waitall(2 * g->size, x->request, MPI_STATUSES_IGNORE));
+  NKE_TRY_MPI(MPI_Waitall(posted, x->request, MPI_STATUSES_IGNORE));
   *panel = (nke_panel){.data = x->buffer, .ld = mine, .step = 1, .depth = total, .offset = x->offset};
 done:
   return st;
@@ -243,8 +248,8 @@ nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int6
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
   const int64_t bytes = nke_precision_bytes(x->precision), mine = length_of(g, g->rank, x->n, x->nb);
-  int64_t total = 0, begin = 0, row = 0, own = 0;
-  int narrow;
+  int64_t total = 0, begin = 0, own = 0;
+  int narrow, posted = 0;
   NKE_TRY(gather_rows(x, rows_loc, &total));
   for (int q = 0; q < g->rank; q++) own += x->rows[q];
   st = nke_to_int(x->n * width, "entries of a chunk of features", &narrow);
@@ -253,19 +258,21 @@ nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int6
     st = nke_fail(NKE_ERR_INTERNAL, "the ranks hold %lld rows, the matrix has %lld", (long long)total, (long long)x->n);
   if (st == NKE_OK) st = make_chunks(x, own, rows_loc, ld, width);
   NKE_TRY(nke_agree(g->comm, st));
-  for (int q = 0; q < g->size; q++) {
-    const int64_t count = needed_of(x, g->rank, begin, begin + x->rows[q]);
-    char *to = (char *)x->buffer + row * width * bytes;
-    NKE_TRY_MPI(MPI_Irecv(to, (int)(count * width), entry_type(x), q, 0, g->comm, &x->request[q]));
-    begin += x->rows[q];
-    row += count;
+  char *to = x->buffer;
+  for (int q = 0; q < g->size; begin += x->rows[q++]) {
+    const int64_t count = needed_of(x, g->rank, begin, begin + x->rows[q]) * width;
+    if (count == 0) continue;
+    NKE_TRY_MPI(MPI_Irecv(to, (int)count, entry_type(x), q, 0, g->comm, &x->request[posted++]));
+    to += count * bytes;
   }
   for (int q = 0; q < g->size; q++) {
     const char *const from = (const char *)z_loc + first * bytes;
-    NKE_TRY_MPI(MPI_Isend(from, 1, x->chunk[q], q, 0, g->comm, &x->request[g->size + q]));
-    count_message(x, q, bytes * width * needed_of(x, q, own, own + rows_loc));
+    const int64_t count = needed_of(x, q, own, own + rows_loc) * width;
+    if (count == 0) continue;
+    NKE_TRY_MPI(MPI_Isend(from, 1, x->chunk[q], q, 0, g->comm, &x->request[posted++]));
+    count_message(x, q, bytes * count);
   }
-  NKE_TRY_MPI(MPI_Waitall(2 * g->size, x->request, MPI_STATUSES_IGNORE));
+  NKE_TRY_MPI(MPI_Waitall(posted, x->request, MPI_STATUSES_IGNORE));
   *panel = (nke_panel){.data = x->buffer, .ld = width, .step = width, .depth = width, .offset = x->offset};
 done:
   free_types(x, x->chunk);

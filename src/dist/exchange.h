@@ -7,8 +7,8 @@
  *   [ 0 1 2 3 4 5 ]  rows of rank 0           [ 0 . 2 . 4 . ]
  *   [ 0 1 2 3 4 5 ]  rows of rank 1           [ 0 . 2 . 4 . ]     packed, ascending
  *
- * Volume received by a rank: about 2 n / sqrt(ranks) entries a row; messages: ranks - 1 a call. No rank packs or holds
- * more than what it gets. */
+ * Volume received by a rank: about 2 n / sqrt(ranks) entries a row; messages: one a call from each rank that has some.
+ * No rank packs or holds more than what it gets. */
 #ifndef NKE_DIST_EXCHANGE_H
 #define NKE_DIST_EXCHANGE_H
 

@@ -41,17 +41,14 @@ static double solve_bytes(const nke_fit *fit, const nke_grid *grid, int64_t orde
 }
 
 /* Of the slabs of the largest fold, without their inputs. */
-static double fold_bytes(const nke_fit *fit, const nke_grid *grid)
+static double fold_bytes(const nke_fit *fit, int ranks, const nke_slab_size *size)
 {
   const nke_session *const s = &fit->session;
-  const nke_precision precision = s->config->run.precision;
-  const nke_slab_size size =
-      nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, grid->size);
   const int64_t rows = nke_dataset_rows(s->train), originals = nke_dataset_originals(s->train);
   const int64_t fold = nke_ceil_div(originals, s->config->solver.folds) * (rows / originals);
   const int64_t mine =
-      fold / size.all * size.own + nke_min(size.own, nke_ceil_div(fold % size.all, grid->size) + NKE_BLOCK_ROWS);
-  const double row = (double)(s->m * nke_precision_bytes(precision) + 8 * (1 + nke_dataset_targets(s->train) + s->k));
+      fold / size->all * size->own + nke_min(size->own, nke_ceil_div(fold % size->all, ranks) + NKE_BLOCK_ROWS);
+  const double row = (double)(s->m * nke_precision_bytes(s->config->run.precision) + 8 * (1 + nke_dataset_targets(s->train) + s->k));
   return (double)mine * row;
 }
 
@@ -60,21 +57,22 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   const nke_session *const s = &fit->session;
   const nke_precision precision = s->config->run.precision;
   const double m = (double)s->m, n = (double)nke_dataset_rows(s->train);
-  const int64_t panel =
-      nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, grid->size).panel;
+  const nke_slab_size rows =
+      nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, grid->size);
+  const double senders = (double)nke_min(grid->size, nke_ceil_div(rows.panel, rows.own)); /* of a panel */
   const int solves = solutions(fit);
   const int folds = nke_fit_by_folds(fit); /* each in a Gram matrix of its own as well */
   plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * (1 + folds);
   plan->solve = solve_bytes(fit, grid, s->m);
-  plan->slab += (double)nke_gram_panel_bytes(grid, s->m, panel, precision) * (1 + folds);
-  if (fit->keeps_fold) plan->matrix += fold_bytes(fit, grid);
+  plan->slab += (double)nke_gram_panel_bytes(grid, s->m, rows.panel, precision) * (1 + folds);
+  if (fit->keeps_fold) plan->matrix += fold_bytes(fit, grid->size, &rows);
   plan->flops_gram = n * m * m * (1 + folds);
   plan->flops_solve = solves * m * m * m / 3;
   /* Of every row a rank gets what its tiles need, at most so much; all but its own share comes from the others. */
   plan->bytes_gram = n * (1 + folds) *
                      (double)(nke_exchange_most(grid, s->m, nke_bc_block_size(s->m)) * nke_precision_bytes(precision)) *
                      (grid->size - 1) / grid->size;
-  plan->messages_gram = ceil(n / (double)panel) * (grid->size - 1) * (1 + folds);
+  plan->messages_gram = ceil(n / (double)rows.panel) * (1 + folds) * senders * (grid->size - 1) / grid->size;
 }
 
 static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
