@@ -244,12 +244,12 @@ done:
 
 /* Work a second of every rank so far; the mean for those that had nothing to do yet, and for all while that is too
  * short to tell. */
-static nke_status share_speeds(kernel_job *job)
+static void share_speeds(kernel_job *job)
 {
   const double own = job->seconds > 0 ? job->work / job->seconds : 0;
-  const nke_status st = nke_gather_rows(job->comm, 1, 1, &own, job->speed);
   double sum = 0, least = job->seconds;
   int known = 0;
+  MPI_Allgather(&own, 1, MPI_DOUBLE, job->speed, 1, MPI_DOUBLE, job->comm);
   MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_DOUBLE, MPI_MIN, job->comm);
   for (int r = 0; r < job->ranks; r++) {
     sum += job->speed[r];
@@ -257,7 +257,6 @@ static nke_status share_speeds(kernel_job *job)
   }
   for (int r = 0; r < job->ranks; r++)
     if (job->speed[r] <= 0 || least < telling_seconds) job->speed[r] = known > 0 ? sum / known : 1;
-  return st;
 }
 
 /* One round: deal tiles out, compute, agree. *stop: a rank was asked to. */
@@ -270,7 +269,7 @@ static nke_status run_round(kernel_job *job, int64_t *next, double seconds, bool
   for (int64_t k = 0; k < count; k++)
     if (job->owner[k] == job->rank) job->mine[n++] = job->open[*next + k];
   NKE_TRY(nke_agree(job->comm, compute_round(job, n)));
-  NKE_TRY(share_speeds(job));
+  share_speeds(job);
   *stop = nke_signals_agree(job->comm);
   *next += count;
 done:
