@@ -33,14 +33,16 @@ static int part_range(const char *whole, const char *path, nke_range *tiles)
   return begin >= 0 && begin < end;
 }
 
-/* This rank's share of the finished tiles of one part. Local. */
+/* This rank's share of the finished tiles of one part, marked together: a mark waits for the disk. Local. */
 static nke_status copy_tiles(nke_kernel_file *part, nke_kernel_file *whole, int rank, int ranks)
 {
   nke_status st = NKE_OK;
   unsigned char *done = NULL;
   double *nngp = NULL, *ntk = NULL;
-  const int64_t size = part->tiling.tile * part->tiling.tile;
-  NKE_TRY(nke_alloc(part->last - part->first, 1, "the map of tiles", &done));
+  int64_t *copied = NULL, n = 0;
+  const int64_t size = part->tiling.tile * part->tiling.tile, tiles = part->last - part->first;
+  NKE_TRY(nke_alloc(tiles, 1, "the map of tiles", &done));
+  NKE_TRY(nke_alloc(nke_ceil_div(tiles, ranks), sizeof *copied, "the list of tiles", &copied));
   NKE_TRY(nke_alloc(size, sizeof *nngp, "a tile", &nngp));
   NKE_TRY(nke_alloc(size, sizeof *ntk, "a tile", &ntk));
   NKE_TRY(nke_kernel_file_done(part, done));
@@ -48,9 +50,11 @@ static nke_status copy_tiles(nke_kernel_file *part, nke_kernel_file *whole, int 
     if (!done[number - part->first]) continue;
     NKE_TRY(nke_kernel_file_read(part, number, nngp, ntk));
     NKE_TRY(nke_kernel_file_write(whole, number, nngp, ntk));
-    NKE_TRY(nke_kernel_file_mark(whole, 1, &number));
+    copied[n++] = number;
   }
+  st = nke_kernel_file_mark(whole, n, copied);
 done:
+  nke_free(copied);
   nke_free(done);
   nke_free(nngp);
   nke_free(ntk);
@@ -131,22 +135,34 @@ static int list_parts(const char *whole, glob_t *found)
   return result;
 }
 
-nke_status nke_kernel_merge(MPI_Comm comm, nke_kernel_file *whole, const char *identity)
+/* *count part files, as rank 0 finds them: all ranks open the same ones, whatever each would see. */
+static nke_status find_parts(MPI_Comm comm, int rank, const char *whole, glob_t *found, int64_t *count)
 {
   nke_status st = NKE_OK;
+  const int result = rank == 0 ? list_parts(whole, found) : 0;
+  if (result != 0 && result != GLOB_NOMATCH) st = nke_fail(NKE_ERR_DATA, "%s: its part files cannot be listed", whole);
+  *count = result == 0 ? (int64_t)found->gl_pathc : 0;
+  MPI_Bcast(count, 1, MPI_INT64_T, 0, comm);
+  return nke_agree(comm, st);
+}
+
+nke_status nke_kernel_merge(MPI_Comm comm, nke_kernel_file *whole, const char *identity)
+{
   const char *path = nke_h5file_path(whole->h5);
-  glob_t found;
-  int64_t parts = 0;
-  const int result = list_parts(path, &found);
-  st = nke_agree(comm, result == 0 || result == GLOB_NOMATCH
-                           ? NKE_OK
-                           : nke_fail(NKE_ERR_DATA, "%s: its part files cannot be listed", path));
-  for (size_t k = 0; st == NKE_OK && result == 0 && k < found.gl_pathc; k++) {
+  glob_t found = {0};
+  int64_t count, parts = 0;
+  int rank;
+  MPI_Comm_rank(comm, &rank);
+  nke_status st = find_parts(comm, rank, path, &found, &count);
+  for (int64_t k = 0; st == NKE_OK && k < count; k++) {
+    char part[4096] = "";
     nke_range tiles;
-    if (!part_range(path, found.gl_pathv[k], &tiles) || tiles.end > whole->last) continue;
-    st = merge_part(comm, found.gl_pathv[k], tiles, whole, identity);
+    if (rank == 0) snprintf(part, sizeof part, "%s", found.gl_pathv[k]);
+    MPI_Bcast(part, sizeof part, MPI_CHAR, 0, comm);
+    if (!part_range(path, part, &tiles) || tiles.end > whole->last) continue;
+    st = merge_part(comm, part, tiles, whole, identity);
     parts++;
   }
-  if (result == 0) globfree(&found);
+  globfree(&found);
   return st == NKE_OK ? report(comm, whole, parts) : st;
 }
