@@ -118,6 +118,15 @@ nke_shape nke_dataset_shape(const nke_dataset *d)
   return d->map.length > 0 ? (nke_shape){0, 1, 1, d->map.length} : d->source.shape;
 }
 
+nke_status nke_dataset_check_shape(const nke_dataset *d, const nke_dataset *other)
+{
+  const nke_shape s = nke_dataset_shape(d), t = nke_dataset_shape(other);
+  if (nke_shape_same(s, t)) return NKE_OK;
+  return nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld expected as in %s, got %lld x %lld x %lld", other->path,
+                  (long long)s.height, (long long)s.width, (long long)s.channels, d->path, (long long)t.height,
+                  (long long)t.width, (long long)t.channels);
+}
+
 bool nke_dataset_is_sparse(const nke_dataset *d) { return d->source.entries > 0; }
 
 void nke_dataset_set_map(nke_dataset *d, nke_row_map map)

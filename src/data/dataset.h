@@ -80,6 +80,9 @@ const char *nke_dataset_path(const nke_dataset *dataset);
 int64_t nke_dataset_first_row(const nke_dataset *dataset);
 int64_t nke_dataset_bytes(const nke_dataset *dataset);
 
+/* Whether the rows of `other` have the shape of those of `dataset`. NKE_ERR_DATA. Local. */
+nke_status nke_dataset_check_shape(const nke_dataset *dataset, const nke_dataset *other);
+
 /* Whether `path` is a file that the data set is read from, by whatever name. Local. */
 bool nke_dataset_is_file(const nke_dataset *dataset, const char *path);
 

@@ -79,15 +79,6 @@ static nke_status set_path(kernel_job *job)
   return NKE_OK;
 }
 
-static nke_status check_same_shape(const nke_dataset *a, const nke_dataset *b)
-{
-  const nke_shape s = nke_dataset_shape(a), t = nke_dataset_shape(b);
-  if (s.axes == t.axes && s.height == t.height && s.width == t.width && s.channels == t.channels) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld expected as in %s, got %lld x %lld x %lld",
-                  nke_dataset_path(b), (long long)s.height, (long long)s.width, (long long)s.channels,
-                  nke_dataset_path(a), (long long)t.height, (long long)t.width, (long long)t.channels);
-}
-
 static nke_status set_tiling(kernel_job *job)
 {
   const int64_t n = nke_dataset_rows(job->train), n_test = job->test ? nke_dataset_rows(job->test) : 0;
@@ -108,7 +99,7 @@ static nke_status open_job(kernel_job *job)
   NKE_TRY(nke_input_open(job->comm, config, &config->data.train, &job->train));
   if (config->data.test.file) {
     NKE_TRY(nke_input_open(job->comm, config, &config->data.test, &job->test));
-    NKE_TRY(check_same_shape(job->train, job->test));
+    NKE_TRY(nke_dataset_check_shape(job->train, job->test));
   }
   NKE_TRY(nke_session_shape(config, nke_dataset_shape(job->train)));
   NKE_TRY(nke_agree(job->comm,

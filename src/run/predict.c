@@ -100,8 +100,7 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
   const nke_data_spec spec = rows_asked(inv, s->config, nke_shape_length(p->model.shape));
   NKE_TRY(nke_input_open(inv->comm, s->config, &spec, &s->test));
   const nke_shape got = nke_dataset_shape(s->test);
-  if (got.axes != asked->axes || got.height != asked->height || got.width != asked->width ||
-      got.channels != asked->channels)
+  if (!nke_shape_same(got, *asked))
     st = nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld, but %s was trained on %lld x %lld x %lld",
                   nke_dataset_path(s->test), (long long)got.height, (long long)got.width, (long long)got.channels,
                   inv->files[0], (long long)asked->height, (long long)asked->width, (long long)asked->channels);

@@ -17,21 +17,12 @@ done:
   return st;
 }
 
-static nke_status check_same_shape(const nke_dataset *a, const nke_dataset *b)
-{
-  const nke_shape s = nke_dataset_shape(a), t = nke_dataset_shape(b);
-  if (s.axes == t.axes && s.height == t.height && s.width == t.width && s.channels == t.channels) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld expected as in %s, got %lld x %lld x %lld",
-                  nke_dataset_path(b), (long long)s.height, (long long)s.width, (long long)s.channels,
-                  nke_dataset_path(a), (long long)t.height, (long long)t.width, (long long)t.channels);
-}
-
 static nke_status open_data(nke_session *s, const nke_data_spec *spec, nke_dataset **out)
 {
   nke_status st = NKE_OK;
   if (!spec->file) return st;
   NKE_TRY(nke_input_open(s->comm, s->config, spec, out));
-  if (s->train && *out != s->train) st = check_same_shape(s->train, *out);
+  if (s->train && *out != s->train) st = nke_dataset_check_shape(s->train, *out);
 done:
   return st;
 }
