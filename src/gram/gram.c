@@ -1,6 +1,7 @@
 #include "gram/gram.h"
 
 #include "base/memory.h"
+#include "dist/collect.h"
 #include "gram/tiles.h"
 
 #include <assert.h>
@@ -218,10 +219,8 @@ nke_status nke_gram_outer(MPI_Comm comm, int64_t rows_loc, int64_t m, nke_precis
   nke_panel panel;
   void *scratch = NULL;
   double flops = 0;
-  int64_t n = 0;
+  const int64_t n = nke_rows_total(comm, rows_loc), nb = nke_bc_block_size(n);
   *out = NULL;
-  NKE_TRY_MPI(MPI_Allreduce(&rows_loc, &n, 1, MPI_INT64_T, MPI_SUM, comm));
-  const int64_t nb = nke_bc_block_size(n);
   NKE_TRY(nke_bcmat_create(comm, n, n, nb, &k));
   NKE_TRY(nke_exchange_create(k, precision, stats, &exchange));
   NKE_TRY(nke_agree(comm, nke_alloc(nb * nb, (size_t)nke_precision_bytes(precision), "tile", &scratch)));

@@ -1,6 +1,7 @@
 #include "solve/dense.h"
 
 #include "base/memory.h"
+#include "dist/collect.h"
 #include "solve/petsc_status.h"
 
 #include <string.h>
@@ -30,11 +31,9 @@ nke_status nke_dense_product(const nke_bcmat *v, nke_transpose trans, int64_t k,
 {
   nke_status st = NKE_OK;
   double *in = NULL, *out = NULL;
-  int count = 0;
   const side from = trans == NKE_PLAIN ? col_side(v) : row_side(v), to = trans == NKE_PLAIN ? row_side(v) : col_side(v);
   nke_event_begin(NKE_EVENT_PRODUCT);
-  st = nke_to_int(to.n * k, "entries of a product", &count);
-  if (st == NKE_OK) st = nke_alloc(from.n_loc * k, sizeof *in, "product", &in);
+  st = nke_alloc(from.n_loc * k, sizeof *in, "product", &in);
   if (st == NKE_OK) st = nke_calloc(to.n_loc * k, sizeof *out, "product", &out);
   NKE_TRY(nke_agree(v->grid.comm, st));
   for (int64_t i = 0; i < from.n_loc; i++) memcpy(in + i * k, x + global(&from, i) * k, (size_t)k * sizeof *in);
@@ -43,9 +42,9 @@ nke_status nke_dense_product(const nke_bcmat *v, nke_transpose trans, int64_t k,
     st = nke_gemm(NKE_DOUBLE, trans == NKE_PLAIN ? NKE_TRANSPOSED : NKE_PLAIN, NKE_PLAIN, to.n_loc, k, from.n_loc, v->a,
                   v->ld, in, k, 0.0, out, k);
   NKE_TRY(nke_agree(v->grid.comm, st));
-  memset(y, 0, (size_t)count * sizeof *y);
+  memset(y, 0, (size_t)(to.n * k) * sizeof *y);
   for (int64_t i = 0; i < to.n_loc; i++) memcpy(y + global(&to, i) * k, out + i * k, (size_t)k * sizeof *out);
-  NKE_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, y, count, MPI_DOUBLE, MPI_SUM, v->grid.comm));
+  nke_sum_over_ranks(v->grid.comm, to.n * k, y);
 done:
   nke_event_end(NKE_EVENT_PRODUCT, 2.0 * (double)(v->rows_loc * v->cols_loc * k));
   nke_free(out);

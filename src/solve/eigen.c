@@ -1,6 +1,7 @@
 #include "solve/eigen.h"
 
 #include "base/memory.h"
+#include "dist/collect.h"
 #include "solve/condition.h"
 #include "solve/dense.h"
 #include "solve/scalapack.h"
@@ -187,9 +188,8 @@ double nke_eigen_gcv_dual(const nke_eigen *e, double shift)
 }
 
 /* diagonal[i] <- [(A + shift I)^-1]_ii = sum_j V_ij^2 / (w_j + shift). Collective. */
-static nke_status inverse_diagonal(const nke_eigen *e, double shift, double *diagonal)
+static void inverse_diagonal(const nke_eigen *e, double shift, double *diagonal)
 {
-  nke_status st = NKE_OK;
   const nke_bcmat *v = e->vectors;
   const nke_grid *g = &v->grid;
   memset(diagonal, 0, (size_t)e->n * sizeof *diagonal);
@@ -198,9 +198,7 @@ static nke_status inverse_diagonal(const nke_eigen *e, double shift, double *dia
     for (int64_t i = 0; i < v->rows_loc; i++)
       diagonal[nke_bc_global(i, v->nb, g->nprow, g->myrow)] += v->a[i + j * v->ld] * v->a[i + j * v->ld] * weight;
   }
-  NKE_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, diagonal, (int)e->n, MPI_DOUBLE, MPI_SUM, g->comm));
-done:
-  return st;
+  nke_sum_over_ranks(g->comm, e->n, diagonal);
 }
 
 nke_status nke_eigen_loo_dual(const nke_eigen *e, double shift, double *residuals)
@@ -209,7 +207,7 @@ nke_status nke_eigen_loo_dual(const nke_eigen *e, double shift, double *residual
   double *diagonal = NULL;
   NKE_TRY(nke_agree(e->vectors->grid.comm, nke_alloc(e->n, sizeof *diagonal, "diagonal", &diagonal)));
   NKE_TRY(nke_eigen_solve(e, shift, residuals));
-  NKE_TRY(inverse_diagonal(e, shift, diagonal));
+  inverse_diagonal(e, shift, diagonal);
   for (int64_t i = 0; i < e->n; i++)
     for (int c = 0; c < e->k; c++) residuals[i * e->k + c] /= diagonal[i];
 done:

@@ -1,6 +1,7 @@
 #include "solve/symmetric.h"
 
 #include "base/memory.h"
+#include "dist/collect.h"
 #include "num/gemm.h"
 #include "solve/petsc_status.h"
 
@@ -33,16 +34,6 @@ done:
   return st;
 }
 
-static nke_status sum_over_ranks(const nke_bcmat *a, int64_t count, double *values)
-{
-  nke_status st = NKE_OK;
-  int narrow = 0;
-  NKE_TRY(nke_to_int(count, "entries of a right-hand side", &narrow));
-  NKE_TRY_MPI(MPI_Allreduce(MPI_IN_PLACE, values, narrow, MPI_DOUBLE, MPI_SUM, a->grid.comm));
-done:
-  return st;
-}
-
 typedef struct product {
   int k;
   const double *x;
@@ -68,7 +59,7 @@ nke_status nke_symmetric_product(const nke_bcmat *a, double shift, int k, const 
   nke_event_begin(NKE_EVENT_PRODUCT);
   memset(y, 0, (size_t)(a->rows * k) * sizeof *y);
   NKE_TRY(nke_agree(a->grid.comm, for_each_block(a, multiply_block, &p)));
-  NKE_TRY(sum_over_ranks(a, a->rows * k, y));
+  nke_sum_over_ranks(a->grid.comm, a->rows * k, y);
   for (int64_t i = 0; i < a->rows * k; i++) y[i] += shift * x[i];
 done:
   nke_event_end(NKE_EVENT_PRODUCT, 2.0 * (double)(a->rows_loc * a->cols_loc) * k);
@@ -94,7 +85,7 @@ nke_status nke_symmetric_norm1(const nke_bcmat *a, double *norm)
   *norm = 0;
   NKE_TRY(nke_agree(a->grid.comm, nke_calloc(a->rows, sizeof *sums, "column sums", &sums)));
   NKE_TRY(for_each_block(a, add_column_sums, sums));
-  NKE_TRY(sum_over_ranks(a, a->rows, sums));
+  nke_sum_over_ranks(a->grid.comm, a->rows, sums);
   for (int64_t j = 0; j < a->rows; j++)
     if (sums[j] > *norm || isnan(sums[j])) *norm = sums[j]; /* NaN wins, and stays */
   if (!isfinite(*norm))
