@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "data/h5file_impl.h"
+#include "dist/collect.h"
 
 #include <string.h>
 #include <zlib.h>
@@ -282,16 +283,6 @@ static nke_status check_stored(nke_h5file *f, const char *name, nke_h5type type,
   return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has another type or layout than nke gave it", f->path, name);
 }
 
-static nke_status bcast_bytes(MPI_Comm comm, int64_t bytes, char *data)
-{
-  enum { MESSAGE = 1 << 27 };
-  nke_status st = NKE_OK;
-  for (int64_t i = 0; i < bytes; i += MESSAGE)
-    NKE_TRY_MPI(MPI_Bcast(data + i, (int)nke_min(MESSAGE, bytes - i), MPI_BYTE, 0, comm));
-done:
-  return st;
-}
-
 nke_status nke_h5file_get(nke_h5file *f, const char *name, nke_h5type type, int rank, int64_t *dims, int64_t max_bytes,
                           void *data)
 {
@@ -310,7 +301,7 @@ nke_status nke_h5file_get(nke_h5file *f, const char *name, nke_h5type type, int 
   if (f->rank == 0 && nke_h5file_checksum(bytes, array) != sum)
     st = nke_fail(NKE_ERR_DATA, "%s: corrupt: %s does not match its checksum", f->path, name);
   NKE_TRY(nke_agree(f->comm, st));
-  NKE_TRY(bcast_bytes(f->comm, bytes, array));
+  nke_share_bytes(f->comm, bytes, array);
   memcpy(data, &array, sizeof array);
   array = NULL;
 done:

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "data/preprocess_steps.h"
 #include "data/sums.h"
+#include "dist/collect.h"
 #include "num/blas.h"
 #include "num/gemm.h"
 
@@ -133,16 +134,6 @@ static nke_status find_centre(nke_dataset *train, const nke_preprocess *p, stati
   return NKE_OK;
 }
 
-static nke_status bcast(MPI_Comm comm, int64_t n, double *values)
-{
-  enum { MESSAGE = 1 << 24 };
-  nke_status st = NKE_OK;
-  for (int64_t i = 0; i < n; i += MESSAGE)
-    NKE_TRY_MPI(MPI_Bcast(values + i, (int)nke_min(MESSAGE, n - i), MPI_DOUBLE, 0, comm));
-done:
-  return st;
-}
-
 /* One pass over this rank's blocks, then the sums over the ranks. */
 static nke_status sweep(MPI_Comm comm, nke_dataset *train, const nke_preprocess *p, nke_preprocess_kind kind,
                         statistics *s)
@@ -158,7 +149,7 @@ static nke_status sweep(MPI_Comm comm, nke_dataset *train, const nke_preprocess 
   st = nke_alloc(STATISTIC_ROWS * d, sizeof *x, "training rows", &x);
   if (st == NKE_OK && rank == 0) st = find_centre(train, p, s, x);
   NKE_TRY(nke_agree(comm, st));
-  NKE_TRY(bcast(comm, s->columns, s->centre));
+  nke_share_bytes(comm, s->columns * (int64_t)sizeof *s->centre, s->centre);
 
   const nke_range blocks = nke_split(nke_ceil_div(nke_dataset_originals(train), STATISTIC_ROWS), size, rank);
   for (int64_t b = blocks.begin; b < blocks.end && st == NKE_OK; b++) {
@@ -280,8 +271,8 @@ static nke_status fit_step(MPI_Comm comm, nke_dataset *train, nke_preprocess *p,
       if (rank == 0) st = finish_zca(&s, count, p->n_steps + 1, f);
       statistics_clear(&s);
       NKE_TRY(nke_agree(comm, st));
-      NKE_TRY(bcast(comm, d, f->mean));
-      NKE_TRY(bcast(comm, d * d, f->matrix));
+      nke_share_bytes(comm, d * (int64_t)sizeof *f->mean, f->mean);
+      nke_share_bytes(comm, d * d * (int64_t)sizeof *f->matrix, f->matrix);
     }
   }
   p->n_steps++;

@@ -23,12 +23,10 @@ bool nke_same_on_ranks(MPI_Comm comm, int n, const int64_t *numbers)
 nke_status nke_gather_rows(MPI_Comm comm, int64_t n_loc, int64_t k, const double *mine, double *all)
 {
   nke_status st = NKE_OK;
-  int size, count = 0, *counts = NULL, *starts = NULL, total;
+  int size, total, *counts = NULL, *starts = NULL;
   MPI_Comm_size(comm, &size);
-  int64_t sum = n_loc * k;
-  MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_INT64_T, MPI_SUM, comm);
-  NKE_TRY(nke_to_int(sum, "gathered rows", &total));
-  NKE_TRY(nke_to_int(n_loc * k, "gathered rows", &count));
+  NKE_TRY(nke_to_int(nke_rows_total(comm, n_loc * k), "gathered rows", &total));
+  const int count = (int)(n_loc * k);
   st = nke_alloc(size, sizeof *counts, "counts of gathered rows", &counts);
   if (st == NKE_OK) st = nke_alloc(size, sizeof *starts, "counts of gathered rows", &starts);
   NKE_TRY(nke_agree(comm, st));
@@ -47,4 +45,11 @@ void nke_sum_over_ranks(MPI_Comm comm, int64_t n, double *x)
   enum { CHUNK = 1 << 24 }; /* entries a message: MPI counts by int */
   for (int64_t first = 0; first < n; first += CHUNK)
     MPI_Allreduce(MPI_IN_PLACE, x + first, (int)nke_min(CHUNK, n - first), MPI_DOUBLE, MPI_SUM, comm);
+}
+
+void nke_share_bytes(MPI_Comm comm, int64_t bytes, void *data)
+{
+  enum { CHUNK = 1 << 27 };
+  for (int64_t first = 0; first < bytes; first += CHUNK)
+    MPI_Bcast((char *)data + first, (int)nke_min(CHUNK, bytes - first), MPI_BYTE, 0, comm);
 }

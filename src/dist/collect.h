@@ -13,11 +13,14 @@ int64_t nke_rows_total(MPI_Comm comm, int64_t n_loc);
 /* Whether all ranks pass the same numbers. Collective. */
 bool nke_same_on_ranks(MPI_Comm comm, int n, const int64_t *numbers);
 
-/* all [sum of n_loc, k] <- the ranks' mine [n_loc, k] in rank order, on every rank. Collective. NKE_ERR_USAGE where a rank's
- * or the whole count passes 32 bits, the same on all ranks. */
+/* all [sum of n_loc, k] <- the ranks' mine [n_loc, k] in rank order, on every rank. Collective. NKE_ERR_USAGE where
+ * there are more than 32 bits count. */
 nke_status nke_gather_rows(MPI_Comm comm, int64_t n_loc, int64_t k, const double *mine, double *all);
 
 /* x [n] <- the sum over ranks, on every rank. Collective. */
 void nke_sum_over_ranks(MPI_Comm comm, int64_t n, double *x);
+
+/* data [bytes] <- rank 0's, on every rank. Collective. */
+void nke_share_bytes(MPI_Comm comm, int64_t bytes, void *data);
 
 #endif
