@@ -38,14 +38,6 @@ void nke_metrics_sum_destroy(nke_metrics_sum **sum)
   *sum = NULL;
 }
 
-static int64_t largest(int64_t k, const double *v)
-{
-  int64_t best = 0;
-  for (int64_t j = 1; j < k; j++)
-    if (v[j] > v[best]) best = j;
-  return best;
-}
-
 void nke_metrics_add(nke_metrics_sum *sum, int64_t n, const double *scores, const double *encoded)
 {
   nke_dd *sums = sum->sums;
@@ -58,7 +50,7 @@ void nke_metrics_add(nke_metrics_sum *sum, int64_t n, const double *scores, cons
       sums[COLUMNS + j] = nke_dd_add_double(sums[COLUMNS + j], e[j]);
     }
     sums[ROWS] = nke_dd_add_double(sums[ROWS], 1);
-    sums[RIGHT] = nke_dd_add_double(sums[RIGHT], largest(sum->k, s) == largest(sum->k, e));
+    sums[RIGHT] = nke_dd_add_double(sums[RIGHT], nke_targets_largest(sum->k, s) == nke_targets_largest(sum->k, e));
     sums[SQUARED_ERROR] = nke_dd_add_double(sums[SQUARED_ERROR], error);
     sums[SQUARE] = nke_dd_add_double(sums[SQUARE], square);
   }

@@ -243,6 +243,14 @@ nke_status nke_targets_encode(const nke_targets *t, const nke_dataset *dataset, 
   return NKE_OK;
 }
 
+int64_t nke_targets_largest(int64_t k, const double *scores)
+{
+  int64_t best = 0;
+  for (int64_t j = 1; j < k; j++)
+    if (scores[j] > scores[best]) best = j;
+  return best;
+}
+
 void nke_targets_decode(const nke_targets *t, int64_t n, const double *scores, double *out)
 {
   const int64_t k = t->count;
@@ -251,10 +259,7 @@ void nke_targets_decode(const nke_targets *t, int64_t n, const double *scores, d
       for (int64_t j = 0; j < k; j++) out[i * k + j] = scores[i * k + j] + t->means[j];
       continue;
     }
-    int64_t best = 0;
-    for (int64_t j = 1; j < k; j++)
-      if (scores[i * k + j] > scores[i * k + best]) best = j;
-    out[i] = (double)t->classes[best];
+    out[i] = (double)t->classes[nke_targets_largest(k, scores + i * k)];
   }
 }
 

@@ -39,6 +39,9 @@ nke_status nke_targets_encode(const nke_targets *targets, const nke_dataset *dat
 /* The class number (index into the classes) of a label, -1 if unseen. Local. */
 int64_t nke_targets_find(const nke_targets *targets, double label);
 
+/* The first of the largest of k scores or entries of an encoded target: the number of the class. Local. */
+int64_t nke_targets_largest(int64_t k, const double *scores);
+
 /* From scores [n, k]: classification: out [n] = value of the class with the largest score (ties: the lowest class);
  * regression: out [n, k] = scores + means, in the file's units. Local. */
 void nke_targets_decode(const nke_targets *targets, int64_t n, const double *scores, double *out);

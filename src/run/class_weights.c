@@ -5,14 +5,6 @@
 
 #include <math.h>
 
-static int64_t class_of(int64_t k, const double *y)
-{
-  int64_t best = 0;
-  for (int64_t c = 1; c < k; c++)
-    if (y[c] > y[best]) best = c;
-  return best;
-}
-
 /* counts [k] of this rank's part of the training rows. */
 static nke_status count_mine(nke_session *s, int64_t k, double *counts)
 {
@@ -24,7 +16,7 @@ static nke_status count_mine(nke_session *s, int64_t k, double *counts)
   for (int64_t begin = mine.begin; begin < mine.end; begin += NKE_BLOCK_ROWS) {
     const int64_t n = nke_min(NKE_BLOCK_ROWS, mine.end - begin);
     NKE_TRY(nke_session_read_targets(s, &all, (nke_range){begin, begin + n}, y));
-    for (int64_t i = 0; i < n; i++) counts[class_of(k, y + i * k)] += 1;
+    for (int64_t i = 0; i < n; i++) counts[nke_targets_largest(k, y + i * k)] += 1;
   }
 done:
   nke_free(y);
@@ -65,7 +57,7 @@ done:
 
 void nke_class_weights_roots(const nke_session *s, int64_t n, const double *y, double *roots)
 {
-  for (int64_t i = 0; i < n; i++) roots[i] = s->class_roots[class_of(s->k, y + i * s->k)];
+  for (int64_t i = 0; i < n; i++) roots[i] = s->class_roots[nke_targets_largest(s->k, y + i * s->k)];
 }
 
 void nke_class_weights_scale(int64_t n, int64_t columns, const double *roots, double *x)
