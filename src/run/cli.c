@@ -37,18 +37,8 @@ static nke_status unknown_option(const nke_command *command, const char *name)
 /* a:b, or a: to the end. */
 static nke_status parse_range(const nke_option *option, const char *value, nke_range *out)
 {
-  long long begin = -1, end = -1;
-  int used = 0;
-  const int read = strspn(value, "0123456789:") == strlen(value) ? sscanf(value, "%15lld:%n", &begin, &used) : 0;
-  if (read == 1 && used > 0 && value[used]) {
-    const char *const rest = value + used;
-    used = 0;
-    if (sscanf(rest, "%15lld%n", &end, &used) != 1 || rest[used]) end = -2;
-  }
-  if (read != 1 || used == 0 || end == -2 || (end != -1 && end <= begin))
-    return nke_fail(NKE_ERR_USAGE, "%s: expected a:b with 0 <= a < b, got '%.60s'", option->name, value);
-  *out = (nke_range){.begin = begin, .end = end};
-  return NKE_OK;
+  if (nke_text_range(value, &out->begin, &out->end)) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "%s: expected a:b with 0 <= a < b, got '%.60s'", option->name, value);
 }
 
 /* A whole number, at least 1. */

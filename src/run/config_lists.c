@@ -115,21 +115,8 @@ static nke_status read_rows(nke_reader *reader, const nke_key *key, const nke_ya
   range[0] = 0;
   range[1] = -1;
   if (nke_yaml_is_null(node)) return NKE_OK;
-  static const char what[] = "rows a:b with 0 <= a < b";
-  if (node->kind != NKE_YAML_SCALAR || strspn(node->text, "0123456789:") != strlen(node->text))
-    return nke_expected(reader, key->path, node, what);
-  long long begin, end;
-  int used = 0;
-  if (strlen(node->text) > 32 || sscanf(node->text, "%15lld:%n", &begin, &used) != 1 || used == 0)
-    return nke_expected(reader, key->path, node, what);
-  range[0] = begin;
-  const char *const rest = node->text + used;
-  if (!*rest) return NKE_OK;
-  used = 0;
-  if (sscanf(rest, "%15lld%n", &end, &used) != 1 || rest[used] || end <= begin)
-    return nke_expected(reader, key->path, node, what);
-  range[1] = end;
-  return NKE_OK;
+  if (node->kind == NKE_YAML_SCALAR && nke_text_range(node->text, &range[0], &range[1])) return NKE_OK;
+  return nke_expected(reader, key->path, node, "rows a:b with 0 <= a < b");
 }
 
 static void write_rows(nke_text *text, const nke_config *config, const nke_key *key, const void *field)

@@ -74,3 +74,16 @@ void nke_text_clear(nke_text *text)
   nke_free(text->at);
   memset(text, 0, sizeof *text);
 }
+
+bool nke_text_range(const char *text, int64_t *begin, int64_t *end)
+{
+  long long a, b = -1;
+  int used = 0;
+  if (strspn(text, "0123456789:") != strlen(text) || sscanf(text, "%15lld:%n", &a, &used) != 1 || used == 0)
+    return false;
+  const char *const rest = text + used;
+  if (*rest && (sscanf(rest, "%15lld%n", &b, &used) != 1 || rest[used] || b <= a)) return false;
+  *begin = a;
+  *end = b;
+  return true;
+}
