@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-static nke_status set_paths(const char *out, nke_checkpoint *c)
+static nke_status set_paths(const nke_config *config, nke_checkpoint *c)
 {
-  if (snprintf(c->path, sizeof c->path, "%s/checkpoint.h5", out) >= (int)sizeof c->path - 16 ||
-      snprintf(c->previous, sizeof c->previous, "%s/checkpoint-previous.h5", out) >= (int)sizeof c->previous - 16)
-    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
-  return NKE_OK;
+  enum { SUFFIX = 16 }; /* of a file that is being written */
+  const nke_status st = nke_config_out(config, "checkpoint.h5", c->path, sizeof c->path - SUFFIX);
+  if (st != NKE_OK) return st;
+  return nke_config_out(config, "checkpoint-previous.h5", c->previous, sizeof c->previous - SUFFIX);
 }
 
 /* The newest checkpoint that is whole. */
@@ -57,7 +57,7 @@ nke_status nke_checkpoint_begin(nke_fit *fit)
   const nke_session *const s = &fit->session;
   if (!fit->gram) return NKE_OK;
   NKE_TRY(nke_agree(s->comm, nke_calloc(1, sizeof *fit->checkpoint, "checkpoint", &fit->checkpoint)));
-  NKE_TRY(set_paths(s->config->run.out, fit->checkpoint));
+  NKE_TRY(set_paths(s->config, fit->checkpoint));
   nke_signals_catch();
   if (!s->invocation->force) NKE_TRY(resume(fit));
   say_resumed(fit);

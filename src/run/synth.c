@@ -118,8 +118,7 @@ nke_status nke_synth_run(const nke_invocation *invocation)
   const char *const path = config->synth.file ? config->synth.file : in_out;
   int rank;
   MPI_Comm_rank(invocation->comm, &rank);
-  if (snprintf(in_out, sizeof in_out, "%s/synth.h5", config->run.out) >= (int)sizeof in_out)
-    return nke_fail(NKE_ERR_OUTPUT, "run.out: path too long");
+  NKE_TRY(nke_config_out(config, "synth.h5", in_out, sizeof in_out));
   NKE_TRY(nke_teacher_check(config));
   const nke_plan plan = plan_of(config, path);
   NKE_TRY(nke_plan_settle(invocation, config, &plan));

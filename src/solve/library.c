@@ -10,7 +10,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static char last_error[NKE_ERROR_CHARS / 2];
 static PetscLogEvent events[NKE_EVENT_COUNT];
@@ -62,8 +61,7 @@ static nke_status hide(const char *name, char **value)
   const char *const given = getenv(name);
   *value = NULL;
   if (!given) return NKE_OK;
-  NKE_TRY(nke_alloc((int64_t)strlen(given) + 1, 1, "PETSc options", value));
-  memcpy(*value, given, strlen(given) + 1);
+  NKE_TRY(nke_strdup(given, value));
   unsetenv(name);
 done:
   return st;
