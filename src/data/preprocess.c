@@ -54,15 +54,6 @@ done:
   return st;
 }
 
-int64_t nke_preprocess_bytes(const nke_preprocess *p)
-{
-  const int64_t d = nke_shape_length(p->shape);
-  int64_t doubles = 0;
-  for (int i = 0; i < p->n_steps; i++)
-    doubles += 2 * p->steps[i].length + (p->steps[i].matrix ? d * d : 0);
-  return 8 * doubles + (int64_t)sizeof *p;
-}
-
 static void standardize(const nke_fitted_step *f, int64_t n, int64_t d, double *x)
 {
   for (int64_t i = 0; i < n * d; i += f->length)

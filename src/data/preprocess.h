@@ -45,9 +45,6 @@ void nke_preprocess_destroy(nke_preprocess **preprocess);
 /* Bytes a fit of these steps needs at its peak on one rank (rank 0 needs most). Local. */
 int64_t nke_preprocess_fit_bytes(int n_steps, const nke_preprocess_step *steps, nke_shape shape);
 
-/* Bytes the fitted object holds. Local. */
-int64_t nke_preprocess_bytes(const nke_preprocess *preprocess);
-
 /* Apply to n rows x [n, d] row-major, in place. Local. NKE_ERR_MEMORY. Cost of zca: 2 d^2 flops a row. */
 nke_status nke_preprocess_apply(const nke_preprocess *preprocess, int64_t n, double *x);
 

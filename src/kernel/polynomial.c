@@ -1,6 +1,7 @@
 #include "kernel/polynomial.h"
 
-nke_status nke_polynomial_degree(nke_embedding_options *options)
+/* options->degree, its default where it is 0. */
+static nke_status settle_degree(nke_embedding_options *options)
 {
   if (options->degree < 0 || options->degree > NKE_POLYNOMIAL_MAX_DEGREE)
     return nke_fail(NKE_ERR_USAGE, "embedding.degree: expected 1 to %d, got %d", NKE_POLYNOMIAL_MAX_DEGREE,
@@ -18,7 +19,7 @@ static const nke_gated_variant polysketch_variant = {
 static nke_status create(const nke_gated_variant *variant, const nke_network *network, nke_embedding_options *options,
                          void **out)
 {
-  const nke_status st = nke_polynomial_degree(options);
+  const nke_status st = settle_degree(options);
   return st == NKE_OK ? nke_gated_create(variant, network, options, out) : st;
 }
 

@@ -7,9 +7,6 @@
 
 enum { NKE_POLYNOMIAL_MAX_DEGREE = 64, NKE_POLYNOMIAL_DEFAULT_DEGREE = 8 };
 
-/* options->degree, its default where it is 0; NKE_ERR_USAGE where it is out of [0, 64]. Local. */
-nke_status nke_polynomial_degree(nke_embedding_options *options);
-
 /* tensorsketch_method.c. With a_j = H D_j x / |x|, D_j independent random signs, j = 1 .. q, and signs e on the output,
  *   S' = e .* (c_0 + a_1 .* (c_1 + a_2 .* (c_2 + ...))) / sqrt m,   T' = (the same with cdot) .* (H D T) / sqrt m.
  * That is a sum of TensorSketches of all degrees over the group of bit strings under exclusive or: circular convolution

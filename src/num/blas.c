@@ -9,8 +9,6 @@
 /* The Fortran symbols, with 32-bit integers; Debian's OpenBLAS is built so. */
 void dsyrk_(const char *, const char *, const int *, const int *, const double *, const double *, const int *,
             const double *, double *, const int *);
-void ssyrk_(const char *, const char *, const int *, const int *, const float *, const float *, const int *,
-            const float *, float *, const int *);
 void dtrsm_(const char *, const char *, const char *, const char *, const int *, const int *, const double *,
             const double *, const int *, double *, const int *);
 void dsyevd_(const char *, const char *, const int *, double *, const int *, double *, double *, const int *, int *,
@@ -40,15 +38,6 @@ nke_status nke_dsyrk(char uplo, char trans, int64_t n, int64_t k, double alpha, 
   matrix_sizes s;
   const nke_status st = narrow(&s, n, k, lda, ldc);
   if (st == NKE_OK) dsyrk_(&uplo, &trans, &s.n, &s.k, &alpha, a, &s.lda, &beta, c, &s.ldc);
-  return st;
-}
-
-nke_status nke_ssyrk(char uplo, char trans, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, float beta,
-                     float *c, int64_t ldc)
-{
-  matrix_sizes s;
-  const nke_status st = narrow(&s, n, k, lda, ldc);
-  if (st == NKE_OK) ssyrk_(&uplo, &trans, &s.n, &s.k, &alpha, a, &s.lda, &beta, c, &s.ldc);
   return st;
 }
 

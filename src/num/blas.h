@@ -11,8 +11,6 @@
 /* The `uplo` ('L' or 'U') triangle of C = alpha A A' + beta C (trans 'N': A n x k), or of A' A ('T': A k x n). */
 nke_status nke_dsyrk(char uplo, char trans, int64_t n, int64_t k, double alpha, const double *a, int64_t lda,
                      double beta, double *c, int64_t ldc);
-nke_status nke_ssyrk(char uplo, char trans, int64_t n, int64_t k, float alpha, const float *a, int64_t lda, float beta,
-                     float *c, int64_t ldc);
 
 /* B <- op(A)^-1 B for the `uplo` triangle of A [m x m], op by trans 'N' or 'T'; B m x n. */
 nke_status nke_dtrsm(char uplo, char trans, int64_t m, int64_t n, const double *a, int64_t lda, double *b, int64_t ldb);

@@ -54,7 +54,8 @@ void nke_plan_scores(const nke_session *s, int ranks, int n_sets, nke_plan *plan
   plan->slab += 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(size_of(s, ranks).own * s->k * n_sets);
 }
 
-double nke_plan_peak(const nke_plan *plan)
+/* Bytes of a rank at the peak. */
+static double peak_of(const nke_plan *plan)
 {
   /* The embedding's tables were made before this point and are part of the program's resident size. */
   const double later = plan->preprocess + plan->slab + plan->matrix + plan->solve + plan->weights;
@@ -63,7 +64,7 @@ double nke_plan_peak(const nke_plan *plan)
 
 bool nke_plan_fits(MPI_Comm comm, const nke_config *config, const nke_plan *plan)
 {
-  int all = nke_plan_peak(plan) <= (double)config->run.memory_per_rank;
+  int all = peak_of(plan) <= (double)config->run.memory_per_rank;
   MPI_Allreduce(MPI_IN_PLACE, &all, 1, MPI_INT, MPI_MIN, comm);
   return all;
 }
@@ -73,7 +74,7 @@ static void print_plan(const nke_invocation *invocation, const nke_config *confi
 {
   printf("%s\n# %s\n", text, plan->what);
   if (invocation->ranks > 0) printf("# for %lld ranks\n", (long long)invocation->ranks);
-  printf("# memory of a rank, MiB: peak %.0f of %.0f allowed\n", nke_plan_peak(plan) / mib,
+  printf("# memory of a rank, MiB: peak %.0f of %.0f allowed\n", peak_of(plan) / mib,
          (double)config->run.memory_per_rank / mib);
   printf(
       "#   program and embedding %.0f (embedding %.0f), data sets %.0f, preprocessing %.0f (its fit %.0f), rows in "
@@ -109,9 +110,9 @@ nke_status nke_plan_settle(const nke_invocation *invocation, const nke_config *c
         NKE_ERR_USAGE,
         "run.memory_per_rank: a rank needs about %.0f MiB (program %.0f, data sets %.0f, preprocessing %.0f, rows "
         "in flight %.0f, matrix %.0f, factor %.0f), got %.0f MiB; use %s",
-        nke_plan_peak(plan) / mib, plan->program / mib, plan->data / mib,
-        fmax(plan->preprocess, plan->preprocess_fit) / mib, plan->slab / mib, plan->matrix / mib, plan->solve / mib,
-        (double)config->run.memory_per_rank / mib, plan->advice);
+        peak_of(plan) / mib, plan->program / mib, plan->data / mib, fmax(plan->preprocess, plan->preprocess_fit) / mib,
+        plan->slab / mib, plan->matrix / mib, plan->solve / mib, (double)config->run.memory_per_rank / mib,
+        plan->advice);
 done:
   nke_free(text);
   return st;

@@ -40,9 +40,6 @@ void nke_plan_preprocess(const nke_config *config, nke_shape shape, nke_plan *pl
 void nke_plan_slab(const nke_session *session, int ranks, nke_plan *plan);
 void nke_plan_scores(const nke_session *session, int ranks, int n_sets, nke_plan *plan);
 
-/* Bytes of a rank at the peak. Local. */
-double nke_plan_peak(const nke_plan *plan);
-
 /* Whether every rank's peak is within run.memory_per_rank. Collective. */
 bool nke_plan_fits(MPI_Comm comm, const nke_config *config, const nke_plan *plan);
 

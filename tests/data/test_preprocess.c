@@ -245,7 +245,6 @@ static void test_save_and_load(void **state)
   assert_int_equal(nke_preprocess_load(f, fitted->shape, &loaded), NKE_OK);
   assert_same_bits(fitted, loaded);
   assert_true(loaded->steps[2].step.eps == 0.1);
-  assert_int_equal(nke_preprocess_bytes(loaded), nke_preprocess_bytes(fitted));
   nke_preprocess_destroy(&loaded);
   assert_int_equal(nke_preprocess_load(f, (nke_shape){2, 3, 2, 2}, &loaded), NKE_ERR_DATA);
   assert_non_null(strstr(nke_error_text(), "trained on rows of 2 x 3 x 2, got 3 x 2 x 2"));
