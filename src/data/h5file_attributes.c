@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "data/h5file_impl.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Most characters of a string attribute, with its terminating zero. */

@@ -1,4 +1,3 @@
-#include "base/memory.h"
 #include "data/preprocess_steps.h"
 
 #include <stdbool.h>

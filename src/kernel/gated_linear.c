@@ -1,4 +1,3 @@
-#include "base/memory.h"
 #include "kernel/gated.h"
 #include "num/fwht.h"
 

@@ -1,5 +1,4 @@
 #include "base/memory.h"
-#include "base/rng.h"
 #include "kernel/gated.h"
 
 #include <math.h>

@@ -1,6 +1,5 @@
 #include "base/memory.h"
 #include "kernel/polynomial.h"
-#include "num/fwht.h"
 #include "sketch/sketch.h"
 
 #include <string.h>

@@ -1,7 +1,6 @@
 #include "base/memory.h"
 #include "kernel/polynomial.h"
 #include "kernel/series.h"
-#include "num/fwht.h"
 #include "sketch/kernels.h"
 #include "sketch/polysketch.h"
 #include "sketch/tensor_srht.h"

@@ -2,7 +2,6 @@
 
 #include "base/memory.h"
 #include "num/dual_loops.h"
-#include "num/dual_math.h"
 #include "num/dual_plane.h"
 #include "num/hermite.h"
 #include "num/phi.h"

@@ -1,6 +1,5 @@
 #include "num/hermite.h"
 
-#include "base/memory.h"
 #include "num/panels.h"
 #include "num/quadrature.h"
 

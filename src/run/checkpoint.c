@@ -4,7 +4,6 @@
 #include "run/signals.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 static nke_status set_paths(const nke_config *config, nke_checkpoint *c)

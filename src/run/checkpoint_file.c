@@ -6,7 +6,6 @@
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
-#include "dist/collect.h"
 #include "run/input.h"
 #include "run/matrix_file.h"
 #include "run/path_file.h"

@@ -4,8 +4,6 @@
 
 #include "run/commands.h"
 
-#include <stdbool.h>
-
 typedef struct nke_command nke_command;
 
 typedef enum nke_cli_action { NKE_CLI_RUN, NKE_CLI_HELP, NKE_CLI_VERSION } nke_cli_action;

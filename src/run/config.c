@@ -4,9 +4,7 @@
 #include "base/memory.h"
 #include "run/config_table.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { PATH_CHARS = 256 };

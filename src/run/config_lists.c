@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* embedding.widths is a list like the others, with room for fewer. */
 _Static_assert(offsetof(nke_embedding_options, widths) - offsetof(nke_embedding_options, n_widths) ==

@@ -1,5 +1,4 @@
 /* network: a list of layers, or a preset with its activation. */
-#include "base/memory.h"
 #include "run/config_table.h"
 
 #include <stdio.h>

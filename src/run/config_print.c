@@ -4,7 +4,6 @@
 #include "base/hash.h"
 #include "base/memory.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Open the sections of `path` that the path before it was not in, each on a line of its own. */

@@ -1,5 +1,4 @@
 /* Types of config values that are numbers, words and lists of them. */
-#include "base/memory.h"
 #include "run/config_table.h"
 
 #include <math.h>

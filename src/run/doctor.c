@@ -1,5 +1,4 @@
 /* `nke doctor`: whether this installation and this launch work, by trying. */
-#include "base/memory.h"
 #include "num/blas.h"
 #include "run/commands.h"
 #include "run/selftest.h"

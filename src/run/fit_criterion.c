@@ -1,7 +1,6 @@
 /* Leave-one-out and generalised cross-validation of a whole path from one eigendecomposition. */
 #include "base/memory.h"
 #include "run/fit.h"
-#include "run/progress.h"
 #include "run/score.h"
 
 #include <math.h>

@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "run/fit_keep.h"
-#include "run/score.h"
 
 #include <string.h>
 

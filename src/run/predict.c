@@ -4,7 +4,6 @@
 #include "run/input.h"
 #include "run/model_session.h"
 #include "run/plan.h"
-#include "run/report.h"
 #include "run/score.h"
 #include "run/variance.h"
 

@@ -4,7 +4,6 @@
 #include "num/gemm.h"
 #include "run/progress.h"
 
-#include <math.h>
 #include <string.h>
 
 void nke_score_to_double(nke_precision precision, int64_t n, const void *from, double *to)

@@ -14,7 +14,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 enum { IMAGES = 8, SIDE = 8, FEATURES = 4096 };

@@ -9,8 +9,6 @@
 #include "base/status.h"
 #include "dist/blockcyclic.h"
 
-#include <stdint.h>
-
 typedef struct nke_generalized nke_generalized;
 
 /* Factor B + shift I. b (square, blocks on and below the diagonal are read) is kept by reference and left as it is.

@@ -3,7 +3,6 @@
 #include "base/memory.h"
 #include "gram/gram.h"
 #include "solve/condition.h"
-#include "solve/petsc_status.h"
 #include "solve/scalapack.h"
 #include "solve/symmetric.h"
 
