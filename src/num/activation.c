@@ -60,11 +60,11 @@ static nke_status set_named(nke_activation *act, const nke_activation_info *row,
   return NKE_OK;
 }
 
-static nke_status check_degree(const nke_activation_info *row, double degree, int least, int most)
+static nke_status check_degree(const nke_activation_info *row, double degree)
 {
-  if (degree != floor(degree) || degree < least || degree > most)
-    return nke_fail(NKE_ERR_USAGE, "activation %s: expected a whole degree from %d to %d, got %g", row->name, least,
-                    most, degree);
+  if (degree != floor(degree) || degree < 0 || degree > NKE_ACT_MAX_DEGREE)
+    return nke_fail(NKE_ERR_USAGE, "activation %s: expected a whole degree from 0 to %d, got %g", row->name,
+                    NKE_ACT_MAX_DEGREE, degree);
   return NKE_OK;
 }
 
@@ -78,9 +78,8 @@ static nke_status check_range(const nke_activation *act, const nke_activation_in
   switch (act->kind) {
     case NKE_ACT_RECTIFIED_MONOMIAL:
     case NKE_ACT_MONOMIAL:
-      return check_degree(row, first, 0, NKE_ACT_MAX_DEGREE);
     case NKE_ACT_HERMITE:
-      return check_degree(row, first, 0, NKE_ACT_MAX_DEGREE);
+      return check_degree(row, first);
     case NKE_ACT_RBF:
     case NKE_ACT_EXP_NORMALIZED:
       if (first < 0)
