@@ -1,4 +1,4 @@
-/* Checked, aligned allocation, with a count of what is held and a fault hook for tests. The only place for malloc. */
+/* Checked, aligned allocation, with a fault hook for tests. The only place for malloc. */
 #ifndef NKE_BASE_MEMORY_H
 #define NKE_BASE_MEMORY_H
 

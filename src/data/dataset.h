@@ -30,11 +30,11 @@ typedef struct nke_memory_rows {
 typedef enum nke_targets_wanted { NKE_TARGETS_AS_SAID, NKE_TARGETS_IF_THERE, NKE_TARGETS_NONE } nke_targets_wanted;
 
 /* What the config's `data` entries say.
- * HDF5    x and y name data sets in the file.
+ * HDF5    x and y name data sets in the file; x may be a group of compressed sparse rows: data, indices, indptr and
+ *         shape.
  * npy     the file is x; y is the path of a second file.
  * csv     y is a column, by its name in the header line or by number from 0; without y the last column is the target,
  *         or there is none if x is "*". All other columns are x.
- *         x may be a group of compressed sparse rows: data, indices, indptr, and shape.
  * libsvm  the label is y, also without y; x may be a number of columns (else the largest index of the file). */
 typedef struct nke_data_spec {
   const char *file;
