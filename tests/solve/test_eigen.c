@@ -1,12 +1,12 @@
 /* The eigendecomposition's path: the same solutions as Cholesky, leave-one-out as by leaving rows out, GCV by its
  * definition. */
+#include "solve/support.h"
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
 #include "base/rng.h"
 #include "gram/gram.h"
 #include "solve/eigen.h"
-#include "solve/library.h"
 #include "solve/ridge.h"
 
 #include <math.h>
@@ -188,19 +188,6 @@ static void test_sizes(void **state)
     assert_null(e);
     nke_bcmat_destroy(&a);
   }
-}
-
-static int start(void **state)
-{
-  (void)state;
-  return nke_solve_init(MPI_COMM_WORLD, 0, NULL) == NKE_OK ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-  (void)state;
-  nke_solve_finalize();
-  return 0;
 }
 
 /* From about 2^30 entries of a rank's part on: before any matrix is made. */

@@ -1,12 +1,12 @@
 /* The eigenvalues of one matrix against another: ScaLAPACK's equal LAPACK's, the estimate of the two ends is near, and
  * what is not positive definite is refused. */
+#include "solve/support.h"
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
 #include "base/rng.h"
 #include "num/blas.h"
 #include "solve/generalized.h"
-#include "solve/library.h"
 
 #include <math.h>
 
@@ -147,19 +147,6 @@ static void test_refusals(void **state)
   nke_bcmat_destroy(&c);
   nke_bcmat_destroy(&b);
   nke_bcmat_destroy(&a);
-}
-
-static int start(void **state)
-{
-  (void)state;
-  return nke_solve_init(MPI_COMM_WORLD, 0, NULL) == NKE_OK ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-  (void)state;
-  nke_solve_finalize();
-  return 0;
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_values, start),

@@ -1,6 +1,7 @@
 /* CG and LSQR: Cholesky's solution with every preconditioner, ranks without rows, rows left out, fewer iterations where
  * the preconditioner knows the matrix, and what happens when they cannot converge. */
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
+#include "solve/support.h"
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
@@ -8,7 +9,6 @@
 #include "dist/collect.h"
 #include "gram/gram.h"
 #include "solve/krylov.h"
-#include "solve/library.h"
 #include "solve/petsc_types.h"
 #include "solve/ridge.h"
 #include "solve/symmetric.h"
@@ -410,19 +410,6 @@ static void test_types(void **state)
   nke_free(solution);
   nke_free(z);
   nke_free(y);
-}
-
-static int start(void **state)
-{
-  (void)state;
-  return nke_solve_init(MPI_COMM_WORLD, 0, NULL) == NKE_OK ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-  (void)state;
-  nke_solve_finalize();
-  return 0;
 }
 
 static const struct CMUnitTest tests[] = {cmocka_unit_test_setup(test_features, start),

@@ -1,10 +1,10 @@
 /* Cholesky ridge solves: against plain elimination, the dual, and matrices that have no factor. */
+#include "solve/support.h"
 #include "support/mpi_main.h"
 
 #include "base/memory.h"
 #include "base/rng.h"
 #include "gram/gram.h"
-#include "solve/library.h"
 #include "solve/ridge.h"
 #include "solve/scalapack.h"
 #include "solve/symmetric.h"
@@ -231,19 +231,6 @@ static void test_condition(void **state)
   assert_int_equal(nke_ridge_solve(a, 1, 1, b, NULL, x, &info), NKE_OK);
   assert_true(fabs(info.condition / (2 / (1 + 1e-6)) - 1) < 1e-9);
   nke_bcmat_destroy(&a);
-}
-
-static int start(void **state)
-{
-  (void)state;
-  return nke_solve_init(MPI_COMM_WORLD, 0, NULL) == NKE_OK ? 0 : -1;
-}
-
-static int stop(void **state)
-{
-  (void)state;
-  nke_solve_finalize();
-  return 0;
 }
 
 /* A grid that is given back makes room for the next: the first of a program, number 0, like any other. */
