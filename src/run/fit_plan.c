@@ -48,8 +48,8 @@ static double fold_bytes(const nke_fit *fit, int ranks, const nke_slab_size *siz
   const int64_t fold = nke_ceil_div(originals, s->config->solver.folds) * (rows / originals);
   const int64_t mine =
       fold / size->all * size->own + nke_min(size->own, nke_ceil_div(fold % size->all, ranks) + NKE_BLOCK_ROWS);
-  const double row = (double)(s->m * nke_precision_bytes(s->config->run.precision) + 8 * (1 + nke_dataset_targets(s->train) + s->k));
-  return (double)mine * row;
+  const int64_t features = s->m * nke_precision_bytes(s->config->run.precision);
+  return (double)mine * (double)(features + 8 * (1 + nke_dataset_targets(s->train) + s->k));
 }
 
 static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
