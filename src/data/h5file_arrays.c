@@ -197,6 +197,41 @@ static bool empty(int rank, const int64_t *count)
   return false;
 }
 
+/* One call of HDF5: into `to`, or where that is NULL out of `from`. */
+static bool transfer_box(hid_t id, nke_h5type type, int rank, const int64_t *start, const int64_t *count, void *to,
+                         const void *from)
+{
+  const hid_t space = H5Dget_space(id), numbers = memory_type(type);
+  const bool fits = space >= 0 && H5Sget_simple_extent_ndims(space) == rank;
+  const hid_t memory = fits ? nke_hdf5_select(space, rank, start, count) : H5I_INVALID_HID;
+  bool ok = memory >= 0;
+  if (ok && to) ok = H5Dread(id, numbers, memory, space, H5P_DEFAULT, to) >= 0;
+  if (ok && from) ok = H5Dwrite(id, numbers, memory, space, H5P_DEFAULT, from) >= 0;
+  nke_hdf5_close(memory);
+  nke_hdf5_close(space);
+  return ok;
+}
+
+/* MPI's file layer fails from 2^31 bytes a call on. The halves of the first axis that has any lie behind each other in
+ * memory. */
+static bool transfer(hid_t id, nke_h5type type, int rank, const int64_t *start, const int64_t *count, void *to,
+                     const void *from)
+{
+  enum { MOST_BYTES = 64 << 20 };
+  int64_t first[NKE_H5_MAX_RANK], size[NKE_H5_MAX_RANK];
+  int axis = 0;
+  if (array_bytes(type, rank, count) <= MOST_BYTES) return transfer_box(id, type, rank, start, count, to, from);
+  memcpy(first, start, (size_t)rank * sizeof *first);
+  memcpy(size, count, (size_t)rank * sizeof *size);
+  while (count[axis] == 1) axis++;
+  size[axis] = count[axis] / 2;
+  const int64_t half = array_bytes(type, rank, size);
+  if (!transfer(id, type, rank, first, size, to, from)) return false;
+  first[axis] += size[axis];
+  size[axis] = count[axis] - size[axis];
+  return transfer(id, type, rank, first, size, to ? (char *)to + half : NULL, from ? (const char *)from + half : NULL);
+}
+
 nke_status nke_h5file_write(nke_h5file *f, const char *name, nke_h5type type, int rank, const int64_t *start,
                             const int64_t *count, const void *data)
 {
@@ -204,10 +239,7 @@ nke_status nke_h5file_write(nke_h5file *f, const char *name, nke_h5type type, in
   if (empty(rank, count)) return NKE_OK;
   const nke_status st = find(f, name, &id);
   if (st != NKE_OK) return st;
-  const hid_t space = H5Dget_space(id), memory = nke_hdf5_select(space, rank, start, count);
-  const bool ok = memory >= 0 && H5Dwrite(id, memory_type(type), memory, space, H5P_DEFAULT, data) >= 0;
-  nke_hdf5_close(memory);
-  nke_hdf5_close(space);
+  const bool ok = transfer(id, type, rank, start, count, NULL, data);
   if (ok) nke_h5file_wrote(f, array_bytes(type, rank, count));
   if (ok) return NKE_OK;
   return nke_fail(NKE_ERR_OUTPUT, "%s: %s: row %lld and on cannot be written: is the disk full?", f->path, name,
@@ -221,12 +253,7 @@ nke_status nke_h5file_read(nke_h5file *f, const char *name, nke_h5type type, int
   if (empty(rank, count)) return NKE_OK;
   const nke_status st = find(f, name, &id);
   if (st != NKE_OK) return st;
-  const hid_t space = H5Dget_space(id);
-  const bool fits = space >= 0 && H5Sget_simple_extent_ndims(space) == rank;
-  const hid_t memory = fits ? nke_hdf5_select(space, rank, start, count) : H5I_INVALID_HID;
-  const bool ok = memory >= 0 && H5Dread(id, memory_type(type), memory, space, H5P_DEFAULT, data) >= 0;
-  nke_hdf5_close(memory);
-  nke_hdf5_close(space);
+  const bool ok = transfer(id, type, rank, start, count, data, NULL);
   if (ok) return NKE_OK;
   return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: row %lld and on cannot be read", f->path, name, (long long)start[0]);
 }

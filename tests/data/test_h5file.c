@@ -46,6 +46,43 @@ static void finish(nke_h5file **f)
   assert_null(*f);
 }
 
+/* Bytes of the largest call of MPI's file layer by which HDF5 writes. */
+static int64_t largest_call;
+
+int MPI_File_write_at(MPI_File file, MPI_Offset offset, const void *data, int count, MPI_Datatype type,
+                      MPI_Status *status)
+{
+  int size;
+  MPI_Type_size(type, &size);
+  if ((int64_t)count * size > largest_call) largest_call = (int64_t)count * size;
+  return PMPI_File_write_at(file, offset, data, count, type, status);
+}
+
+/* From 2^31 bytes on a call would fail: arrays go in pieces, here by their second and third axis. */
+static void test_long_arrays_go_in_pieces(void **state)
+{
+  (void)state;
+  const int64_t dims[3] = {1, 3, 4200001}, count = dims[1] * dims[2], start[3] = {0}, none[3] = {0};
+  char path[512];
+  double *x = NULL;
+  sample_path("long.h5", path);
+  assert_int_equal(nke_alloc(count, sizeof *x, "an array", &x), NKE_OK);
+  for (int64_t i = 0; i < count; i++) x[i] = (double)i;
+  nke_h5file *f = begin(path);
+  assert_int_equal(nke_h5file_create_dataset(f, "/long", NKE_H5_F64, 3, dims, NULL), NKE_OK);
+  largest_call = 0;
+  assert_int_equal(nke_h5file_write(f, "/long", NKE_H5_F64, 3, start, my_rank() == 0 ? dims : none, x), NKE_OK);
+  if (my_rank() == 0) assert_in_range(largest_call, 1 << 20, 64 << 20);
+  finish(&f);
+  memset(x, 0, (size_t)count * sizeof *x);
+  assert_int_equal(nke_h5file_open(MPI_COMM_WORLD, path, &f), NKE_OK);
+  assert_int_equal(nke_h5file_read(f, "/long", NKE_H5_F64, 3, start, dims, x), NKE_OK);
+  for (int64_t i = 0; i < count; i++)
+    if (x[i] != (double)i) fail_msg("entry %lld is %g", (long long)i, x[i]);
+  nke_h5file_close(&f);
+  nke_free(x);
+}
+
 /* Rows of a chunked array from every rank, some with none; an array that no one writes reads zero. */
 static void test_rows_of_every_rank(void **state)
 {
@@ -426,6 +463,7 @@ static int remove_samples(void **state)
 
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_rows_of_every_rank),
+    cmocka_unit_test(test_long_arrays_go_in_pieces),
     cmocka_unit_test(test_more_than_a_file_may_have),
     cmocka_unit_test(test_small_values),
     cmocka_unit_test(test_replace_is_atomic),
