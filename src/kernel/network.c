@@ -349,10 +349,20 @@ static nke_status shape_list(nke_network *network, nke_shape input, flow *state,
   return NKE_OK;
 }
 
+/* Pixels are numbered, and those of a window counted, in 32 bits. */
+static nke_status check_pixels(nke_shape input)
+{
+  if (input.width <= INT32_MAX && input.height <= INT32_MAX && nke_shape_pixels(input) <= INT32_MAX) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "network: rows of %lld x %lld pixels; expected at most 2^31 - 1 of them",
+                  (long long)input.height, (long long)input.width);
+}
+
 nke_status nke_network_shape(nke_network *network, nke_shape input)
 {
   nke_shape output;
   char what[256], text[64];
+  const nke_status fits = check_pixels(input);
+  if (fits != NKE_OK) return fits;
   if (network->n_layers == 0) return nke_fail(NKE_ERR_USAGE, "network: no layers; expected at least one");
   flow state = {.gaussian = 0, .weights = 0};
   const nke_status st = shape_list(network, input, &state, &output);

@@ -62,9 +62,9 @@ nke_status nke_network_preset(const char *name, const nke_activation *activation
 
 /* Set the shapes of every layer for data of shape `input`. NKE_ERR_USAGE, naming layer, config line and sizes, where
  * the network is impossible: a filter larger than a valid-padded image, an output that still has spatial axes, a
- * spatial layer on vectors, residual parts of different shape, stride on circular padding that does not divide; or
- * where its kernel is not defined by these rules (neural-tangents' too): an activation, layernorm or sum on channels
- * that are not Gaussian. On signals windows become 1 x k. Local. */
+ * spatial layer on vectors, residual parts of different shape, stride on circular padding that does not divide, more
+ * than 2^31 - 1 pixels; or where its kernel is not defined by these rules (neural-tangents' too): an activation,
+ * layernorm or sum on channels that are not Gaussian. On signals windows become 1 x k. Local. */
 nke_status nke_network_shape(nke_network *network, nke_shape input);
 
 /* NKE_ERR_USAGE, naming the layer, unless mirroring the images (left-right) mirrors what every layer of the shaped

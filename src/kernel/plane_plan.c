@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -315,6 +316,13 @@ static nke_status check_size(nke_shape s)
   return NKE_OK;
 }
 
+static nke_status check_channels(int64_t channels)
+{
+  if (channels <= INT_MAX) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "exact kernel: vectors of %lld entries; expected at most 2^31 - 1",
+                  (long long)channels);
+}
+
 /* Images that are flattened at once are vectors: <x, x'> over pixels and channels alike. Not where they are mirrored. */
 static nke_shape input_of(const nke_network *network, int mirrored)
 {
@@ -334,6 +342,7 @@ nke_status nke_plane_plan_create(const nke_network *network, int mirrored, nke_p
   NKE_TRY(nke_calloc(3 * layers + 2, sizeof *plan->nodes, "the nodes of an exact kernel", &plan->nodes));
   NKE_TRY(nke_calloc(layers + 1, sizeof *plan->ops, "the operations of an exact kernel", &plan->ops));
   plan->input = input_of(network, mirrored);
+  NKE_TRY(check_channels(plan->input.channels));
   builder b = {.plan = plan, .node = 0};
   open_node(&b, (int)plan->input.height, (int)plan->input.width, NULL);
   plan->nodes[0].scale_in = plan->nodes[0].scale_out = 1.0 / (double)plan->input.channels;

@@ -543,6 +543,24 @@ static void cost_is_that_of_the_planes(void **state)
   nke_network_destroy(&network);
 }
 
+static void longer_vectors_are_refused(void **state)
+{
+  (void)state;
+  static const nke_shape longer[] = {{0, 1, 1, (int64_t)1 << 31}, {2, 1 << 10, 1 << 10, 1 << 11}};
+  for (size_t k = 0; k < sizeof longer / sizeof *longer; k++) {
+    const nke_layer flatten = nke_layer_simple(NKE_LAYER_FLATTEN), dense = nke_layer_dense(1, 0);
+    nke_network *network = NULL;
+    nke_exact *exact = NULL;
+    assert_int_equal(nke_network_create(&network), NKE_OK);
+    assert_int_equal(nke_network_append(network, &flatten), NKE_OK);
+    assert_int_equal(nke_network_append(network, &dense), NKE_OK);
+    assert_int_equal(nke_network_shape(network, longer[k]), NKE_OK);
+    assert_int_equal(nke_exact_create(network, NKE_SINGLE, 0, &exact), NKE_ERR_USAGE);
+    if (!strstr(nke_error_text(), "2147483648")) fail_msg("%s", nke_error_text());
+    nke_network_destroy(&network);
+  }
+}
+
 static const struct CMUnitTest tests[] = {
     cmocka_unit_test(plain_and_pooled),
     cmocka_unit_test(circular),
@@ -555,6 +573,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(copies_of_large_rows_have_bounded_kernels),
     cmocka_unit_test(failed_allocations),
     cmocka_unit_test(cost_is_that_of_the_planes),
+    cmocka_unit_test(longer_vectors_are_refused),
 };
 
 NKE_TEST_MAIN(tests)

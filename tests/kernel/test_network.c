@@ -45,6 +45,21 @@ static void refused(nke_layer layer, nke_shape input, const char *word1, const c
   assert_null(network);
 }
 
+static void pixels_are_counted_in_32_bits(void **state)
+{
+  (void)state;
+  static const nke_shape larger[] = {{2, 65536, 65536, 1}, {2, 65536, 32768, 1}, {1, 1, (int64_t)1 << 32, 1}};
+  for (size_t k = 0; k < sizeof larger / sizeof *larger; k++) {
+    nke_network *network = NULL;
+    assert_int_equal(nke_network_create(&network), NKE_OK);
+    append(network, nke_layer_simple(NKE_LAYER_GLOBAL_AVGPOOL));
+    assert_int_equal(nke_network_shape(network, larger[k]), NKE_ERR_USAGE);
+    if (!strstr(nke_error_text(), "at most 2^31 - 1")) fail_msg("%s", nke_error_text());
+    assert_int_equal(nke_network_shape(network, (nke_shape){2, 65536, 32767, 1}), NKE_OK);
+    nke_network_destroy(&network);
+  }
+}
+
 static void conv_sizes_follow_jax(void **state)
 {
   (void)state;
@@ -243,6 +258,7 @@ static void failed_allocations_leave_the_network_whole(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
+    cmocka_unit_test(pixels_are_counted_in_32_bits),
     cmocka_unit_test(conv_sizes_follow_jax),
     cmocka_unit_test(myrtle_presets_end_in_one_vector),
     cmocka_unit_test(fully_connected_presets),
