@@ -51,8 +51,8 @@ int64_t nke_bc_largest_part(const nke_grid *grid, int64_t rows, int64_t cols, in
 nke_status nke_bcmat_check(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb)
 {
   int narrow;
-  return nke_to_int(nke_bc_largest_part(grid, rows, cols, nb), "entries of a rank's part of a distributed matrix",
-                    &narrow);
+  return nke_part_to_int(nke_bc_largest_part(grid, rows, cols, nb), "entries of a rank's part of a distributed matrix",
+                         &narrow);
 }
 
 nke_status nke_bcmat_create(MPI_Comm comm, int64_t rows, int64_t cols, int64_t nb, nke_bcmat **out)

@@ -178,6 +178,14 @@ done:
   return st;
 }
 
+/* Of a rank: MPI counts by message. */
+static int64_t most_rows(const nke_exchange *x)
+{
+  int64_t most = 0;
+  for (int q = 0; q < x->grid.size; q++) most = nke_max(most, x->rows[q]);
+  return most;
+}
+
 static void count_message(nke_exchange *x, int to, int64_t bytes)
 {
   if (!x->stats || to == x->grid.rank || bytes == 0) return;
@@ -194,7 +202,7 @@ nke_status nke_exchange_columns(nke_exchange *x, int64_t rows_loc, const void *z
   int64_t total = 0;
   int narrow, posted = 0;
   NKE_TRY(gather_rows(x, rows_loc, &total));
-  st = nke_to_int(nke_max(total, 1) * x->n, "entries of a panel of features", &narrow);
+  st = nke_part_to_int(most_rows(x) * mine, "entries of a message of features", &narrow);
   if (st == NKE_OK) st = reserve(x, total * mine);
   NKE_TRY(nke_agree(g->comm, st));
   char *to = x->buffer;
@@ -252,7 +260,7 @@ nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int6
   int narrow, posted = 0;
   NKE_TRY(gather_rows(x, rows_loc, &total));
   for (int q = 0; q < g->rank; q++) own += x->rows[q];
-  st = nke_to_int(x->n * width, "entries of a chunk of features", &narrow);
+  st = nke_part_to_int(most_rows(x) * width, "entries of a message of features", &narrow);
   if (st == NKE_OK) st = reserve(x, mine * width);
   if (st == NKE_OK && total != x->n)
     st = nke_fail(NKE_ERR_INTERNAL, "the ranks hold %lld rows, the matrix has %lld", (long long)total, (long long)x->n);

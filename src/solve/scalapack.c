@@ -156,8 +156,8 @@ nke_status nke_scalapack_eigen_check(const nke_grid *grid, int64_t n, int64_t nb
   int narrow;
   const int64_t rows = nke_bc_count(n, nb, grid->nprow, 0), cols = nke_bc_count(n, nb, grid->npcol, 0);
   /* By its own formula, which it works out in 32 bits: past them it asks for too little and writes beyond it. */
-  return nke_to_int(2 * rows * cols + 8 * n + 1 + forgotten(n, nb, rows, cols),
-                    "work space of an eigenproblem on a rank", &narrow);
+  return nke_part_to_int(2 * rows * cols + 8 * n + 1 + forgotten(n, nb, rows, cols),
+                         "work space of an eigenproblem on a rank", &narrow);
 }
 
 /* The call itself, with work space. copy is destroyed. */
@@ -170,8 +170,8 @@ static nke_status divide_and_conquer(const nke_blacs *blacs, nke_bcmat *copy, do
   int *iwork = NULL, isize = 0, info = 0, lwork = 0;
   pdsyevd_("V", "L", &n, copy->a, &one, &one, d.d, values, vectors->a, &one, &one, d.d, &size, &query, &isize, &query,
            &info);
-  st = nke_to_int((int64_t)size + forgotten(n, copy->nb, copy->rows_loc, copy->cols_loc),
-                  "work space of the eigenproblem", &lwork);
+  st = nke_part_to_int((int64_t)size + forgotten(n, copy->nb, copy->rows_loc, copy->cols_loc),
+                       "work space of the eigenproblem", &lwork);
   if (st == NKE_OK) st = nke_alloc(lwork, sizeof *work, "work space of the eigenproblem", &work);
   if (st == NKE_OK) st = nke_alloc(isize, sizeof *iwork, "work space of the eigenproblem", &iwork);
   NKE_TRY(nke_agree(copy->grid.comm, st));
