@@ -255,10 +255,21 @@ void nke_fit_plan(void *context, nke_plan *plan)
     fit->recompute = 0; /* it would not help */
 }
 
+/* Rows of the solver's right-hand side. */
+static int64_t unknowns(const nke_fit *fit)
+{
+  const int64_t n = nke_dataset_rows(fit->session.train), m = fit->session.m;
+  if (fit->trainer == &nke_trainer_lsqr) return n + m;
+  return fit->trainer == &nke_trainer_primal || fit->trainer == &nke_trainer_cg ? m : n;
+}
+
 nke_status nke_fit_check_parts(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
   const nke_grid grid = planned_grid(s);
+  int narrow;
+  const nke_status fits = nke_to_int(unknowns(fit) * s->k, "entries of a right-hand side", &narrow);
+  if (fits != NKE_OK) return fits;
   if (fit->trainer != &nke_trainer_primal && fit->trainer != &nke_trainer_dual && fit->trainer != &nke_trainer_exact)
     return NKE_OK;
   const int64_t order = fit->trainer == &nke_trainer_dual ? nke_dataset_rows(s->train) : s->m;

@@ -9,8 +9,8 @@
  * where only that makes an iterative trainer fit. Collective. */
 void nke_fit_plan(void *fit, nke_plan *plan);
 
-/* NKE_ERR_USAGE where a rank's part of a matrix passes what ScaLAPACK counts, or of what is made of it. Local; the same
- * on all ranks. */
+/* NKE_ERR_USAGE where the right-hand side passes what MPI and PETSc count, or a rank's part of a matrix, or of what is
+ * made of it, what ScaLAPACK does. Local; the same on all ranks. */
 nke_status nke_fit_check_parts(const nke_fit *fit);
 
 #endif

@@ -343,6 +343,16 @@ class Solvers(program.Case):
                 self.assertEqual(done.returncode, 2 if says else 0, done.stderr)
                 self.assertRegex(done.stderr, says or "^$")
 
+    def test_right_hand_sides_past_32_bits_are_refused_before_any_work(self):
+        """By MPI and PETSc, which count the whole: more ranks would not help."""
+        program.write_h5(self.folder / "signals.h5", x=np.ones((2000, 3, 1)), y=np.ones((2000, 2)))
+        done = self.program.run("fit", "case.yaml", "--dry-run", "--set", "solver.type=lsqr", "--set",
+                                "data={train: {file: signals.h5, x: /x, y: /y}, test: {file: null}, task: regression, "
+                                "augment: {copies: 600000, shift: 1}}", "--set", "run.memory_per_rank=1000TiB", "--set",
+                                "network=[flatten, dense, {activation: relu}, dense]")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, "entries of a right-hand side: 2400000256 does not fit 32 bits\n")
+
     def test_leave_one_out_of_the_exact_kernel(self):
         self.program.must("kernel", "case.yaml", "--set", "kernel.file=kernel.h5")
         with h5py.File(self.folder / "kernel.h5") as file:
