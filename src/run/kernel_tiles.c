@@ -7,7 +7,7 @@
 int nke_tiling_fits(int64_t n, int64_t n_test, int64_t tile)
 {
   static const double most = 9007199254740992; /* a double counts them one by one */
-  const double blocks = (double)nke_ceil_div(n, tile), test = (double)nke_ceil_div(n_test, tile);
+  const double blocks = ceil((double)n / (double)tile), test = ceil((double)n_test / (double)tile);
   return blocks * ((blocks + 1) / 2 + test) < most;
 }
 
