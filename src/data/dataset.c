@@ -83,6 +83,7 @@ void nke_dataset_close(nke_dataset **dataset)
   if (d->source.class) d->source.class->close(&d->source);
   if (d->map.length > 0) d->map.destroy(d->map.context);
   nke_sparse_clear(&d->sparse);
+  nke_free(d->source.names);
   nke_free(d->scratch);
   nke_free(d->path);
   nke_free(d->x);
@@ -112,6 +113,26 @@ int64_t nke_dataset_first_row(const nke_dataset *d)
   return d->named;
 }
 int64_t nke_dataset_bytes(const nke_dataset *d) { return d->source.bytes; }
+
+const char *nke_dataset_names(const nke_dataset *d)
+{
+  return d->source.names;
+}
+
+nke_status nke_dataset_check_names(const nke_dataset *d, const char *names, const char *whose)
+{
+  const char *a = names, *b = d->source.names;
+  if (!a || !b) return NKE_OK;
+  for (int64_t column = 0; *a && *b; column++) {
+    const size_t length = strcspn(a, "\n"), got = strcspn(b, "\n");
+    if (length != got || strncmp(a, b, length) != 0)
+      return nke_fail(NKE_ERR_DATA, "%s: column %lld of x: expected '%.*s' as in %s, got '%.*s'", d->path,
+                      (long long)column, (int)nke_min(length, 40), a, whose, (int)nke_min(got, 40), b);
+    a += length + (a[length] == '\n');
+    b += got + (b[got] == '\n');
+  }
+  return NKE_OK;
+}
 
 nke_shape nke_dataset_shape(const nke_dataset *d)
 {

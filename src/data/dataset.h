@@ -83,6 +83,15 @@ int64_t nke_dataset_bytes(const nke_dataset *dataset);
 /* Whether the rows of `other` have the shape of those of `dataset`. NKE_ERR_DATA. Local. */
 nke_status nke_dataset_check_shape(const nke_dataset *dataset, const nke_dataset *other);
 
+/* The names of the columns of x, of a csv file with a header line: each with a line break behind it. NULL: none. Local.
+ */
+const char *nke_dataset_names(const nke_dataset *dataset);
+
+/* Whether the columns of x have these names in this order, where both have any: in another order the rows would be read
+ * as other rows, without a word. whose: for the error line. NKE_ERR_DATA naming the first column that differs. Local.
+ */
+nke_status nke_dataset_check_names(const nke_dataset *dataset, const char *names, const char *whose);
+
 /* Whether `path` is a file that the data set is read from, by whatever name. Local. */
 bool nke_dataset_is_file(const nke_dataset *dataset, const char *path);
 

@@ -20,6 +20,7 @@ typedef struct nke_source {
   int64_t rows;    /* of the file */
   int64_t targets; /* columns of y; 0: none */
   bool targets_integral;
+  char *names;     /* of the columns of x, each with a line break behind it; NULL: the format has none */
   int64_t bytes;   /* chunk cache and index */
   int64_t entries; /* of a row on average, rounded up, where rows are stored sparse and read by read_sparse; else 0 */
 } nke_source;

@@ -86,12 +86,44 @@ static nke_status find_target(text_state *s, bool needed)
   return nke_fail(NKE_ERR_DATA, "%s: no column %s among %lld", s->text.path, s->y, (long long)s->columns);
 }
 
+/* The names of the columns of x in the header line, which are as long as that at most. On rank 0. */
+static nke_status take_names(const text_state *s, char **names)
+{
+  if (!s->header || nke_csv_fields(s->header) != s->columns) return NKE_OK;
+  const nke_status st = nke_alloc((int64_t)strlen(s->header) + 2, 1, "column names", names);
+  if (st != NKE_OK) return st;
+  char *p = *names;
+  for (int64_t j = 0; j < s->columns; j++) {
+    const char *begin, *end;
+    if (j == s->target) continue;
+    nke_csv_field(s->header, j, &begin, &end);
+    memcpy(p, begin, (size_t)(end - begin));
+    p += end - begin;
+    *p++ = '\n';
+  }
+  *p = '\0';
+  return NKE_OK;
+}
+
 /* Whether no column is the target: none is wanted, or those of x are all there are. */
 static bool without_target(const nke_data_spec *spec, const text_state *s)
 {
   if (spec->targets == NKE_TARGETS_NONE) return true;
   if (spec->targets == NKE_TARGETS_IF_THERE && s->columns == spec->columns) return true;
   return !spec->y && spec->x && strcmp(spec->x, "*") == 0;
+}
+
+/* Rank 0's on every rank. */
+static nke_status share_names(MPI_Comm comm, char **names)
+{
+  nke_status st = NKE_OK;
+  int64_t size = *names ? (int64_t)strlen(*names) + 1 : 0;
+  NKE_TRY_MPI(MPI_Bcast(&size, 1, MPI_INT64_T, 0, comm));
+  if (size == 0) return NKE_OK;
+  NKE_TRY(nke_agree(comm, *names ? NKE_OK : nke_alloc(size, 1, "column names", names)));
+  NKE_TRY_MPI(MPI_Bcast(*names, (int)size, MPI_CHAR, 0, comm));
+done:
+  return st;
 }
 
 static nke_status open_csv(MPI_Comm comm, const nke_data_spec *spec, const char *path, nke_source *source)
@@ -108,6 +140,7 @@ static nke_status open_csv(MPI_Comm comm, const nke_data_spec *spec, const char 
     if (s->y && s->target >= 0) st = find_target(s, spec->targets == NKE_TARGETS_AS_SAID);
     if (st == NKE_OK && s->columns < 1 + (s->target >= 0))
       st = nke_fail(NKE_ERR_DATA, "%s: expected at least two columns, x and the target", path);
+    if (st == NKE_OK) st = take_names(s, &source->names);
   }
   NKE_TRY(nke_agree(comm, st));
   int64_t sizes[2] = {s->columns, s->target};
@@ -118,6 +151,7 @@ static nke_status open_csv(MPI_Comm comm, const nke_data_spec *spec, const char 
   source->shape = (nke_shape){0, 1, 1, s->columns - source->targets};
   state_finish(source);
   source->bytes += 8 * s->columns;
+  NKE_TRY(share_names(comm, &source->names));
   st = nke_agree(comm, nke_alloc(s->columns, sizeof *s->row, "row of text", &s->row));
 done:
   return st;

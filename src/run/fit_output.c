@@ -42,6 +42,14 @@ done:
   return st;
 }
 
+/* What a model has as text; it is freed by who asked. */
+static nke_status model_text(const nke_session *s, nke_model *model)
+{
+  const char *const names = nke_dataset_names(s->train);
+  const nke_status st = nke_config_print(s->config, &model->config);
+  return st == NKE_OK && names ? nke_strdup(names, &model->names) : st;
+}
+
 static nke_status write_model(const nke_fit *fit)
 {
   nke_status st = NKE_OK;
@@ -58,11 +66,12 @@ static nke_status write_model(const nke_fit *fit)
                      .lambda_relative = fit->final.lambda,
                      .lambda_absolute = fit->final.shift,
                      .sketch_period = s->config->data.sketch.period};
-  NKE_TRY(nke_agree(s->comm, nke_config_print(s->config, &model.config)));
+  NKE_TRY(nke_agree(s->comm, model_text(s, &model)));
   NKE_TRY(model_path(fit, path, sizeof path));
   st = nke_model_save(s->comm, path, s->invocation->force, &model);
 done:
   nke_free(model.config);
+  nke_free(model.names);
   return st;
 }
 

@@ -10,6 +10,7 @@
 
 /* Largest weights that a model file may ask us to hold on every rank. */
 static const int64_t max_weight_bytes = (int64_t)1 << 34;
+static const int64_t max_name_bytes = (int64_t)1 << 29;
 
 /* This rank's part of the training rows, a block at a time. */
 static nke_status write_my_rows(nke_h5file *file, const nke_model *model, int rank, const int64_t *dims)
@@ -57,6 +58,9 @@ static nke_status write_model(nke_h5file *file, const nke_model *model)
   NKE_TRY(nke_h5file_put(file, "/weights", NKE_H5_F64, 2, (const int64_t[]){model->m, model->k}, model->weights));
   if (model->sketch_period > 0)
     NKE_TRY(nke_h5file_put(file, "/sketch_period", NKE_H5_I64, 1, (const int64_t[]){1}, &model->sketch_period));
+  if (model->names)
+    NKE_TRY(nke_h5file_put(file, "/columns", NKE_H5_U8, 1, (const int64_t[]){(int64_t)strlen(model->names) + 1},
+                           model->names));
   NKE_TRY(nke_preprocess_save(model->preprocess, file));
   NKE_TRY(nke_targets_save(model->targets, file));
   if (model->rows) NKE_TRY(write_rows(file, model));
@@ -127,6 +131,18 @@ done:
   return st;
 }
 
+static nke_status read_names(nke_h5file *file, char **names)
+{
+  nke_status st = NKE_OK;
+  int64_t dims[1] = {-1};
+  if (!nke_h5file_has(file, "/columns")) return NKE_OK;
+  NKE_TRY(nke_h5file_get(file, "/columns", NKE_H5_U8, 1, dims, max_name_bytes, names));
+  if (dims[0] < 1 || (*names)[dims[0] - 1] != '\0')
+    st = nke_fail(NKE_ERR_DATA, "%s: corrupt /columns", nke_h5file_path(file));
+done:
+  return st;
+}
+
 static nke_status read_model(nke_h5file *file, nke_model *model)
 {
   nke_status st = NKE_OK;
@@ -137,6 +153,7 @@ static nke_status read_model(nke_h5file *file, nke_model *model)
   NKE_TRY(nke_h5file_get_double(file, "/", "lambda_relative", &model->lambda_relative));
   NKE_TRY(nke_h5file_get_double(file, "/", "lambda_absolute", &model->lambda_absolute));
   NKE_TRY(read_shape(file, &model->shape));
+  NKE_TRY(read_names(file, &model->names));
   NKE_TRY(read_sketch_period(file, &model->sketch_period));
   NKE_TRY(nke_h5file_get(file, "/weights", NKE_H5_F64, 2, dims, max_weight_bytes, &model->weights));
   model->m = dims[0];
@@ -173,6 +190,7 @@ nke_status nke_model_config(const nke_model *model, const char *path, nke_config
 void nke_model_clear(nke_model *model)
 {
   nke_free(model->config);
+  nke_free(model->names);
   nke_free(model->weights);
   nke_preprocess_destroy(&model->preprocess);
   nke_targets_destroy(&model->targets);

@@ -16,6 +16,7 @@
 typedef struct nke_model {
   char *config;  /* the resolved config as YAML; owned. Network, embedding and seed are remade from it */
   nke_shape shape; /* of a row of data */
+  char *names;     /* of its columns (dataset.h); NULL: none; owned */
   nke_preprocess *preprocess; /* owned */
   nke_targets *targets;       /* owned */
   int64_t m, k;
@@ -27,7 +28,8 @@ typedef struct nke_model {
 } nke_model;
 
 /* Write the model as `path`, whole or not at all. Collective. Layout: root attributes nke, kind = "model", config,
- * lambda_relative, lambda_absolute, features_revision; /shape; /sketch_period, of an srft; /weights; /preprocess;
+ * lambda_relative, lambda_absolute, features_revision; /shape; /columns, the names of a csv file's;
+ * /sketch_period, of an srft; /weights; /preprocess;
  * /targets; of an exact kernel /train/x, the preprocessed training rows, one a row of weights; for the posterior
  * variance /factor (matrix_file.h). Statuses of src/data/h5file.h. */
 nke_status nke_model_save(MPI_Comm comm, const char *path, bool force, const nke_model *model);

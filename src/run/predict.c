@@ -100,9 +100,10 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
   NKE_TRY(nke_input_open(inv->comm, s->config, &spec, &s->test));
   const nke_shape got = nke_dataset_shape(s->test);
   if (!nke_shape_same(got, *asked))
-    st = nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld, but %s was trained on %lld x %lld x %lld",
-                  nke_dataset_path(s->test), (long long)got.height, (long long)got.width, (long long)got.channels,
-                  inv->files[0], (long long)asked->height, (long long)asked->width, (long long)asked->channels);
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld, but %s was trained on %lld x %lld x %lld",
+                     nke_dataset_path(s->test), (long long)got.height, (long long)got.width, (long long)got.channels,
+                     inv->files[0], (long long)asked->height, (long long)asked->width, (long long)asked->channels));
+  st = nke_dataset_check_names(s->test, p->model.names, inv->files[0]);
 done:
   return st;
 }

@@ -22,7 +22,9 @@ static nke_status open_data(nke_session *s, const nke_data_spec *spec, nke_datas
   nke_status st = NKE_OK;
   if (!spec->file) return st;
   NKE_TRY(nke_input_open(s->comm, s->config, spec, out));
-  if (s->train && *out != s->train) st = nke_dataset_check_shape(s->train, *out);
+  if (!s->train || *out == s->train) goto done;
+  NKE_TRY(nke_dataset_check_shape(s->train, *out));
+  st = nke_dataset_check_names(*out, nke_dataset_names(s->train), nke_dataset_path(s->train));
 done:
   return st;
 }

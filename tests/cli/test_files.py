@@ -258,6 +258,37 @@ class Files(program.Case):
             said = "order.h5: images of 3 x 8 pixels with 8 channels; if they have 3 of 8 x 8 pixels, these have to come last: "
             self.assertEqual(done.stderr.count(said + "[n, 8, 8, 3]"), int(warns), done.stderr)
 
+    def test_csv_columns_in_another_order_are_refused(self):
+        """Whether the target is among them or not; another place of the target, blanks and quotes are no difference."""
+        x, y = table(N)
+        names = ["width", "a, b", "age", "x3", "x4"]
+
+        def write(name, order, target="class", quote='"'):
+            at = {**{n: x[:, j] for j, n in enumerate(names)}, "class": y}
+            wanted = order + [target] if target else order
+            lines = [",".join(f'{quote}{n}{quote}' if quote or "," not in n else f'"{n}"' for n in wanted)]
+            lines += [", ".join(repr(float(at[n][i])) for n in wanted) for i in range(N)]
+            (self.folder / name).write_text("\n".join(lines) + "\n")
+
+        write("table.csv", names)
+        write("turned.csv", names[::-1])
+        write("turned-no-class.csv", names[::-1], target=None)
+        write("first.csv", ["class"] + names, target=None, quote=" ")
+        fit = ["fit", "case.yaml", "--set", "run.out=csv", "--set", "data.train={file: table.csv, x: null, y: class}"]
+        for key in ("test", "validation"):
+            self.refused(3, "turned.csv: column 0 of x: expected 'width' as in table.csv, got 'x4'", *fit, "--set",
+                         f"data.{key}={{file: turned.csv, x: null, y: class}}", ranks=3)
+        self.program.must(*fit, "--set", "data.test={file: first.csv, x: null, y: class}", ranks=3)
+        for name in ("turned.csv", "turned-no-class.csv"):
+            self.refused(3, f"{name}: column 0 of x: expected 'width' as in csv/model.h5, got 'x4'", "predict", "csv/model.h5",
+                         name, "--out", "csv/p.h5", ranks=3)
+        self.assertFalse((self.folder / "csv/p.h5").exists())
+        self.program.must("predict", "csv/model.h5", "first.csv", "--out", "csv/p.h5", ranks=2)
+        write("bare.csv", names)
+        bare = self.folder / "bare.csv"
+        bare.write_text(bare.read_text().split("\n", 1)[1])
+        self.program.must("predict", "csv/model.h5", "bare.csv", "--out", "csv/p.h5", "--y", "5")
+
     def test_a_filter_that_is_not_installed_is_named(self):
         x, y = table(N)
         with h5py.File(self.folder / "lzf.h5", "w") as file:  # h5py brings its own
