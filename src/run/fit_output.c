@@ -102,6 +102,17 @@ static double condition_limit(const nke_fit *fit)
   return nke_ridge_condition_limit(precision, n, s->exact ? 1 : s->m);
 }
 
+/* Whether zca has no more rows than entries: their covariance is singular, and what other rows have outside of it is
+ * scaled up by 1/sqrt r. */
+static bool zca_of_few(const nke_session *s)
+{
+  const nke_config_data *const data = &s->config->data;
+  for (int i = 0; i < data->n_preprocess; i++)
+    if (data->preprocess[i].kind == NKE_PREPROCESS_ZCA)
+      return nke_dataset_originals(s->train) <= nke_shape_length(s->shape);
+  return false;
+}
+
 static json_t *warnings_json(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
@@ -110,6 +121,14 @@ static json_t *warnings_json(const nke_fit *fit)
   if (fit->made) {
     snprintf(line, sizeof line, "%.150s: features already: network and preprocess of the config are not applied again",
              fit->made);
+    json_array_append_new(list, json_string(line));
+  }
+  if (!fit->made && zca_of_few(s)) {
+    snprintf(
+        line, sizeof line,
+        "data.preprocess: zca was fitted on %lld rows of %lld entries, too few: all other rows come out larger, and "
+        "rows held out of these say little about them",
+        (long long)nke_dataset_originals(s->train), (long long)nke_shape_length(s->shape));
     json_array_append_new(list, json_string(line));
   }
   if (fit->failed_lambda >= 0) {
