@@ -67,19 +67,26 @@ nke_status nke_session_kernel(nke_session *s, nke_dataset *train, const nke_prep
                                 s->config->run.memory_per_rank / 8, &s->kernel);
 }
 
-/* Images of one to four channels that come first, as PyTorch has them, would be taken for small ones of many channels
- * and trained on without a word. */
-static void warn_of_channels_first(const nke_session *s)
+/* Images of one to four channels that come first, as PyTorch has them, would be taken for small ones of many channels,
+ * images without an axis of channels for signals of as many channels as points, and trained on without a word. */
+static void warn_of_axes(const nke_session *s)
 {
   const nke_shape x = s->shape;
   const long long channels = x.height, side = x.width;
   int rank;
   MPI_Comm_rank(s->comm, &rank);
-  if (rank != 0 || x.axes != 2 || x.height > 4 || x.width < 8 || x.channels != x.width) return;
-  fprintf(stderr,
-          "warning: %s: images of %lld x %lld pixels with %lld channels; if they have %lld of %lld x %lld pixels, "
-          "these have to come last: [n, %lld, %lld, %lld]\n",
-          nke_dataset_path(s->train), channels, side, side, channels, side, side, side, side, channels);
+  if (rank != 0 || x.axes == 0 || x.height > 4 || x.width < 8 || x.channels != x.width) return;
+  if (x.axes == 1)
+    fprintf(
+        stderr,
+        "warning: %s: signals of %lld points with %lld channels; if they are images of %lld x %lld pixels, these need "
+        "an axis of channels: [n, %lld, %lld, 1]\n",
+        nke_dataset_path(s->train), side, side, side, side, side, side);
+  else
+    fprintf(stderr,
+            "warning: %s: images of %lld x %lld pixels with %lld channels; if they have %lld of %lld x %lld pixels, "
+            "these have to come last: [n, %lld, %lld, %lld]\n",
+            nke_dataset_path(s->train), channels, side, side, channels, side, side, side, side, channels);
 }
 
 nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
@@ -92,8 +99,8 @@ nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
   NKE_TRY(open_data(s, &s->config->data.validation, &s->validation));
   NKE_TRY(open_data(s, &s->config->data.test, &s->test));
   s->shape = nke_dataset_shape(s->train);
+  warn_of_axes(s); /* the network may not fit such rows */
   NKE_TRY(nke_session_shape(s->config, s->shape));
-  warn_of_channels_first(s);
   st = nke_session_embedding(s, nke_dataset_rows(s->train));
 done:
   return st;

@@ -299,6 +299,18 @@ class Files(program.Case):
             said = [w for w in warnings if w.startswith(f"data.preprocess: zca was fitted on {rows} rows of 30 entries")]
             self.assertEqual(len(said), int(warns), warnings)
 
+    def test_images_without_channels_are_a_warning(self):
+        """Also where the network does not fit what they are taken for."""
+        program.write_h5(self.folder / "flat.h5", x=np.zeros((20, 8, 8)), long=np.zeros((20, 9, 8)), y=np.arange(20) % 2)
+        said = "flat.h5: signals of 8 points with 8 channels; if they are images of 8 x 8 pixels, these need an axis of channels: "
+        for name, network, code in (("x", "[flatten, dense: {}, activation: relu, dense: {}]", 0), ("x", "{preset: myrtle5}", 2),
+                                    ("long", "[flatten, dense: {}, activation: relu, dense: {}]", 0)):
+            done = self.program.run("fit", "case.yaml", "--dry-run", "--set",
+                                    f"data={{train: {{file: flat.h5, x: /{name}, y: /y}}, test: {{file: null}}}}", "--set",
+                                    f"network={network}", ranks=2)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertEqual(done.stderr.count(said + "[n, 8, 8, 1]"), int(name == "x"), done.stderr)
+
     def test_a_filter_that_is_not_installed_is_named(self):
         x, y = table(N)
         with h5py.File(self.folder / "lzf.h5", "w") as file:  # h5py brings its own
