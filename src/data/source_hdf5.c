@@ -28,6 +28,22 @@ typedef struct hdf5_state {
   nke_csr *csr;  /* in place of the first where x is a group */
 } hdf5_state;
 
+/* What nke_hdf5_dataset_number() says, and H5T_INTEGER of an enumeration, as which h5py writes numpy's booleans; else
+ * what type it is. */
+static H5T_class_t number_class(hid_t dataset, const char **other)
+{
+  H5T_class_t class = nke_hdf5_dataset_number(dataset);
+  if (class != H5T_NO_CLASS) return class;
+  const hid_t type = H5Dget_type(dataset);
+  const hid_t base = type >= 0 && H5Tget_class(type) == H5T_ENUM ? H5Tget_super(type) : H5I_INVALID_HID;
+  if (nke_hdf5_number(base) == H5T_INTEGER) class = H5T_INTEGER;
+  const H5T_class_t got = type >= 0 ? H5Tget_class(type) : H5T_NO_CLASS;
+  *other = got == H5T_STRING ? "text" : got == H5T_COMPOUND ? "a compound" : "another";
+  nke_hdf5_close(base);
+  nke_hdf5_close(type);
+  return class;
+}
+
 static nke_status open_array(hdf5_state *s, const char *name, int64_t cache, array *a, bool *integral, int64_t *bytes)
 {
   nke_status st = NKE_OK;
@@ -38,9 +54,10 @@ static nke_status open_array(hdf5_state *s, const char *name, int64_t cache, arr
   if (a->dataset < 0) return nke_fail(NKE_ERR_DATA, "%s: %s: not a data set, or damaged", s->path, name);
   if (!nke_hdf5_dims(a->dataset, MAX_RANK, &a->rank, a->dims))
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected an array of 1 to 4 dimensions, got %d", s->path, name, a->rank);
-  const H5T_class_t class = nke_hdf5_dataset_number(a->dataset);
+  const char *other = NULL;
+  const H5T_class_t class = number_class(a->dataset, &other);
   if (class != H5T_INTEGER && class != H5T_FLOAT)
-    return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type", s->path, name);
+    return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type, got %s", s->path, name, other);
   *integral = class == H5T_INTEGER;
   NKE_TRY(nke_hdf5_chunks_open(a->dataset, s->path, a->name, &a->chunks));
   NKE_TRY(nke_hdf5_cache(s->file, s->path, a->name, cache, &a->dataset, &cached));
@@ -90,7 +107,10 @@ static nke_status open_local(const nke_data_spec *spec, const char *path, nke_so
   nke_status st = NKE_OK;
   hdf5_state *s = NULL;
   nke_hdf5_quiet();
-  if (!spec->x) return nke_fail(NKE_ERR_USAGE, "%s: data.x: expected the name of a data set, got none", path);
+  if (!spec->x)
+    return nke_fail(
+        NKE_ERR_USAGE,
+        "%s: x: expected the name of the rows' data set (x beside y in the config, --x of predict), got none", path);
   NKE_TRY(nke_calloc(1, sizeof *s, "HDF5 source", &s));
   source->state = s;
   s->file = s->part[NKE_PART_X].dataset = s->part[NKE_PART_Y].dataset = H5I_INVALID_HID;

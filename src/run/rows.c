@@ -22,8 +22,8 @@ static nke_status split(int64_t n, int64_t originals, row_test *is_out, const vo
   *kept = *held_out = (nke_rows){0};
   for (int64_t r = 0; r < n; r++) held += is_out(context, r % originals);
   if (held == 0 || held == n)
-    return nke_fail(NKE_ERR_USAGE, "%s leaves %s of %lld rows", what,
-                    held == 0 ? "no validation rows" : "no training rows", (long long)n);
+    return nke_fail(NKE_ERR_USAGE, "%s leaves no %s rows of %lld; expected another, or solver.select: loo", what,
+                    held == 0 ? "validation" : "training", (long long)n);
   NKE_TRY(nke_alloc(held, sizeof *held_out->index, "validation rows", &held_out->index));
   NKE_TRY(nke_alloc(n - held, sizeof *kept->index, "training rows", &kept->index));
   for (int64_t r = 0; r < n; r++) {

@@ -311,6 +311,25 @@ class Files(program.Case):
             self.assertEqual(done.returncode, code, done.stderr)
             self.assertEqual(done.stderr.count(said + "[n, 8, 8, 1]"), int(name == "x"), done.stderr)
 
+    def test_booleans_are_numbers(self):
+        """As h5py and numpy write them; the model is that of 0 and 1."""
+        x, y = table(N)
+        program.write_h5(self.folder / "truth.h5", x=x > 0.5, y=y > 0, number_x=(x > 0.5) * 1, number_y=y, text=np.array([b"no"] * N),
+                         complex=x * 1j)
+        np.save(self.folder / "truth-x.npy", x > 0.5)
+        np.save(self.folder / "truth-y.npy", y > 0)
+        reports = []
+        for rows in ("file: truth.h5, x: /number_x, y: /number_y", "file: truth.h5, x: /x, y: /y",
+                     "file: truth-x.npy, x: null, y: truth-y.npy"):
+            self.program.must("fit", "case.yaml", "--set", f"data.train={{{rows}}}", "--set", "data.test=null", "--set",
+                              "run.out=truth", ranks=2)
+            reports.append(json.loads((self.folder / "truth/report.json").read_text())["metrics"])
+        self.assertEqual(reports[0], reports[1])
+        self.assertEqual(reports[0], reports[2])
+        for name, got in (("text", "text"), ("complex", "a compound")):
+            self.refused(3, f"truth.h5: /{name}: expected an integer or floating type, got {got}$", "fit", "case.yaml", "--set",
+                         f"data.train={{file: truth.h5, x: /x, y: /{name}}}", ranks=3)
+
     def test_a_filter_that_is_not_installed_is_named(self):
         x, y = table(N)
         with h5py.File(self.folder / "lzf.h5", "w") as file:  # h5py brings its own

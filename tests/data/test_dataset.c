@@ -278,7 +278,7 @@ static void test_refusals(void **state)
   assert_refused("text.h5", "/x", NULL, 0, -1, NKE_ERR_DATA, "not an HDF5 file");
   assert_refused("empty.h5", "/x", NULL, 0, -1, NKE_ERR_DATA, "not an HDF5 file");
   assert_refused("table.xls", "/x", NULL, 0, -1, NKE_ERR_DATA, "unknown file type");
-  assert_refused("bad.h5", NULL, NULL, 0, -1, NKE_ERR_USAGE, "data.x");
+  assert_refused("bad.h5", NULL, NULL, 0, -1, NKE_ERR_USAGE, "x: expected the name");
   assert_refused("bad.h5", "/no", NULL, 0, -1, NKE_ERR_DATA, "no data set /no");
   assert_refused("bad.h5", "/no/where", NULL, 0, -1, NKE_ERR_DATA, "no data set /no/where");
   assert_refused("bad.h5", "/x", "/no", 0, -1, NKE_ERR_DATA, "no data set /no");
@@ -288,7 +288,7 @@ static void test_refusals(void **state)
   assert_refused("bad.h5", "/deep", NULL, 0, -1, NKE_ERR_DATA, "got 5");
   assert_refused("bad.h5", "/none", NULL, 0, -1, NKE_ERR_DATA, "empty");
   assert_refused("bad.h5", "/thin", NULL, 0, -1, NKE_ERR_DATA, "empty");
-  assert_refused("bad.h5", "/text", NULL, 0, -1, NKE_ERR_DATA, "integer or floating");
+  assert_refused("bad.h5", "/text", NULL, 0, -1, NKE_ERR_DATA, "integer or floating type, got text");
   assert_refused("bad.h5", "/x", "/y9", 0, -1, NKE_ERR_DATA, "expected 10 rows as in x, got 9");
   assert_refused("bad.h5", "/x", "/y3d", 0, -1, NKE_ERR_DATA, "[n] or [n, k]");
   assert_refused("bad.h5", "/x", "/y", 0, 11, NKE_ERR_DATA, "inside 0:10");
