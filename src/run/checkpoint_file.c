@@ -1,10 +1,11 @@
 /* The file of a checkpoint: layout, writing, reading.
  *
- * Root attributes kind = "checkpoint", identity, rows, phase, position (of folds: those done), best, failed_lambda;
- * /path [n_path + 2, 10] (path_file.h: points, the final one, training metrics), /squares, /cross, /weights,
- * /path_weights, /sums; /gram, as matrix_file.h says. */
+ * Root attributes kind = "checkpoint", identity, config (the lines that identity has a hash of), rows, phase, position
+ * (of folds: those done), best, failed_lambda; /path [n_path + 2, 10] (path_file.h: points, the final one, training
+ * metrics), /squares, /cross, /weights, /path_weights, /sums; /gram, as matrix_file.h says. */
 #include "run/checkpoint.h"
 
+#include "base/checked.h"
 #include "base/memory.h"
 #include "run/input.h"
 #include "run/matrix_file.h"
@@ -147,11 +148,44 @@ done:
 nke_status nke_checkpoint_mark(nke_h5file *file, const nke_fit *fit, const char *kind)
 {
   nke_status st = NKE_OK;
-  char text[NKE_CHECKPOINT_IDENTITY];
+  char text[NKE_CHECKPOINT_IDENTITY], *config = NULL;
+  NKE_TRY(nke_agree(fit->session.comm, nke_config_bound(fit->session.config, &config)));
   NKE_TRY(nke_checkpoint_identity(fit, text, sizeof text));
   NKE_TRY(nke_h5file_put_string(file, "/", "kind", kind));
+  NKE_TRY(nke_h5file_put_string(file, "/", "config", config));
   st = nke_h5file_put_string(file, "/", "identity", text);
 done:
+  nke_free(config);
+  return st;
+}
+
+/* The first line in which two configs differ, as a refusal names it; nothing where there is none. */
+static void difference(const char *found, const char *now, char *text, size_t size)
+{
+  size_t same = 0, line = 0;
+  for (; found[same] && found[same] == now[same]; same++)
+    if (found[same] == '\n') line = same + 1;
+  if (found[same] == now[same]) return;
+  const char *const a = found + line + strspn(found + line, " "), *const b = now + line + strspn(now + line, " ");
+  const char *const of = nke_config_section(found, found + line), *const section = of ? of : a;
+  const int most = 160;
+  snprintf(text, size, "in %.*s it says `%.*s`, this run `%.*s`", (int)nke_min(strcspn(section, ":\n"), most), section,
+           (int)nke_min(strcspn(a, "\n"), most), a, (int)nke_min(strcspn(b, "\n"), most), b);
+}
+
+static nke_status say_other(nke_h5file *file, const nke_fit *fit, const char *kind, const char *stored, const char *now)
+{
+  nke_status st = NKE_OK;
+  char text[2 * NKE_CHECKPOINT_IDENTITY + 64], *found = NULL, *config = NULL;
+  snprintf(text, sizeof text, "%s; this run: %s", stored, now);
+  NKE_TRY(nke_agree(fit->session.comm, nke_config_bound(fit->session.config, &config)));
+  /* Earlier versions have not written it. */
+  if (nke_h5file_get_string(file, "/", "config", &found) == NKE_OK) difference(found, config, text, sizeof text);
+  st = nke_fail(NKE_ERR_USAGE, "%s: the %s of %s (%s); remove it, or --force to start anew", nke_h5file_path(file),
+                kind, nke_input_other(stored, now), text);
+done:
+  nke_free(found);
+  nke_free(config);
   return st;
 }
 
@@ -165,9 +199,7 @@ nke_status nke_checkpoint_check(nke_h5file *file, const nke_fit *fit, const char
     NKE_TRY(
         nke_fail(NKE_ERR_DATA, "%s: corrupt: expected a file of kind %s, got '%s'", nke_h5file_path(file), kind, is));
   NKE_TRY(nke_h5file_get_string(file, "/", "identity", &stored));
-  if (strcmp(stored, text) != 0)
-    st = nke_fail(NKE_ERR_USAGE, "%s: the %s of %s (%s; this run: %s); remove it, or --force to start anew",
-                  nke_h5file_path(file), kind, nke_input_other(stored, text), stored, text);
+  if (strcmp(stored, text) != 0) st = say_other(file, fit, kind, stored, text);
 done:
   nke_free(is);
   nke_free(stored);

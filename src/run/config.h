@@ -170,8 +170,15 @@ nke_status nke_config_print(const nke_config *config, char **text);
 /* path <- <run.out>/<name>. NKE_ERR_OUTPUT: longer than `size`. Local. */
 nke_status nke_config_out(const nke_config *config, const char *name, char *path, size_t size);
 
-/* 64-bit FNV-1a of the resolved config without the keys that do not change results (run.out, run.memory_per_rank,
- * checkpoint): what a checkpoint must share with the run that resumes it. Local. */
+/* The same without the keys that do not change results (run.out, run.memory_per_rank, checkpoint): what a checkpoint
+ * must share with the run that resumes it. Local. */
+nke_status nke_config_bound(const nke_config *config, char **text);
+
+/* What the line that starts at `line` of a printed config is of, up to a colon: the last line before it that is less
+ * indented, itself where it is not; NULL: its section's line is not in the text. Local. */
+const char *nke_config_section(const char *text, const char *line);
+
+/* 64-bit FNV-1a of nke_config_bound(). Local. */
 nke_status nke_config_hash(const nke_config *config, uint64_t *hash);
 
 /* The table of keys as text: path, type and range, default, meaning. The caller frees *text. Local. */

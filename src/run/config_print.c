@@ -45,12 +45,29 @@ nke_status nke_config_print(const nke_config *config, char **out)
   return nke_text_take(&text, out);
 }
 
-nke_status nke_config_hash(const nke_config *config, uint64_t *hash)
+nke_status nke_config_bound(const nke_config *config, char **out)
 {
   nke_text text = {0};
-  char *string;
   write_config(&text, config, false);
-  const nke_status st = nke_text_take(&text, &string);
+  return nke_text_take(&text, out);
+}
+
+static size_t indent_of(const char *line)
+{
+  return strspn(line, " ");
+}
+
+const char *nke_config_section(const char *text, const char *line)
+{
+  const size_t indent = indent_of(line);
+  while (line > text && (line[-1] != '\n' || (indent > 0 && indent_of(line) >= indent))) line--;
+  return indent > 0 && indent_of(line) >= indent ? NULL : line + indent_of(line);
+}
+
+nke_status nke_config_hash(const nke_config *config, uint64_t *hash)
+{
+  char *string;
+  const nke_status st = nke_config_bound(config, &string);
   if (st != NKE_OK) return st;
   *hash = nke_hash(NKE_HASH_BEGIN, strlen(string), string);
   nke_free(string);

@@ -111,20 +111,6 @@ done:
   return st;
 }
 
-static size_t indent_of(const char *line)
-{
-  return strspn(line, " ");
-}
-
-/* What the line that starts at `line` of an identity is of, up to a colon: the last line before it that is less
- * indented, itself where it is not; data's own line is not in the text. */
-static const char *section_of(const char *text, const char *line)
-{
-  const size_t indent = indent_of(line);
-  while (line > text && (line[-1] != '\n' || (indent > 0 && indent_of(line) >= indent))) line--;
-  return indent > 0 && indent_of(line) >= indent ? "data" : line + indent_of(line);
-}
-
 static bool is_of_data(const char *line)
 {
   return strncmp(line, data_key, sizeof data_key - 1) == 0;
@@ -134,9 +120,9 @@ static bool is_of_data(const char *line)
 static nke_status say_difference(const char *path, const char *found, const char *a, const char *b)
 {
   static const char advice[] = "give another kernel.file, or `nke kernel --force` to replace it";
-  const char *const section = section_of(found, a);
-  a += indent_of(a);
-  b += indent_of(b);
+  const char *const of = nke_config_section(found, a), *const section = of ? of : "data";
+  a += strspn(a, " ");
+  b += strspn(b, " ");
   const int was = (int)strcspn(a, "\n"), is = (int)strcspn(b, "\n");
   if (is_of_data(a) && is_of_data(b))
     return nke_fail(NKE_ERR_USAGE, "%s: holds the kernel of other data: it says `%.*s`, this run `%.*s`; %s", path, was,

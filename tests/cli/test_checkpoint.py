@@ -277,7 +277,14 @@ class Checkpoint(program.Case):
         before = newest.read_bytes()
         done = self.program.run("fit", "case.yaml", "--set", "run.out=other", "--set", "run.seed=2", ranks=3)
         self.assertEqual(done.returncode, 2, done.stderr)
-        self.assertIn("another config", done.stderr)
+        self.assertIn("the checkpoint of another config (in run it says `seed: 1`, this run `seed: 2`); remove it", done.stderr)
+        done = self.program.run("fit", "case.yaml", "--set", "run.out=other", "--set", "data.validation=0.2", ranks=3)
+        self.assertIn("another config (in data it says `validation: 0.", done.stderr)
+        with h5py.File(newest, "a") as file:  # as earlier versions wrote it
+            del file.attrs["config"]
+        self.assertRegex(self.program.run("fit", "case.yaml", "--set", "run.out=other", "--set", "run.seed=2", ranks=2).stderr,
+                         "another config .[0-9a-f]{16}, .*; this run: [0-9a-f]{16}, ")
+        newest.write_bytes(before)
         self.assertEqual(before, newest.read_bytes())
 
     def test_of_other_data_it_is_refused(self):
