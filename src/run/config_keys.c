@@ -87,7 +87,8 @@ const nke_key nke_config_keys[] = {
    .doc = "list of layers, or {preset, activation}; layers: conv, dense, activation, avgpool, global_avgpool, flatten, "
           "layernorm, residual, identity (`nke info`)"},
   {"network.preset", &nke_type_preset, AT(network), "null", .hidden = always,
-   .doc = "myrtle5, myrtle7, myrtle10, or fc1, fc2, ... with so many hidden layers; w_std sqrt 2, no bias"},
+   .doc = "myrtle5, myrtle7, myrtle10, for images of 32 x 32 pixels and more, or fc1, fc2, ... with so many hidden layers, "
+          "for rows [n, d]; w_std sqrt 2, no bias"},
   {"network.activation", &nke_type_activation, AT(network), "relu", .hidden = always,
    .doc = "of the preset: a name, {name: {parameter: value}}, or {formula: \"...\"}"},
   {"embedding.kernel", &nke_type_choice, AT(embedding.kernel), "ntk", .choices = kernels, .doc = "which kernel"},
