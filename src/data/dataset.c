@@ -31,6 +31,11 @@ bool nke_dataset_format(const char *path)
   return class_of(path) != NULL;
 }
 
+bool nke_dataset_is_libsvm(const char *path)
+{
+  return class_of(path) == &nke_source_libsvm;
+}
+
 static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
 {
   const int64_t end = spec->row_end == -1 ? d->source.rows : spec->row_end;

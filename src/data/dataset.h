@@ -41,6 +41,7 @@ typedef struct nke_data_spec {
   const char *x, *y;          /* NULL: not given; without y HDF5 and npy have no targets */
   nke_targets_wanted targets;
   int64_t columns;            /* NKE_TARGETS_IF_THERE, csv: of x; 0: not known */
+  int64_t least; /* libsvm without x: columns at least, those of the training rows, as zeros are left out */
   int64_t cache;              /* HDF5: most bytes of chunks that an array may keep unpacked; 0: 1 GiB */
   bool as_given;              /* a relative path is from the current folder, whatever $NKE_DATA says */
   int64_t row_begin, row_end; /* rows [begin, end); row_end -1: to the end */
@@ -50,6 +51,10 @@ typedef struct nke_data_spec {
 /* Whether a file of this name is of a format that can be opened, which are these. Local. */
 #define NKE_DATASET_FORMATS ".h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)"
 bool nke_dataset_format(const char *path);
+
+/* Whether it is libsvm text by its name, whose rows are as long as the largest index that happens to be in it. Local.
+ */
+bool nke_dataset_is_libsvm(const char *path);
 
 /* The file that nke_dataset_open() would read; the caller frees *path with nke_free. NKE_ERR_DATA: none is there, or it
  * is no file. Local. */

@@ -204,6 +204,7 @@ static nke_status open_libsvm(MPI_Comm comm, const nke_data_spec *spec, const ch
                        wanted));
     s->columns = wanted;
   }
+  if (wanted == 0 && s->columns > 0) s->columns = nke_max(s->columns, spec->least);
   if (s->columns < 1) NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: no index:value in any row", path));
   source->targets = spec->targets != NKE_TARGETS_NONE;
   source->shape = (nke_shape){0, 1, 1, s->columns};

@@ -119,6 +119,14 @@ done:
   return st;
 }
 
+int64_t nke_input_least(const nke_config *config, int64_t d)
+{
+  const nke_config_data *const data = &config->data;
+  const bool padded =
+      data->train.file && nke_dataset_is_libsvm(data->train.file) && data->sketch.kind == NKE_INPUT_AS_IT_IS;
+  return padded ? d : 0;
+}
+
 nke_status nke_input_in_use(const char *output, const char *option)
 {
   return nke_fail(NKE_ERR_USAGE, "%s: is read by this run and cannot be written by it; give another %s", output,

@@ -20,6 +20,10 @@
  * another S. */
 nke_status nke_input_open(MPI_Comm comm, nke_config *config, const nke_data_spec *spec, nke_dataset **out);
 
+/* nke_data_spec.least of rows that follow training rows of d columns: d where those are libsvm text too, read as they
+ * are; else 0. Local. */
+int64_t nke_input_least(const nke_config *config, int64_t d);
+
 /* NKE_ERR_USAGE where the file to be written at `output` is one that `dataset` (NULL: none) is read from: no force
  * helps. option: what is to be given another value. Collective. */
 nke_status nke_input_spare(MPI_Comm comm, const nke_dataset *dataset, const char *output, const char *option);

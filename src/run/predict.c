@@ -79,6 +79,7 @@ static nke_data_spec rows_asked(const nke_invocation *inv, const nke_config *con
   nke_data_spec spec = {.file = inv->files[1],
                         .x = inv->x ? inv->x : names->x,
                         .y = inv->y ? inv->y : names->y,
+                        .least = nke_input_least(config, d),
                         .row_begin = inv->rows.begin,
                         .row_end = inv->rows.end};
   if (!inv->y) spec.targets = NKE_TARGETS_IF_THERE;

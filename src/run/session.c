@@ -20,8 +20,10 @@ done:
 static nke_status open_data(nke_session *s, const nke_data_spec *spec, nke_dataset **out)
 {
   nke_status st = NKE_OK;
+  nke_data_spec padded = *spec;
   if (!spec->file) return st;
-  NKE_TRY(nke_input_open(s->comm, s->config, spec, out));
+  if (s->train) padded.least = nke_input_least(s->config, nke_dataset_length(s->train));
+  NKE_TRY(nke_input_open(s->comm, s->config, &padded, out));
   if (!s->train || *out == s->train) goto done;
   NKE_TRY(nke_dataset_check_shape(s->train, *out));
   st = nke_dataset_check_names(*out, nke_dataset_names(s->train), nke_dataset_path(s->train));

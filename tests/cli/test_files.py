@@ -330,6 +330,34 @@ class Files(program.Case):
             self.refused(3, f"truth.h5: /{name}: expected an integer or floating type, got {got}$", "fit", "case.yaml", "--set",
                          f"data.train={{file: truth.h5, x: /x, y: /{name}}}", ranks=3)
 
+    def test_libsvm_rows_are_as_long_as_those_of_training(self):
+        """Files leave out zeros: that of the last column in all rows too."""
+        x, y = table(N)
+        x[N // 2:, -1] = 0
+        program.write_h5(self.folder / "filled.h5", train__x=x, train__y=y, test__x=x[N // 2:], test__y=y[N // 2:])
+
+        def write(name, rows, d=D):
+            (self.folder / name).write_text("".join(
+                f"{y[i]} " + " ".join(f"{j + 1}:{float(x[i, j])!r}" for j in range(d) if x[i, j] != 0) + "\n" for i in rows))
+
+        write("wide.libsvm", range(N))
+        write("narrow.libsvm", range(N // 2, N))
+        self.program.must("fit", "case.yaml", "--set", "run.out=filled", "--set", "data.train.file=filled.h5", "--set",
+                          "data.test.file=filled.h5")
+        text = ["--set", "data.train={x: null, y: null}", "--set", "data.test={x: null, y: null}"]
+        self.program.must("fit", "case.yaml", *text, "--set", "data.train.file=wide.libsvm", "--set",
+                          "data.test.file=narrow.libsvm", "--set", "run.out=text", ranks=3)
+        filled, padded = (json.loads((self.folder / out / "report.json").read_text()) for out in ("filled", "text"))
+        self.close(filled["metrics"], padded["metrics"])
+        self.program.must("predict", "text/model.h5", "narrow.libsvm", "--out", "text/p.h5", ranks=3)
+        self.program.must("predict", "filled/model.h5", "filled.h5", "--out", "filled/p.h5")
+        with h5py.File(self.folder / "text/p.h5") as a, h5py.File(self.folder / "filled/p.h5") as b:
+            np.testing.assert_allclose(a["scores"][...], b["scores"][...], atol=1e-5)
+        self.refused(3, "wide.libsvm: rows of 1 x 1 x 4 expected as in narrow.libsvm, got 1 x 1 x 5", "fit", "case.yaml", *text,
+                     "--set", "data.train.file=narrow.libsvm", "--set", "data.test.file=wide.libsvm", "--set", "run.out=no")
+        self.refused(3, "rows of 1 x 1 x 4, but filled/model.h5 was trained on 1 x 1 x 5", "predict", "filled/model.h5",
+                     "narrow.libsvm", "--x", "4")
+
     def test_a_filter_that_is_not_installed_is_named(self):
         x, y = table(N)
         with h5py.File(self.folder / "lzf.h5", "w") as file:  # h5py brings its own
