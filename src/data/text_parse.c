@@ -56,13 +56,22 @@ void nke_csv_field(const char *line, int64_t column, const char **begin, const c
   trim(begin, end);
 }
 
+/* What programs write for a missing value, beside nothing and nan. */
+static bool missing(const char *begin, const char *end)
+{
+  static const char *const marks[] = {"NA", "N/A", "null", "NULL", "None", "?"};
+  for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+    if (strlen(marks[i]) == (size_t)(end - begin) && strncmp(marks[i], begin, (size_t)(end - begin)) == 0) return true;
+  return false;
+}
+
 int nke_csv_is_header(const char *line)
 {
   double value;
   for (const char *p = line;; p++) {
     const char *begin = p, *end = p = field_end(p);
     trim(&begin, &end);
-    if (begin < end && !number(begin, end, &value)) return 1;
+    if (begin < end && !missing(begin, end) && !number(begin, end, &value)) return 1;
     if (!*p) return 0;
   }
 }

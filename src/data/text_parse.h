@@ -14,7 +14,7 @@ int64_t nke_csv_fields(const char *line);
 /* Field `column` of a csv line, without blanks around it and double quotes: its text [*begin, *end). */
 void nke_csv_field(const char *line, int64_t column, const char **begin, const char **end);
 
-/* Whether some field of the line is not a number: a header. */
+/* Whether some field of the line is neither a number nor what stands for a missing one: a header. */
 int nke_csv_is_header(const char *line);
 
 /* The numbers of a csv line with exactly `columns` fields. */
