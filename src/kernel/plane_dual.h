@@ -276,15 +276,15 @@ INLINE dual_pair erf_of(const closed_dual *d, closed_gap g, closed_root e, vec t
 }
 
 /* gelu [Tsuchida et al. 2021], v = 1 / sqrt(1 + q), c = s v v', e = sqrt(1 - c^2), V = v v', b = asin(c) / (2 pi) +
- * 1/4: k = V (c^2 / e + q q' e) / (2 pi) + s b,  kdot = c (V^2 / e^2 + (1 - q q') V^2 + 1) / (2 pi e) + b. Table
+ * 1/4: k = V (c^2 / e + q q' e) / (2 pi) + s b,  kdot = c V^2 (1 / e^2 + 2 + q + q') / (2 pi e) + b. Table
  * entries: v, q. b = 1/2 - acos(|c|) / (2 pi) for c >= 0, else acos(|c|) / (2 pi). */
 INLINE dual_pair gelu_of(closed_gap g, closed_root e, vec t, const row_tables *tables, ptrdiff_t p, int paired)
 {
   const real turn = (real)0.15915494309189533577;
-  const vec q = first_entry(tables, p, 1, paired) * tables->second[2 * p + 1];
+  const vec q1 = first_entry(tables, p, 1, paired), q2 = tables->second[2 * p + 1], q = q1 * q2;
   const vec acos = e.root * e.angle;
   const vec angle = (real)0.25 + v_signed((real)0.25 - (real)0.5 * acos, g.c);
-  const vec kdot = turn * g.c * e.inverse * (g.v * g.v * (e.inverse * e.inverse + 1 - q) + 1) + angle;
+  const vec kdot = turn * g.c * e.inverse * g.v * (g.v * (e.inverse * e.inverse + 2 + (q1 + q2))) + angle;
   return (dual_pair){turn * g.v * (g.c * g.c * e.inverse + q * e.root) + g.s * angle, t * kdot};
 }
 

@@ -489,7 +489,9 @@ static void copies_of_large_rows_have_bounded_kernels(void **state)
     assert_int_equal(nke_exact_diagonal(exact, PAIRS, x, norms, NULL, own), NKE_OK);
     for (int i = 0; i < PAIRS; i++) {
       const double got = ntk[i * PAIRS + i];
-      if (!(got > 0 && got < 1.5 * own[i])) fail_msg("activation %d: %g beside %g", (int)kinds[a], got, own[i]);
+      const double low = kinds[a] == NKE_ACT_GELU ? 0.9997 : 0, high = kinds[a] == NKE_ACT_GELU ? 1.0003 : 1.5;
+      if (!(got > low * own[i] && got < high * own[i]))
+        fail_msg("activation %d: %g beside %g", (int)kinds[a], got, own[i]);
     }
     free(norms);
     free(x);
