@@ -126,7 +126,7 @@ static void take_best(nke_fit *fit)
 static nke_status run_phase(nke_fit *fit, void *state)
 {
   nke_status st = NKE_OK;
-  const int judges = nke_fit_by_criterion(fit), folds = nke_fit_by_folds(fit), selects = fit->n_path > 1 || judges;
+  const int judges = nke_fit_by_criterion(fit), folds = nke_fit_by_folds(fit), selects = nke_fit_selects(fit);
   switch (fit->phase) {
     case NKE_PHASE_ADD:
       return fit->trainer->add(fit, state);
@@ -154,7 +154,7 @@ static nke_status alloc_weights(nke_fit *fit)
   nke_status st = NKE_OK;
   const int64_t length = fit->session.m * fit->session.k;
   NKE_TRY(nke_alloc(length, sizeof *fit->weights, "weights", &fit->weights));
-  if (fit->n_path > 1 || nke_fit_by_criterion(fit))
+  if (nke_fit_selects(fit))
     NKE_TRY(nke_alloc(length * fit->n_path, sizeof *fit->path_weights, "weights of the path", &fit->path_weights));
 done:
   return st;

@@ -103,8 +103,12 @@ int nke_fit_by_criterion(const nke_fit *fit);
  * by. Local. */
 int nke_fit_holds_out(const nke_fit *fit);
 
-/* Whether solver.select is kfold and there is something to choose. Local. */
+/* Whether solver.select is kfold. Local. */
 int nke_fit_by_folds(const nke_fit *fit);
+
+/* Whether lambdas are judged before the last solution: there are several, or the config says what a lone one is judged
+ * by: loo, gcv, folds, a file of validation rows. For a lone one no rows are held out. Local. */
+int nke_fit_selects(const nke_fit *fit);
 
 /* solver.select kfold: fill the path's validation metrics, each row scored by the fit without its fold, from
  * fit->folds_done on. The trainer has taken in all rows, and fits them all afterwards. What is done is kept, in a

@@ -53,7 +53,12 @@ int nke_fit_by_criterion(const nke_fit *fit)
 
 int nke_fit_by_folds(const nke_fit *fit)
 {
-  return fit->session.config->solver.select == NKE_SELECT_KFOLD && fit->n_path > 1;
+  return fit->session.config->solver.select == NKE_SELECT_KFOLD;
+}
+
+int nke_fit_selects(const nke_fit *fit)
+{
+  return fit->n_path > 1 || fit->session.validation || nke_fit_by_criterion(fit) || nke_fit_by_folds(fit);
 }
 
 static nke_status path_by_eigen(nke_fit *fit, const nke_bcmat *a, double scale, const double *b, visit *v)

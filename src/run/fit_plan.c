@@ -27,7 +27,7 @@ static int systems(const nke_fit *fit)
 static int solutions(const nke_fit *fit)
 {
   const int64_t paths = nke_fit_by_folds(fit) ? fit->session.config->solver.folds : 1;
-  return fit->n_path > 1 ? (int)paths * fit->n_path + 1 : 1;
+  return nke_fit_selects(fit) ? (int)paths * fit->n_path + 1 : 1;
 }
 
 /* The larger of a factor and, where the path goes by it, an eigendecomposition. */

@@ -137,6 +137,19 @@ class Solvers(program.Case):
             final, expected = weights, self.fit("folds-final", f"solver.lambda=[{report['lambda']}]")[1]
             self.assertLess(np.linalg.norm(final - expected), 1e-6 * np.linalg.norm(expected))
 
+    def test_a_lone_lambda_is_judged_where_the_config_says_by_what(self):
+        """By folds or a file of validation rows, as one of a path is; no rows are held out for it."""
+        for name, judge in (("folds", "solver.select={kfold: 4}"), ("file", "data.validation={file: data.h5, x: /test/x, y: /test/y}"),
+                            ("none", "data.validation=0.2")):
+            path = self.fit(f"lone-{name}-path", judge, "solver.lambda=[1e-2, 1e-1]")[0]["path"]
+            report, _ = self.fit(f"lone-{name}", judge, "solver.lambda=1e-1", ranks=2)
+            mse = report["metrics"]["validation"]["mse"]
+            self.assertEqual(report["path"][0]["validation"]["mse"], mse)
+            if name == "none":
+                self.assertIsNone(mse)
+            else:
+                np.testing.assert_allclose(mse, path[1]["validation"]["mse"], rtol=1e-9)
+
     def test_a_fold_with_a_row_far_out_leaves_the_others_exact(self):
         """What is left of a Gram matrix without it would be the rounding of its entries, in single precision."""
         rng = np.random.default_rng(0)
