@@ -82,7 +82,8 @@ const nke_key nke_config_keys[] = {
   {"data.augment.shift", &nke_type_int, AT(data.augment.shift), "0", .max = 1024,
    .doc = "copies are moved by up to so many pixels each way; what comes in is the image mirrored at its edge"},
   {"data.class_weights", &nke_type_class_weights, AT(data.class_weighting), "none", .max = 1e12, .open = true,
-   .most = MOST, .doc = "none, balanced, or a list with one weight a class in ascending order of the labels"},
+   .most = MOST, .doc = "none, balanced, or a list with one weight a class in ascending order of the labels; the "
+                        "mean diagonal that lambda is relative to is then the weighted one"},
   {"network", &nke_type_layers, AT(network), "null",
    .doc = "list of layers, or {preset, activation}; layers: conv, dense, activation, avgpool, global_avgpool, flatten, "
           "layernorm, residual, identity (`nke info`)"},

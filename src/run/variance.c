@@ -131,7 +131,7 @@ nke_status nke_variance_apply(nke_variance *v, const nke_slab *slab, double *out
     out[i] = s->exact ? fmax(0, out[i] - squares) : v->model->lambda_absolute * squares; /* below 0 by rounding alone */
     if (!isfinite(squares))
       NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: corrupt: by /factor the variance of row %lld is not finite",
-                       nke_h5file_path(v->file), (long long)slab->rows[i]));
+                       nke_h5file_path(v->file), (long long)(slab->rows[i] + nke_dataset_first_row(s->test))));
   }
 done:
   nke_free(y);

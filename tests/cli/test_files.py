@@ -358,6 +358,20 @@ class Files(program.Case):
         self.refused(3, "rows of 1 x 1 x 4, but filled/model.h5 was trained on 1 x 1 x 5", "predict", "filled/model.h5",
                      "narrow.libsvm", "--x", "4")
 
+    def test_rows_are_scored_by_the_labels_that_belong_to_them(self):
+        """Training rows by those of the training rows; rows that the config does not know have none but by --y."""
+        self.write_data(self.folder / "pairs.h5")
+        with h5py.File(self.folder / "pairs.h5", "r+") as file:
+            file["copy"] = file["train/x"][:N_TEST]
+            del file["test/y"]
+            file["test/y"] = 1 - file["train/y"][:N_TEST]  # as many, and all wrong
+        copied = ("predict", "out/model.h5", "pairs.h5", "--out", "pairs.out.h5", "--force")
+        train = self.program.must(*copied, "--x", "/train/x")
+        self.assertEqual(train.split(":")[1], self.program.must(*copied, "--x", "/train/x", "--y", "/train/y").split(":")[1])
+        self.assertIn(f"{N} rows, accuracy", train)
+        self.assertRegex(self.program.must(*copied, "--x", "/copy"), f": {N_TEST} rows\n")
+        self.assertIn("accuracy", self.program.must(*copied, "--x", "/copy", "--y", "/test/y"))
+
     def test_a_filter_that_is_not_installed_is_named(self):
         x, y = table(N)
         with h5py.File(self.folder / "lzf.h5", "w") as file:  # h5py brings its own
