@@ -54,6 +54,13 @@ done:
   return st;
 }
 
+double nke_preprocess_unseen(const nke_preprocess *p)
+{
+  double most = 1;
+  for (int i = 0; i < p->n_steps; i++) most = fmax(most, p->steps[i].unseen);
+  return most;
+}
+
 static void standardize(const nke_fitted_step *f, int64_t n, int64_t d, double *x)
 {
   for (int64_t i = 0; i < n * d; i += f->length)

@@ -42,6 +42,11 @@ nke_status nke_preprocess_fit(MPI_Comm comm, nke_dataset *train, int n_steps, co
                               int64_t memory_bytes, nke_preprocess **out);
 void nke_preprocess_destroy(nke_preprocess **preprocess);
 
+/* By how much larger the squared length of a row comes out of zca, on average, if the row was not among the n of the
+ * fit: 1 / (1 - t / n),  t = sum_j w_j / (w_j + r tr(C)/d) of the eigenvalues w of C, from leaving one row out of C. 1
+ * without zca, and for steps not fitted here by rank 0. Local. */
+double nke_preprocess_unseen(const nke_preprocess *preprocess);
+
 /* Bytes a fit of these steps needs at its peak on one rank (rank 0 needs most). Local. */
 int64_t nke_preprocess_fit_bytes(int n_steps, const nke_preprocess_step *steps, nke_shape shape);
 

@@ -230,6 +230,14 @@ static void keep_constant(const statistics *s, double deviation, nke_fitted_step
 }
 
 /* On rank 0. */
+/* The eigenvalues w [d] of the covariance of `count` rows, of which eps is the ridge. */
+static double unseen(int64_t d, const double *w, double eps, double count)
+{
+  double degrees = 0;
+  for (int64_t j = 0; j < d; j++) degrees += fmax(w[j], 0) / (fmax(w[j], 0) + eps);
+  return 1 / fmax(1 - degrees / count, 0.5 / count); /* their rank is below count, but for rounding */
+}
+
 static nke_status finish_zca(statistics *s, double count, int step, nke_fitted_step *f)
 {
   nke_status st = NKE_OK;
@@ -244,6 +252,7 @@ static nke_status finish_zca(statistics *s, double count, int step, nke_fitted_s
     NKE_TRY(nke_fail(NKE_ERR_NUMERIC, "preprocessing step %d (zca): expected a positive finite variance, got %g", step,
                      level));
   NKE_TRY(nke_dsyevd(d, v, w));
+  f->unseen = unseen(d, w, f->step.eps * level, count);
   NKE_TRY(inverse_root(d, v, w, f->step.eps * level, f->matrix));
   keep_constant(s, sqrt(f->step.eps * level), f);
 done:

@@ -13,6 +13,7 @@ typedef struct nke_fitted_step {
   double *mean;   /* [length] */
   double *scale;  /* standardize: 1 / deviation, 0 for a constant column [length] */
   double *matrix; /* zca: (C + r tr(C)/d I)^(-1/2), symmetric [d, d] */
+  double unseen;  /* zca, on rank 0 of the fit: nke_preprocess_unseen(); else 0 */
 } nke_fitted_step;
 
 struct nke_preprocess {

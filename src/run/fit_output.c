@@ -93,6 +93,9 @@ static json_t *path_json(const nke_fit *fit)
   return list;
 }
 
+/* 960 images of 32 x 32 x 3 at r = 0.1 have 2.1, and their left-out accuracy is that of test images to 2 %. */
+static const double unseen_most = 3;
+
 static double condition_limit(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
@@ -100,17 +103,6 @@ static double condition_limit(const nke_fit *fit)
   const int64_t n = nke_dataset_rows(s->train);
   if (fit->trainer == &nke_trainer_primal) return nke_ridge_condition_limit(precision, s->m, n);
   return nke_ridge_condition_limit(precision, n, s->exact ? 1 : s->m);
-}
-
-/* Whether zca has no more rows than entries: their covariance is singular, and what other rows have outside of it is
- * scaled up by 1/sqrt r. */
-static bool zca_of_few(const nke_session *s)
-{
-  const nke_config_data *const data = &s->config->data;
-  for (int i = 0; i < data->n_preprocess; i++)
-    if (data->preprocess[i].kind == NKE_PREPROCESS_ZCA)
-      return nke_dataset_originals(s->train) <= nke_shape_length(s->shape);
-  return false;
 }
 
 static json_t *warnings_json(const nke_fit *fit)
@@ -123,12 +115,13 @@ static json_t *warnings_json(const nke_fit *fit)
              fit->made);
     json_array_append_new(list, json_string(line));
   }
-  if (!fit->made && zca_of_few(s)) {
+  if (nke_preprocess_unseen(s->preprocess) > unseen_most) {
     snprintf(
         line, sizeof line,
-        "data.preprocess: zca was fitted on %lld rows of %lld entries, too few: all other rows come out larger, and "
-        "rows held out of these say little about them",
-        (long long)nke_dataset_originals(s->train), (long long)nke_shape_length(s->shape));
+        "data.preprocess: zca of %lld rows of %lld entries: other rows come out with about %.1f times their squares, "
+        "and rows held out of these say little about them; a larger {zca: r} helps",
+        (long long)nke_dataset_originals(s->train), (long long)nke_shape_length(s->shape),
+        nke_preprocess_unseen(s->preprocess));
     json_array_append_new(list, json_string(line));
   }
   if (fit->failed_lambda >= 0) {

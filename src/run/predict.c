@@ -70,12 +70,11 @@ static nke_status sink(void *context, const nke_slab *slab, const double *scores
   return nke_agree(p->session.comm, st);
 }
 
-/* The part of the config whose rows have this name; NULL: none has. By default the test rows, else the training rows.
- */
+/* The part of the config whose rows have this name; NULL: none. By default the test rows, else the training rows. */
 static const nke_data_spec *part_named(const nke_config *config, const char *x)
 {
-  const nke_data_spec *const test = config->data.test.file ? &config->data.test : NULL, *const train =
-                                                                                            &config->data.train;
+  const nke_data_spec *const test = config->data.test.file ? &config->data.test : NULL;
+  const nke_data_spec *const train = &config->data.train;
   if (!x || !train->x) return test ? test : train; /* rows of a text file have no name */
   if (test && test->x && strcmp(x, test->x) == 0) return test;
   return strcmp(x, train->x) == 0 ? train : NULL;
@@ -86,12 +85,11 @@ static const nke_data_spec *part_named(const nke_config *config, const char *x)
 static nke_data_spec rows_asked(const nke_invocation *inv, const nke_config *config, int64_t d)
 {
   const nke_data_spec *const names = part_named(config, inv->x);
+  const char *const y = names ? names->y : NULL;
   const nke_input_sketch sketch = config->data.sketch.kind;
   nke_data_spec spec = {.file = inv->files[1],
                         .x = inv->x ? inv->x : names->x,
-                        .y = inv->y  ? inv->y
-                             : names ? names->y
-                                     : NULL,
+                        .y = inv->y ? inv->y : y,
                         .least = nke_input_least(config, d),
                         .row_begin = inv->rows.begin,
                         .row_end = inv->rows.end};

@@ -289,14 +289,14 @@ class Files(program.Case):
         bare.write_text(bare.read_text().split("\n", 1)[1])
         self.program.must("predict", "csv/model.h5", "bare.csv", "--out", "csv/p.h5", "--y", "5")
 
-    def test_zca_of_fewer_rows_than_entries_is_a_warning(self):
-        x = np.random.default_rng(5).standard_normal((40, 30))
-        program.write_h5(self.folder / "zca.h5", x=x, y=np.arange(40) % 2)
-        for rows, warns in ((40, False), (30, True)):
+    def test_zca_of_too_few_rows_is_a_warning(self):
+        x = np.random.default_rng(5).standard_normal((60, 30))
+        program.write_h5(self.folder / "zca.h5", x=x, y=np.arange(60) % 2)
+        for rows, warns in ((60, False), (30, True)):
             self.program.must("fit", "case.yaml", "--set", f"data.train={{file: zca.h5, x: /x, y: /y, rows: '0:{rows}'}}", "--set",
                               "data.test=null", "--set", "data.preprocess=[{zca: 0.1}]", "--set", "run.out=zca", ranks=2)
             warnings = json.loads((self.folder / "zca/report.json").read_text())["warnings"]
-            said = [w for w in warnings if w.startswith(f"data.preprocess: zca was fitted on {rows} rows of 30 entries")]
+            said = [w for w in warnings if w.startswith(f"data.preprocess: zca of {rows} rows of 30 entries: other")]
             self.assertEqual(len(said), int(warns), warnings)
 
     def test_images_without_channels_are_a_warning(self):

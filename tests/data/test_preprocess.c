@@ -144,6 +144,14 @@ static void test_zca_whitens(void **state)
     for (int k = 0; k < D; k++) entry += (p.x[k] - mean[k]) * m[k * D + j];
     assert_true(fabs(row[j] - entry) < 1e-10);
   }
+  /* The squared length of a fitted row is the t of what is expected of others. */
+  double squares = 0;
+  int rank;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  assert_int_equal(nke_preprocess_apply(fitted, p.n, p.x), NKE_OK);
+  for (int64_t i = 0; i < p.n * D; i++) squares += p.x[i] * p.x[i] / (double)p.n;
+  const double expected = rank == 0 ? 1 / (1 - squares / (double)p.n) : 1;
+  assert_true(fabs(nke_preprocess_unseen(fitted) / expected - 1) < 1e-12);
   nke_preprocess_destroy(&fitted);
   drop(&p);
 }
