@@ -111,8 +111,8 @@ static json_t *warnings_json(const nke_fit *fit)
   json_t *const list = json_array();
   char line[256], option[256];
   if (fit->made) {
-    snprintf(line, sizeof line, "%.150s: features already: network and preprocess of the config are not applied again",
-             fit->made);
+    snprintf(line, sizeof line,
+             "%.150s: features already: network, preprocess and embedding of the config are not applied to them", fit->made);
     json_array_append_new(list, json_string(line));
   }
   if (nke_preprocess_unseen(s->preprocess) > unseen_most) {
