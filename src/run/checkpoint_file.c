@@ -162,12 +162,12 @@ done:
 /* The first line in which two configs differ, as a refusal names it; nothing where there is none. */
 static void difference(const char *found, const char *now, char *text, size_t size)
 {
-  size_t same = 0, line = 0;
-  for (; found[same] && found[same] == now[same]; same++)
-    if (found[same] == '\n') line = same + 1;
-  if (found[same] == now[same]) return;
-  const char *const a = found + line + strspn(found + line, " "), *const b = now + line + strspn(now + line, " ");
-  const char *const of = nke_config_section(found, found + line), *const section = of ? of : a;
+  const char *a, *b;
+  if (!nke_config_differs(found, now, &a, &b)) return;
+  const char *const of = nke_config_section(found, a);
+  a += strspn(a, " ");
+  b += strspn(b, " ");
+  const char *const section = of ? of : a;
   const int most = 160;
   snprintf(text, size, "in %.*s it says `%.*s`, this run `%.*s`", (int)nke_min(strcspn(section, ":\n"), most), section,
            (int)nke_min(strcspn(a, "\n"), most), a, (int)nke_min(strcspn(b, "\n"), most), b);

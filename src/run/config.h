@@ -174,6 +174,9 @@ nke_status nke_config_out(const nke_config *config, const char *name, char *path
  * must share with the run that resumes it. Local. */
 nke_status nke_config_bound(const nke_config *config, char **text);
 
+/* Whether two printed configs differ, and *a and *b <- the first lines in which they do. Local. */
+bool nke_config_differs(const char *found, const char *now, const char **a, const char **b);
+
 /* What the line that starts at `line` of a printed config is of, up to a colon: the last line before it that is less
  * indented, itself where it is not; NULL: its section's line is not in the text. Local. */
 const char *nke_config_section(const char *text, const char *line);

@@ -57,6 +57,17 @@ static size_t indent_of(const char *line)
   return strspn(line, " ");
 }
 
+bool nke_config_differs(const char *found, const char *now, const char **a, const char **b)
+{
+  size_t same = 0;
+  while (found[same] && found[same] == now[same]) same++;
+  if (found[same] == now[same]) return false;
+  while (same > 0 && found[same - 1] != '\n') same--;
+  *a = found + same;
+  *b = now + same;
+  return true;
+}
+
 const char *nke_config_section(const char *text, const char *line)
 {
   const size_t indent = indent_of(line);

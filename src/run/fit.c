@@ -15,11 +15,6 @@
 #include <math.h>
 #include <string.h>
 
-int nke_fit_holds_out(const nke_fit *fit)
-{
-  return fit->n_path > 1 && !fit->session.validation && !nke_fit_by_criterion(fit) && !nke_fit_by_folds(fit);
-}
-
 /* Which training rows are held out. Memory: a list of all rows, which the plan has counted. */
 static nke_status split_rows(nke_fit *fit)
 {

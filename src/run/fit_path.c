@@ -56,9 +56,20 @@ int nke_fit_by_folds(const nke_fit *fit)
   return fit->session.config->solver.select == NKE_SELECT_KFOLD;
 }
 
+/* Whether the config says what lambdas are judged by, instead of rows that are held out. */
+static int judge_given(const nke_fit *fit)
+{
+  return fit->session.validation || nke_fit_by_criterion(fit) || nke_fit_by_folds(fit);
+}
+
+int nke_fit_holds_out(const nke_fit *fit)
+{
+  return fit->n_path > 1 && !judge_given(fit);
+}
+
 int nke_fit_selects(const nke_fit *fit)
 {
-  return fit->n_path > 1 || fit->session.validation || nke_fit_by_criterion(fit) || nke_fit_by_folds(fit);
+  return fit->n_path > 1 || judge_given(fit);
 }
 
 static nke_status path_by_eigen(nke_fit *fit, const nke_bcmat *a, double scale, const double *b, visit *v)

@@ -145,9 +145,7 @@ static nke_status check_identity(nke_h5file *h5, const char *identity)
     st = nke_fail(NKE_ERR_USAGE, "%s: holds no kernel; give another kernel.file, or `nke kernel --force` to replace it",
                   nke_h5file_path(h5));
   if (st != NKE_OK) goto done;
-  for (a = found, b = identity; *a && *a == *b; a++, b++) {}
-  if (*a == *b) goto done;
-  while (a > found && a[-1] != '\n') a--, b--;
+  if (!nke_config_differs(found, identity, &a, &b)) goto done;
   if (*a == '\0' && is_of_data(b)) goto done; /* an earlier version's */
   st = say_difference(nke_h5file_path(h5), found, a, b);
 done:
