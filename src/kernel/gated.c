@@ -130,11 +130,12 @@ static int ends_linear(const nke_network *network, int i)
   return i < network->n_layers && is_linear(&network->layers[i]);
 }
 
+/* network NULL: a shortcut that is not given, the identity. */
 static nke_status build(nke_gated_plan *plan, const nke_network *network, int is_top, const nke_image *in,
                         const nke_image **out)
 {
   nke_status st = NKE_OK;
-  for (int i = 0; i < network->n_layers; i++) {
+  for (int i = 0; network && i < network->n_layers; i++) {
     const nke_layer *layer = &network->layers[i], *linear = NULL;
     if (is_linear(layer) && i + 1 < network->n_layers && network->layers[i + 1].kind == NKE_LAYER_ACTIVATION) {
       linear = layer;

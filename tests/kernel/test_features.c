@@ -233,7 +233,7 @@ static nke_layer residual_of(int n_branch, const nke_layer *branch, int n_shortc
 {
   nke_layer residual = nke_layer_simple(NKE_LAYER_RESIDUAL);
   residual.branch = network_made_of(n_branch, branch);
-  residual.shortcut = network_made_of(n_shortcut, shortcut);
+  if (shortcut) residual.shortcut = network_made_of(n_shortcut, shortcut);
   return residual;
 }
 
