@@ -269,7 +269,8 @@ static nke_status shape_residual(nke_layer *layer, int index, flow *state)
     return refuse(layer, index, "a sum needs parts that end in dense or conv (or pass on such an input)");
   if (!part[0].weights && !part[1].weights)
     return refuse(layer, index, "neither part has a dense or conv of its own, so they are not independent");
-  state->weights = 1;
+  /* A sum of Gaussians is one, whatever came before its parts. */
+  *state = (flow){.gaussian = 1, .weights = 1};
   layer->out = out[0];
   if (out[0].axes == out[1].axes && out[0].height == out[1].height && out[0].width == out[1].width) return NKE_OK;
   char what[256], text[2][64];

@@ -187,6 +187,21 @@ static void layers_that_need_gaussian_channels_are_refused_others(void **state)
     nke_network_destroy(&network);
   }
   refused(residual_of(nke_layer_activation(&act)), cifar, "residual", "dense or conv");
+  /* A sum is Gaussian if its parts are, whatever came before them. */
+  for (size_t k = 0; k < 2; k++) {
+    nke_layer sum = residual_of(conv(3, 1, NKE_PAD_SAME));
+    assert_int_equal(nke_network_create(&sum.shortcut), NKE_OK);
+    append(sum.shortcut, conv(1, 1, NKE_PAD_SAME));
+    nke_network *network = NULL;
+    assert_int_equal(nke_network_create(&network), NKE_OK);
+    append(network, conv(3, 1, NKE_PAD_SAME));
+    append(network, nke_layer_activation(&act));
+    append(network, sum);
+    append(network, bent[k]);
+    append(network, nke_layer_simple(NKE_LAYER_FLATTEN));
+    assert_int_equal(nke_network_shape(network, cifar), NKE_OK);
+    nke_network_destroy(&network);
+  }
 }
 
 static void only_symmetric_windows_can_be_flipped(void **state)
