@@ -142,6 +142,25 @@ static const real two_over_sqrt_pi = (real)1.1283791670955126;
 static const real sqrt_half = (real)0.70710678118654752;
 static const real gauss = (real)0.39894228040143268; /* 1 / sqrt(2 pi) */
 
+/* Those of the waves size sin(step x + phase), or cos, that real_sin does not reach, by the C library. */
+static void far_waves(int64_t n, const real *a, real size, real step, real phase, int is_cos, real *phi, real *dphi)
+{
+#ifdef NKE_REAL_f32
+  int far = 0;
+#pragma omp simd reduction(| : far)
+  for (int64_t i = 0; i < n; i++) far |= real_abs(step * a[i] + phase) > NKE_SIN_MOST;
+  for (int64_t i = 0; far && i < n; i++) {
+    const double x = step * a[i] + phase;
+    if (!(fabs(x) > (double)NKE_SIN_MOST)) continue;
+    const double sine = sin(x), cosine = cos(x);
+    phi[i] = size * (real)(is_cos ? cosine : sine);
+    dphi[i] = size * step * (real)(is_cos ? -sine : cosine);
+  }
+#else
+  (void)n, (void)a, (void)size, (void)step, (void)phase, (void)is_cos, (void)phi, (void)dphi;
+#endif
+}
+
 static int eval(const nke_activation *act, int64_t n, const void *in, void *value, void *slope)
 {
   const real *const a = in;
@@ -159,10 +178,18 @@ static int eval(const nke_activation *act, int64_t n, const void *in, void *valu
       NKE_EVAL_LOOP(x * (real)0.5 * (1 + real_erf(x * sqrt_half)),
                     (real)0.5 * (1 + real_erf(x * sqrt_half)) + x * gauss * real_exp((real)-0.5 * x * x));
       return 1;
-    case NKE_ACT_SIN: NKE_EVAL_LOOP(p * real_sin(q * x + r), p * q * real_cos(q * x + r)); return 1;
-    case NKE_ACT_COS: NKE_EVAL_LOOP(p * real_cos(q * x + r), -p * q * real_sin(q * x + r)); return 1;
+    case NKE_ACT_SIN:
+      NKE_EVAL_LOOP(p * real_sin(real_sin_reach(q * x + r)), p * q * real_cos(real_sin_reach(q * x + r)));
+      far_waves(n, a, p, q, r, 0, phi, dphi);
+      return 1;
+    case NKE_ACT_COS:
+      NKE_EVAL_LOOP(p * real_cos(real_sin_reach(q * x + r)), -p * q * real_sin(real_sin_reach(q * x + r)));
+      far_waves(n, a, p, q, r, 1, phi, dphi);
+      return 1;
     case NKE_ACT_RBF:
-      NKE_EVAL_LOOP(root2 * real_sin(rbf * x + quarter_pi), root2 * rbf * real_cos(rbf * x + quarter_pi));
+      NKE_EVAL_LOOP(root2 * real_sin(real_sin_reach(rbf * x + quarter_pi)),
+                    root2 * rbf * real_cos(real_sin_reach(rbf * x + quarter_pi)));
+      far_waves(n, a, root2, rbf, quarter_pi, 0, phi, dphi);
       return 1;
     case NKE_ACT_EXP: NKE_EVAL_LOOP(p * real_exp(q * x), p * q * real_exp(q * x)); return 1;
     case NKE_ACT_GAUSSIAN:

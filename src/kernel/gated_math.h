@@ -49,7 +49,9 @@ static inline float real_erf(float x)
   return x < 0 ? -y : y;
 }
 
-/* sin on the whole line: x - k pi in three parts, then the odd Taylor polynomial of degree 11 on |r| <= pi / 2. */
+/* sin up to NKE_SIN_MOST: x - k pi in three parts, then the odd Taylor polynomial of degree 11 on |r| <= pi / 2.
+ * Further out k has too few bits: r would leave the range of the polynomial, which then is far from [-1, 1]. */
+#define NKE_SIN_MOST 4194304.0f
 static inline float real_sin(float x)
 {
   const float k = rintf(x * 0.318309886f);
@@ -67,6 +69,13 @@ static inline float real_sin(float x)
 }
 
 static inline float real_cos(float x) { return real_sin(x + 1.57079632679f); }
+
+/* The nearest argument within the reach of real_sin. */
+static inline float real_sin_reach(float x)
+{
+  x = x > NKE_SIN_MOST ? NKE_SIN_MOST : x;
+  return x < -NKE_SIN_MOST ? -NKE_SIN_MOST : x;
+}
 
 /* log on [1, 2], the only range needed: atanh series in z = (x - 1) / (x + 1) <= 1/3. */
 static inline float real_log_1to2(float x)
@@ -90,6 +99,7 @@ static inline double real_exp(double x) { return exp(x); }
 static inline double real_erf(double x) { return erf(x); }
 static inline double real_sin(double x) { return sin(x); }
 static inline double real_cos(double x) { return cos(x); }
+static inline double real_sin_reach(double x) { return x; }
 static inline double real_log_1to2(double x) { return log(x); }
 
 #endif

@@ -451,6 +451,34 @@ static void single_precision_follows_double(void **state)
   }
 }
 
+/* Of rows so large that float does not know their phase sines still are sines: within [-1, 1], 1/2 in mean square. */
+static void single_precision_bounds_the_sines_of_large_rows(void **state)
+{
+  (void)state;
+  enum { D = 8, M = 1024 };
+  const char *const names[] = {"sin", "cos", "rbf"};
+  double x[D];
+  float z[M];
+  nke_embedding_options options = options_of(NKE_KERNEL_NNGP, M, 9);
+  options.precision = NKE_SINGLE;
+  for (size_t a = 0; a < sizeof names / sizeof *names; a++) {
+    nke_network *network = network_of("fc1", names[a], (nke_shape){.height = 1, .width = 1, .channels = D});
+    nke_features *f;
+    assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+    for (double size = 1e5; size < 1e14; size *= 10) {
+      for (int i = 0; i < D; i++) x[i] = size * normal(8, i);
+      if (nke_features_apply(f, 1, x, z) != NKE_OK) fail_msg("%s of %g: %s", names[a], size, nke_error_text());
+      double norm = 0;
+      for (int i = 0; i < M; i++) norm += (double)z[i] * (double)z[i];
+      /* w^2 = 2, and sqrt 2 sin for rbf */
+      const double expected = a == 2 ? 2 : 1;
+      if (!(fabs(norm / expected - 1) < 0.25)) fail_msg("%s of %g: norm %g, not %g", names[a], size, norm, expected);
+    }
+    nke_features_destroy(&f);
+    nke_network_destroy(&network);
+  }
+}
+
 static void the_flip_average_is_flip_invariant(void **state)
 {
   (void)state;
@@ -556,6 +584,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(a_row_does_not_depend_on_its_neighbours),
   cmocka_unit_test(a_series_does_not_depend_on_the_rows_before),
   cmocka_unit_test(single_precision_follows_double),
+  cmocka_unit_test(single_precision_bounds_the_sines_of_large_rows),
   cmocka_unit_test(the_flip_average_is_flip_invariant),
   cmocka_unit_test(scaling_gives_each_row_its_exact_kernel),
   cmocka_unit_test(wrong_options_are_refused),
