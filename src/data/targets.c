@@ -20,8 +20,13 @@ struct nke_targets {
 /* Rows of y read in one call while fitting. */
 enum { FIT_ROWS = 1 << 16 };
 
-/* Labels of larger size do not all have a double of their own. */
+/* Labels from this size on do not all have a double of their own: 2^53 may have been 2^53 + 1 in the file. */
 #define LABEL_LIMIT 9007199254740992.0
+
+static bool is_label(double y)
+{
+  return y == rint(y) && fabs(y) < LABEL_LIMIT;
+}
 
 void nke_targets_destroy(nke_targets **targets)
 {
@@ -75,9 +80,10 @@ static nke_status collect(nke_dataset *train, nke_range rows, label_set *set)
     const int64_t n = nke_min(FIT_ROWS, rows.end - first);
     NKE_TRY(nke_dataset_read_range(train, (nke_range){first, first + n}, NULL, y));
     for (int64_t i = 0; i < n; i++) {
-      if (y[i] != rint(y[i]) || fabs(y[i]) > LABEL_LIMIT)
-        NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: y: row %lld: expected a class number, got %.17g", nke_dataset_path(train),
-                         (long long)(nke_dataset_first_row(train) + first + i), y[i]));
+      if (!is_label(y[i]))
+        NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: y: row %lld: expected a class number%s, got %.17g", nke_dataset_path(train),
+                         (long long)(nke_dataset_first_row(train) + first + i),
+                         fabs(y[i]) < LABEL_LIMIT ? "" : " of size below 2^53", y[i]));
       labels[i] = (int64_t)y[i];
     }
     NKE_TRY(unite(set, n, labels, nke_dataset_path(train)));
@@ -214,7 +220,7 @@ const int64_t *nke_targets_classes(const nke_targets *t) { return t->classes; }
 
 int64_t nke_targets_find(const nke_targets *t, double label)
 {
-  if (label != rint(label) || fabs(label) > LABEL_LIMIT) return -1;
+  if (!is_label(label)) return -1;
   const int64_t key = (int64_t)label;
   const int64_t *at = bsearch(&key, t->classes, (size_t)t->count, sizeof key, compare);
   return at ? at - t->classes : -1;

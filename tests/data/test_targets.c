@@ -80,6 +80,8 @@ static void test_refusals(void **state)
   assert_refused("half.h5", 5, 0, (double[]){0, 1, 0, 1.5, 2}, NKE_TASK_CLASSIFICATION,
                  "row 3: expected a class number, got 1.5");
   assert_refused("big.h5", 2, 0, (double[]){0, 1e17}, NKE_TASK_CLASSIFICATION, "row 1");
+  assert_refused("rounded.h5", 3, 0, (double[]){0, 0x1p53 - 1, 0x1p53}, NKE_TASK_CLASSIFICATION,
+                 "row 2: expected a class number of size below 2^53, got 9007199254740992");
   assert_refused("one.h5", 3, 0, (double[]){4, 4, 4}, NKE_TASK_CLASSIFICATION, "at least two classes, got 1");
   assert_refused("wide.h5", 2, 2, (double[]){1, 2, 3, 4}, NKE_TASK_CLASSIFICATION, "got 2 columns");
   assert_refused("many.h5", MANY, 0, many, NKE_TASK_CLASSIFICATION, "more than 100000 classes");
