@@ -39,7 +39,7 @@ bool nke_hdf5_dims(hid_t dataset, int max_rank, int *rank, int64_t *dims)
   hsize_t size[H5S_MAX_RANK];
   const hid_t space = H5Dget_space(dataset);
   bool ok = space >= 0 && H5Sget_simple_extent_type(space) == H5S_SIMPLE;
-  *rank = ok ? H5Sget_simple_extent_ndims(space) : -1;
+  *rank = space >= 0 ? H5Sget_simple_extent_ndims(space) : -1; /* of a scalar 0 */
   ok = ok && *rank >= 0 && H5Sget_simple_extent_dims(space, size, NULL) >= 0 && *rank <= max_rank;
   for (int i = 0; ok && i < *rank; i++) {
     ok = size[i] <= (hsize_t)INT64_MAX / 2;

@@ -118,6 +118,7 @@ CONFIGS = [
     Config("no training y", "x: /train/x, y: /train/y", "x: /train/x", 3, r"no targets.*data\.train\.y"),
     Config("y is short", "y: /train/y", "y: /bad/short", 3, r"/bad/short.*"),
     Config("y has three axes", "y: /train/y", "y: /bad/y3", 3, r"/bad/y3"),
+    Config("y is a scalar", "y: /train/y", "y: /bad/scalar", 3, r"/bad/scalar.*got 0"),
     Config("y has NaN", "y: /train/y", "y: /bad/nan_y", 3, r"/bad/nan_y.*row 5"),
     Config("label has a fraction", "y: /train/y", "y: /bad/half", 3, r"row 4.*0\.5|0\.5.*row 4"),
     Config("labels have two columns", "y: /train/y", "y: /bad/y2", 3, r"/bad/y2|column"),
@@ -204,7 +205,8 @@ def make_data(folder):
         folder + "/good.h5", train__x=x, train__y=y, test__x=test_x, test__y=test_y, bad__nan=nan, bad__inf=inf,
         bad__nan_test=nan_test, bad__text=np.array([b"text"] * 40), bad__one=x[:, 0, 0, 0], bad__five=x[..., None],
         bad__none=x[:0], bad__none_y=y[:0], bad__short=y[:39], bad__y3=y.reshape(40, 1, 1), bad__nan_y=nan_y,
-        bad__half=half, bad__y2=np.stack([y, y], 1), bad__zeros=0 * y, bad__unseen=unseen, bad__wide=test_x[:, :, :5])
+        bad__half=half, bad__y2=np.stack([y, y], 1), bad__zeros=0 * y, bad__unseen=unseen, bad__wide=test_x[:, :, :5],
+        bad__scalar=np.float64(3))
     with open(folder + "/good.h5", "rb") as file:
         whole = file.read()
     for name, data in {"empty.h5": b"", "text.h5": b"not an HDF5 file\n" * 100, "cut.h5": whole[:len(whole) // 2],
