@@ -269,6 +269,9 @@ static nke_status set_up(nke_fit *fit)
   if (nke_dataset_targets(s->train) == 0)
     return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
   NKE_TRY(nke_session_check_targets(s));
+  if (s->validation && !nke_fit_by_criterion(fit) && !nke_fit_by_folds(fit) && nke_dataset_targets(s->validation) == 0)
+    return nke_fail(NKE_ERR_DATA, "%s: no targets to choose lambda by: expected data.validation.y",
+                    nke_dataset_path(s->validation));
   if (pairs > 0 && s->exact)
     return nke_fail(NKE_ERR_USAGE, "--validate-pairs: expected features to compare with the exact kernel, got "
                                    "embedding.method none");
@@ -293,6 +296,7 @@ static nke_status run(nke_fit *fit)
   const int64_t pairs = s->invocation->validate_pairs;
   NKE_TRY(set_up(fit));
   NKE_TRY(nke_plan_session(s, nke_fit_plan, fit));
+  NKE_TRY(nke_class_weights_fit(s));
   NKE_TRY(nke_fit_check_parts(fit));
   NKE_TRY(nke_agree(s->comm, split_rows(fit)));
   NKE_TRY(nke_solve_init(s->comm, s->invocation->petsc_argc, s->invocation->petsc_argv)); /* checks its options */
@@ -300,7 +304,6 @@ static nke_status run(nke_fit *fit)
   if (s->invocation->dry_run) goto done;
   NKE_TRY(nke_fit_output_try(fit));
   NKE_TRY(nke_session_fit(s));
-  NKE_TRY(nke_class_weights_fit(s));
   /* Before the training, so that nothing is lost if it fails. */
   if (pairs > 0) NKE_TRY(nke_certificate_make(s, pairs, s->config->run.seed, &fit->certificate));
   NKE_TRY(train(fit));

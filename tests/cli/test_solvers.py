@@ -249,6 +249,23 @@ class Solvers(program.Case):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn("expected 2 target columns as in training, got 300", done.stderr)
 
+    def test_what_cannot_be_fitted_is_refused_before_any_work(self):
+        """By --dry-run too: rows to choose lambda by without targets; class weights of other classes or of none."""
+        with h5py.File(self.folder / "data.h5") as file:
+            program.write_h5(self.folder / "few.h5", x=file["train/x"][...], y=np.arange(N) % 3, v=file["test/x"][...])
+        train = "data.train={file: few.h5, x: /x, y: /y}"
+        classes = [train, "data.test=null", "data.task=classification"]
+        for sets, code, says in (
+                (["data.validation={file: few.h5, x: /v}"], 3, "few.h5: no targets to choose lambda by: expected data.val"),
+                ([*classes, "data.class_weights=[1, 2]"], 2, "data.class_weights: expected 3 weights, one a class, got 2"),
+                ([train, "data.test=null", "data.class_weights=balanced"], 2, "class_weights: regression has no classes")):
+            for dry in (["--dry-run"], []):
+                done = self.program.run("fit", "case.yaml", *(word for each in [*sets, "run.out=refused"]
+                                                              for word in ("--set", each)), *dry, launcher=False)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(says, done.stderr)
+                self.assertFalse((self.folder / "refused").exists())
+
     def test_a_test_row_that_cannot_be_scored_does_not_cost_the_model(self):
         with h5py.File(self.folder / "data.h5") as file:
             x, y = file["test/x"][...], file["test/y"][...]
