@@ -264,7 +264,7 @@ static nke_status check_opened(const nke_h5file *f)
   return NKE_OK;
 }
 
-static nke_status open_here(nke_h5file *f)
+nke_status nke_h5file_open_here(nke_h5file *f)
 {
   if (access(f->path, R_OK) != 0) return nke_fail(NKE_ERR_DATA, "%s: %s", f->path, strerror(errno));
   f->file = nke_hdf5_open_read(f->path);
@@ -276,9 +276,7 @@ nke_status nke_h5file_open(MPI_Comm comm, const char *path, nke_h5file **out)
   nke_h5file *f = NULL;
   *out = NULL;
   nke_status st = h5file_alloc(comm, path, &f);
-  if (st == NKE_OK && f->rank == 0) st = open_here(f);
-  NKE_TRY(nke_agree(comm, st));
-  if (f->rank != 0) st = open_here(f);
+  if (st == NKE_OK && f->rank == 0) st = nke_h5file_open_here(f);
   NKE_TRY(nke_agree(comm, st));
   *out = f;
   f = NULL;

@@ -36,8 +36,9 @@ nke_status nke_h5file_create(MPI_Comm comm, const char *path, bool force, nke_h5
  * temporary file is removed and what was at `path` is untouched. NKE_ERR_OUTPUT. */
 nke_status nke_h5file_commit(nke_h5file **file);
 
-/* Open one of our files for reading, or for reading and writing in place. NKE_ERR_DATA: missing, not ours, truncated;
- * NKE_ERR_OUTPUT: it may not be written. */
+/* Open one of our files for reading, or for reading and writing in place. For reading only rank 0 opens it, another
+ * rank at its first nke_h5file_read(). NKE_ERR_DATA: missing, not ours, truncated; NKE_ERR_OUTPUT: it may not be
+ * written. */
 nke_status nke_h5file_open(MPI_Comm comm, const char *path, nke_h5file **out);
 nke_status nke_h5file_update(MPI_Comm comm, const char *path, nke_h5file **out);
 
@@ -61,13 +62,13 @@ MPI_Comm nke_h5file_comm(const nke_h5file *file);
 nke_status nke_h5file_create_dataset(nke_h5file *file, const char *name, nke_h5type type, int rank,
                                      const int64_t *dims, const int64_t *chunk);
 
-/* Whether a data set is there, and its dimensions: *rank and dims[*rank]. NKE_ERR_DATA if it is missing or of more than
- * NKE_H5_MAX_RANK dimensions. Local. */
+/* Whether a data set is there, and its dimensions, *rank and dims[*rank], as rank 0 sees it. NKE_ERR_DATA if it is
+ * missing or of more than NKE_H5_MAX_RANK dimensions. */
 bool nke_h5file_has(nke_h5file *file, const char *name);
 nke_status nke_h5file_dims(nke_h5file *file, const char *name, int *rank, int64_t *dims);
 
-/* Whether a data set is as nke_h5file_create_dataset() leaves it without chunks or, chunk not NULL, with these: numbers
- * of these dimensions, with room in the file. What is to be written in place must be. NKE_ERR_DATA. Local. */
+/* Whether rank 0 sees a data set as nke_h5file_create_dataset() leaves it without chunks or, chunk not NULL, with
+ * these: numbers of these dimensions, with room in the file. What is to be written in place must be. NKE_ERR_DATA. */
 nke_status nke_h5file_expect(nke_h5file *file, const char *name, int rank, const int64_t *dims, const int64_t *chunk);
 
 /* Write or read the box start[rank], count[rank] of a data set, packed row-major in memory with elements of `type`

@@ -75,6 +75,8 @@ done:
 
 static nke_status find(nke_h5file *f, const char *name, hid_t *id)
 {
+  const nke_status st = f->file < 0 ? nke_h5file_open_here(f) : NKE_OK;
+  if (st != NKE_OK) return st;
   for (const nke_open_dataset *d = f->open; d; d = d->next)
     if (strcmp(d->name, name) == 0) {
       *id = d->id;
@@ -131,10 +133,12 @@ nke_status nke_h5file_create_dataset(nke_h5file *f, const char *name, nke_h5type
 
 bool nke_h5file_has(nke_h5file *f, const char *name)
 {
-  return nke_hdf5_exists(f->file, name);
+  int has = f->rank == 0 && nke_hdf5_exists(f->file, name);
+  MPI_Bcast(&has, 1, MPI_INT, 0, f->comm);
+  return has;
 }
 
-nke_status nke_h5file_dims(nke_h5file *f, const char *name, int *rank, int64_t *dims)
+static nke_status dims_here(nke_h5file *f, const char *name, int *rank, int64_t *dims)
 {
   hid_t id;
   const nke_status st = find(f, name, &id);
@@ -142,6 +146,16 @@ nke_status nke_h5file_dims(nke_h5file *f, const char *name, int *rank, int64_t *
   if (!nke_hdf5_dims(id, NKE_H5_MAX_RANK, rank, dims))
     return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has %d dimensions", f->path, name, *rank);
   return NKE_OK;
+}
+
+nke_status nke_h5file_dims(nke_h5file *f, const char *name, int *rank, int64_t *dims)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_agree(f->comm, f->rank == 0 ? dims_here(f, name, rank, dims) : NKE_OK));
+  NKE_TRY_MPI(MPI_Bcast(rank, 1, MPI_INT, 0, f->comm));
+  NKE_TRY_MPI(MPI_Bcast(dims, *rank, MPI_INT64_T, 0, f->comm));
+done:
+  return st;
 }
 
 /* In one piece; with `chunk` in chunks of that shape too. */
@@ -171,14 +185,14 @@ static bool is_plain(hid_t id, int rank, const int64_t *dims, const hsize_t *chu
   return ok;
 }
 
-nke_status nke_h5file_expect(nke_h5file *f, const char *name, int rank, const int64_t *dims, const int64_t *chunk)
+static nke_status expect_here(nke_h5file *f, const char *name, int rank, const int64_t *dims, const int64_t *chunk)
 {
   nke_status st = NKE_OK;
   hid_t id;
   int stored_rank;
   int64_t stored[NKE_H5_MAX_RANK];
   hsize_t piece[NKE_H5_MAX_RANK];
-  NKE_TRY(nke_h5file_dims(f, name, &stored_rank, stored));
+  NKE_TRY(dims_here(f, name, &stored_rank, stored));
   NKE_TRY(find(f, name, &id));
   if (chunk) clip_chunk(rank, dims, chunk, piece);
   bool same = stored_rank == rank;
@@ -188,6 +202,11 @@ nke_status nke_h5file_expect(nke_h5file *f, const char *name, int rank, const in
     st = nke_fail(NKE_ERR_DATA, "%s: corrupt: %s has another shape, type or layout than nke gave it", f->path, name);
 done:
   return st;
+}
+
+nke_status nke_h5file_expect(nke_h5file *f, const char *name, int rank, const int64_t *dims, const int64_t *chunk)
+{
+  return nke_agree(f->comm, f->rank == 0 ? expect_here(f, name, rank, dims, chunk) : NKE_OK);
 }
 
 static bool empty(int rank, const int64_t *count)
@@ -283,7 +302,7 @@ static nke_status check_shape(nke_h5file *f, const char *name, int rank, int64_t
 {
   int stored_rank;
   int64_t stored[NKE_H5_MAX_RANK], left = max_count;
-  const nke_status st = nke_h5file_dims(f, name, &stored_rank, stored);
+  const nke_status st = dims_here(f, name, &stored_rank, stored);
   if (st != NKE_OK) return st;
   if (stored_rank != rank)
     return nke_fail(NKE_ERR_DATA, "%s: corrupt: %s: expected %d dimensions, got %d", f->path, name, rank, stored_rank);

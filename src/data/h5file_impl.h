@@ -15,7 +15,7 @@ typedef struct nke_open_dataset {
 struct nke_h5file {
   MPI_Comm comm;
   int rank;
-  hid_t file;
+  hid_t file; /* of one opened for reading, on other ranks than 0, from their first read on */
   char *path;
   char *part; /* temporary name of a new file; NULL once it is gone or for an existing file */
   char *spare_name;
@@ -24,6 +24,9 @@ struct nke_h5file {
   int64_t held; /* bytes that this rank has written since it last set the disk to them */
   nke_open_dataset *open;
 };
+
+/* Open an existing file for reading on this rank. NKE_ERR_DATA as nke_h5file_open(). Local. */
+nke_status nke_h5file_open_here(nke_h5file *file);
 
 /* Whether the file may grow by `bytes` under the system's limit on the size of a file (ulimit -f) and, asked on rank 0
  * of a new file, the file system's. To be asked before: once a file is past the limit HDF5 cannot close it, and crashes

@@ -162,8 +162,8 @@ done:
   return st;
 }
 
-/* Whether the data sets are those that create_file() makes: parallel HDF5 may crash or fill the disk when it opens other
- * ones for writing. Local. */
+/* Whether the data sets are those that create_file() makes: parallel HDF5 may crash or fill the disk when it opens
+ * other ones for writing. Collective. */
 static nke_status check_contents(nke_h5file *h5, const nke_kernel_file *file)
 {
   nke_status st = NKE_OK;
@@ -188,7 +188,7 @@ static nke_status check_existing(MPI_Comm comm, const char *path, const char *id
   nke_h5file *h5 = NULL;
   NKE_TRY(nke_h5file_open(comm, path, &h5));
   NKE_TRY(check_identity(h5, identity));
-  st = nke_agree(comm, check_contents(h5, file));
+  st = check_contents(h5, file);
 done:
   nke_h5file_close(&h5);
   return st;
@@ -301,14 +301,13 @@ done:
   return st;
 }
 
-/* Every tile is there. */
+/* Every tile is there. Local. */
 static nke_status check_done(nke_h5file *h5, int64_t tiles)
 {
   nke_status st = NKE_OK;
   int64_t missing = 0;
   const int64_t start = 0;
   unsigned char *done = NULL;
-  NKE_TRY(nke_h5file_expect(h5, "/done", 1, &tiles, NULL));
   NKE_TRY(nke_alloc(tiles, 1, "the map of tiles", &done));
   NKE_TRY(nke_h5file_read(h5, "/done", NKE_H5_U8, 1, &start, &tiles, done));
   for (int64_t k = 0; k < tiles; k++) missing += !done[k];
@@ -326,15 +325,16 @@ nke_status nke_kernel_file_whole(MPI_Comm comm, const char *path, const char *id
   nke_status st = NKE_OK;
   nke_h5file *h5 = NULL;
   int64_t tile, last;
+  int rank;
+  MPI_Comm_rank(comm, &rank);
   NKE_TRY(nke_h5file_open(comm, path, &h5));
   NKE_TRY(check_identity(h5, identity));
   NKE_TRY(nke_h5file_get_int(h5, "/", "tile", &tile));
   NKE_TRY(nke_h5file_get_int(h5, "/", "last", &last));
-  st = check_done(h5, last);
-  if (st == NKE_OK)
-    st = nke_h5file_expect(h5, train_names[kind == NKE_KERNEL_NTK], 2, (const int64_t[]){n, n},
-                           (const int64_t[]){chunk_side(n, tile), chunk_side(n, tile)});
-  st = nke_agree(comm, st);
+  NKE_TRY(nke_h5file_expect(h5, "/done", 1, &last, NULL));
+  NKE_TRY(nke_agree(comm, rank == 0 ? check_done(h5, last) : NKE_OK));
+  st = nke_h5file_expect(h5, train_names[kind == NKE_KERNEL_NTK], 2, (const int64_t[]){n, n},
+                         (const int64_t[]){chunk_side(n, tile), chunk_side(n, tile)});
 done:
   if (st != NKE_OK) nke_h5file_close(&h5);
   *out = h5;

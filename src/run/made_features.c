@@ -84,7 +84,7 @@ nke_status nke_made_features_take(MPI_Comm comm, nke_config *config, char **path
   if (!config->data.train.x) goto done;
   name_rows(file, &config->data.train, "/train/x", "/train/features");
   NKE_TRY(name_test_rows(comm, &config->data.test));
-  NKE_TRY(nke_agree(comm, nke_h5file_dims(file, config->data.train.x, &rank, dims)));
+  NKE_TRY(nke_h5file_dims(file, config->data.train.x, &rank, dims));
   if (rank != 2)
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: %s: expected features [n, m], got %d dimension%s", nke_h5file_path(file),
                      config->data.train.x, rank, rank == 1 ? "" : "s"));

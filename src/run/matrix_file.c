@@ -114,7 +114,7 @@ done:
 nke_status nke_matrix_file_read(nke_h5file *file, const char *folder, nke_bcmat *a)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(nke_agree(a->grid.comm, expect(file, folder, a->rows, a->nb)));
+  NKE_TRY(expect(file, folder, a->rows, a->nb));
   st = for_blocks(file, folder, a, read_block);
 done:
   return st;

@@ -11,7 +11,7 @@
 nke_status nke_matrix_file_write(nke_h5file *file, const char *folder, const nke_bcmat *a);
 nke_status nke_matrix_file_read(nke_h5file *file, const char *folder, nke_bcmat *a);
 
-/* *nb <- the block size of a matrix of order n in the file. Local. NKE_ERR_DATA where it is none of that order. */
+/* *nb <- the block size of a matrix of order n in the file. Collective. NKE_ERR_DATA where it is none of that order. */
 nke_status nke_matrix_file_open(nke_h5file *file, const char *folder, int64_t n, int64_t *nb);
 
 /* block [nb, nb] <- (i, j), i >= j, of an opened matrix. Local. NKE_ERR_DATA: unreadable, or a wrong checksum. */

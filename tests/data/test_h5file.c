@@ -83,7 +83,13 @@ static void test_long_arrays_go_in_pieces(void **state)
   nke_free(x);
 }
 
-/* Rows of a chunked array from every rank, some with none; an array that no one writes reads zero. */
+static int open_files(void)
+{
+  return (int)H5Fget_obj_count(H5F_OBJ_ALL, H5F_OBJ_FILE);
+}
+
+/* Rows of a chunked array from every rank, some with none; an array that no one writes reads zero. To read, rank 0
+ * alone opens the file until another reads rows. */
 static void test_rows_of_every_rank(void **state)
 {
   (void)state;
@@ -123,6 +129,9 @@ static void test_rows_of_every_rank(void **state)
   assert_int_equal(stored_rank, 2);
   assert_int_equal(stored[0], n);
   assert_int_equal(stored[1], M);
+  assert_int_equal(nke_h5file_expect(f, "/a/features", 2, dims, chunk), NKE_OK);
+  assert_int_equal(nke_h5file_expect(f, "/a/features", 2, dims, NULL), NKE_ERR_DATA);
+  assert_int_equal(open_files(), rank == 0);
   for (int64_t i = 0; i < n; i++) {
     unsigned char zero = 1;
     assert_int_equal(nke_h5file_read(f, "/a/features", NKE_H5_F64, 2, (int64_t[]){i, 1}, (int64_t[]){1, M - 1}, row),
@@ -134,6 +143,7 @@ static void test_rows_of_every_rank(void **state)
   assert_int_equal(nke_h5file_read(f, "/a/features", NKE_H5_F64, 2, (int64_t[]){n - 1, 0}, (int64_t[]){2, M}, row),
                    NKE_ERR_DATA);
   assert_int_equal(nke_h5file_read(f, "/a/features", NKE_H5_F64, 1, (int64_t[]){0}, (int64_t[]){1}, row), NKE_ERR_DATA);
+  assert_int_equal(open_files(), 1);
   nke_h5file_close(&f);
 }
 
