@@ -50,11 +50,12 @@ done:
   return st;
 }
 
+/* Collective; its status is this rank's. */
 static nke_status write_variance(const predict *p, const nke_slab *slab)
 {
   nke_status st = NKE_OK;
   double *variance = NULL;
-  NKE_TRY(nke_alloc(slab->n, sizeof *variance, "posterior variances", &variance));
+  NKE_TRY(nke_agree(p->session.comm, nke_alloc(slab->n, sizeof *variance, "posterior variances", &variance)));
   NKE_TRY(nke_variance_apply(p->variance, slab, variance));
   st = nke_h5file_write(p->out, "/variance", NKE_H5_F64, 1, &slab->first, &slab->n, variance);
 done:
@@ -65,9 +66,8 @@ done:
 static nke_status sink(void *context, const nke_slab *slab, const double *scores)
 {
   const predict *const p = context;
-  nke_status st = write_rows(p, slab, scores);
-  if (st == NKE_OK && p->variance) st = write_variance(p, slab);
-  return nke_agree(p->session.comm, st);
+  const nke_status st = nke_agree(p->session.comm, write_rows(p, slab, scores));
+  return st == NKE_OK && p->variance ? nke_agree(p->session.comm, write_variance(p, slab)) : st;
 }
 
 /* The part of the config whose rows have this name; NULL: none. By default the test rows, else the training rows. */

@@ -37,8 +37,9 @@ void nke_variance_close(nke_variance **variance);
 /* Bytes that nke_variance_apply() takes for n rows. Local. */
 int64_t nke_variance_bytes(const nke_variance *variance, int64_t n);
 
-/* variance [slab->n]. Local: no rank holds the factor, which is read block by block. Memory: 8 slab->n m bytes and three
- * blocks. Cost: n m^2 flops and the reading of 4 m^2 bytes a rank and slab, and k(x, x). NKE_ERR_DATA: a damaged factor. */
-nke_status nke_variance_apply(nke_variance *variance, const nke_slab *slab, double *out);
+/* variance [slab->n], which may be none. Collective, its status is this rank's: no rank holds the factor, which the
+ * ranks read block by block for each other. Memory: nke_variance_bytes(). Cost: n m^2 flops, a broadcast of 4 m^2 bytes
+ * a slab, of which each rank reads its part, and k(x, x). NKE_ERR_DATA: a damaged factor. */
+nke_status nke_variance_apply(const nke_variance *variance, const nke_slab *slab, double *out);
 
 #endif
