@@ -3,20 +3,46 @@
 #include "base/memory.h"
 #include "sketch/wide.h"
 
-/* The sketch of every row, of which this rank keeps rows `mine`: kept [mine, m]. Collective. */
-static nke_status sketch_rows(MPI_Comm comm, nke_wide *wide, nke_dataset *dataset, int64_t m, nke_range mine,
-                              double *kept)
+#include <string.h>
+
+/* Rows at a time, fewer where a rank's columns of them would be more than a sixteenth of its memory. */
+static int64_t slab_rows(const nke_config *config, const nke_dataset *dataset, int ranks)
+{
+  enum { MOST = 256, PART = 16 };
+  const int64_t row = 8 * (nke_ceil_div(nke_dataset_length(dataset), ranks) + config->data.sketch.columns);
+  const int64_t rows = nke_min(MOST, nke_dataset_rows(dataset));
+  return nke_max(1, nke_min(rows, config->run.memory_per_rank / PART / row));
+}
+
+/* part [rows, columns] of the data set. Local. */
+static nke_status read_part(nke_dataset *dataset, nke_range rows, nke_range columns, double *part)
+{
+  nke_status st = NKE_OK;
+  const int64_t width = columns.end - columns.begin;
+  for (int64_t i = rows.begin; i < rows.end; i++)
+    NKE_TRY(nke_dataset_read_columns(dataset, i, columns, part + (i - rows.begin) * width));
+done:
+  return st;
+}
+
+/* The sketch of every row, of which this rank keeps rows `mine`: kept [mine, m]. slab: rows at a time. Collective. */
+static nke_status sketch_rows(MPI_Comm comm, nke_wide *wide, nke_dataset *dataset, int64_t slab, int64_t m,
+                              nke_range mine, double *kept)
 {
   nke_status st = NKE_OK;
   const nke_range columns = nke_wide_columns(wide);
+  const int64_t n = nke_dataset_rows(dataset);
   double *part = NULL, *sketch = NULL;
-  st = nke_alloc(columns.end - columns.begin, sizeof *part, "columns of a wide row", &part);
-  if (st == NKE_OK) st = nke_alloc(m, sizeof *sketch, "sketch of a wide row", &sketch);
+  st = nke_alloc(slab * (columns.end - columns.begin), sizeof *part, "columns of wide rows", &part);
+  if (st == NKE_OK) st = nke_alloc(slab * m, sizeof *sketch, "sketches of wide rows", &sketch);
   NKE_TRY(nke_agree(comm, st));
-  for (int64_t i = 0; i < nke_dataset_rows(dataset); i++) {
-    NKE_TRY(nke_agree(comm, nke_dataset_read_columns(dataset, i, columns, part)));
-    const bool own = mine.begin <= i && i < mine.end;
-    NKE_TRY(nke_wide_apply(wide, 1, part, own ? kept + (i - mine.begin) * m : sketch));
+  for (int64_t first = 0; first < n; first += slab) {
+    const nke_range rows = {first, nke_min(n, first + slab)};
+    NKE_TRY(nke_agree(comm, read_part(dataset, rows, columns, part)));
+    NKE_TRY(nke_wide_apply(wide, rows.end - rows.begin, part, sketch));
+    const int64_t begin = nke_max(rows.begin, mine.begin), end = nke_min(rows.end, mine.end);
+    if (begin < end)
+      memcpy(kept + (begin - mine.begin) * m, sketch + (begin - first) * m, (size_t)((end - begin) * m) * sizeof *kept);
   }
 done:
   nke_free(sketch);
@@ -61,7 +87,7 @@ nke_status nke_input_gather(MPI_Comm comm, nke_config *config, const nke_data_sp
   if (st == NKE_OK) st = nke_alloc(n * k, sizeof *y, "targets of sketched rows", &y);
   if (st == NKE_OK && k > 0) st = nke_dataset_read_range(dataset, mine, NULL, y);
   NKE_TRY(nke_agree(comm, st));
-  NKE_TRY(sketch_rows(comm, wide, dataset, m, mine, x));
+  NKE_TRY(sketch_rows(comm, wide, dataset, slab_rows(config, dataset, size), m, mine, x));
   const nke_data_spec sketched = {
       .file = nke_dataset_path(dataset),
       .x = spec->x,

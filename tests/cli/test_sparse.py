@@ -107,7 +107,7 @@ class Sparse(unittest.TestCase):
     def test_columns(self):
         """Rows spread by columns have the features of the rows layout, to rounding, at any rank count."""
         source = "file: dense.h5, x: /x, y: /y"
-        more = ("--set", "data.layout=columns", "--set", "data.train.rows=100:180")
+        more = ("--set", "data.layout=columns", "--set", "data.train.rows=100:480")
         for kind in ("countsketch", "srft"):
             expected = self.features(source, kind=kind, more=more[2:])
             if kind == "srft":  # its padding is its own
