@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Which training rows are held out. Memory: a list of all rows, which the plan has counted. */
+/* Which training rows are held out. Memory: a list of them, which the plan has counted. */
 static nke_status split_rows(nke_fit *fit)
 {
   const nke_config *const config = fit->session.config;

@@ -185,13 +185,15 @@ static void plan_file(const nke_fit *fit, nke_plan *plan)
   plan->flops_solve += pow(m, 3) / 3;
 }
 
-/* Lists of the rows, on every rank: those held out and the others, and what folds are dealt by. */
+/* Lists on every rank: the rows held out, and what folds are dealt by. */
 static double list_bytes(const nke_fit *fit)
 {
-  const nke_dataset *const train = fit->session.train;
+  const nke_config *const c = fit->session.config;
+  const double rows = (double)nke_dataset_rows(fit->session.train);
   if (nke_fit_by_folds(fit))
-    return 8.0 * (double)nke_dataset_rows(train) + (double)NKE_FOLD_BYTES * (double)nke_dataset_originals(train);
-  return nke_fit_holds_out(fit) ? 8.0 * (double)nke_dataset_rows(train) : 0;
+    return 8 * rows / (double)c->solver.folds +
+           (double)NKE_FOLD_BYTES * (double)nke_dataset_originals(fit->session.train);
+  return nke_fit_holds_out(fit) ? 8 * rows * c->data.validation_fraction : 0;
 }
 
 static void describe(const nke_fit *fit, nke_plan *plan)

@@ -8,7 +8,22 @@
 
 nke_rows nke_rows_all(int64_t n)
 {
-  return (nke_rows){.n = n, .index = NULL};
+  return (nke_rows){.n = n};
+}
+
+/* Row p + i, where i of those left out are before it: those with out[i] - i <= p, which ascends. */
+int64_t nke_rows_at(const nke_rows *rows, int64_t position)
+{
+  int64_t least = 0, most = rows->n_out;
+  if (rows->index) return rows->index[position];
+  while (least < most) {
+    const int64_t i = (least + most) / 2;
+    if (rows->out[i] - i <= position)
+      least = i + 1;
+    else
+      most = i;
+  }
+  return position + least;
 }
 
 /* Which originals are held out; row r is a copy of row r mod originals. */
@@ -25,16 +40,10 @@ static nke_status split(int64_t n, int64_t originals, row_test *is_out, const vo
     return nke_fail(NKE_ERR_USAGE, "%s leaves no %s rows of %lld; expected another, or solver.select: loo", what,
                     held == 0 ? "validation" : "training", (long long)n);
   NKE_TRY(nke_alloc(held, sizeof *held_out->index, "validation rows", &held_out->index));
-  NKE_TRY(nke_alloc(n - held, sizeof *kept->index, "training rows", &kept->index));
-  for (int64_t r = 0; r < n; r++) {
-    nke_rows *const to = is_out(context, r % originals) ? held_out : kept;
-    to->index[to->n++] = r;
-  }
+  for (int64_t r = 0; r < n; r++)
+    if (is_out(context, r % originals)) held_out->index[held_out->n++] = r;
+  *kept = (nke_rows){.n = n - held, .n_out = held, .out = held_out->index};
 done:
-  if (st != NKE_OK) {
-    nke_rows_clear(kept);
-    nke_rows_clear(held_out);
-  }
   return st;
 }
 

@@ -6,24 +6,23 @@
 
 #include <stdint.h>
 
-/* An ascending list of row numbers. Every rank holds the whole list (8 bytes a row: 40 MB at five million rows), so that
- * slabs can be cut from it without communication. index NULL: the rows 0 .. n-1. */
+/* An ascending list of row numbers: those of index, the rows 0 .. n-1, or rows without some that are left out. Every
+ * rank holds the whole list, so that slabs can be cut from it without communication: 8 bytes a row that is held out. */
 typedef struct nke_rows {
   int64_t n;
-  int64_t *index; /* owned */
+  int64_t *index;     /* [n]; owned. NULL: all rows, or */
+  int64_t n_out;      /* all but */
+  const int64_t *out; /* [n_out] these, of the list of the others */
 } nke_rows;
 
 nke_rows nke_rows_all(int64_t n);
 
-/* The row at a position of the list. */
-static inline int64_t nke_rows_at(const nke_rows *rows, int64_t position)
-{
-  return rows->index ? rows->index[position] : position;
-}
+/* The row at a position of the list. Without some rows: O(log n_out). */
+int64_t nke_rows_at(const nke_rows *rows, int64_t position);
 
 /* Split rows 0 .. n-1 of which row r is a copy of row r mod originals (dataset.h): it is held out, with all its copies,
  * where the uniform number (seed, NKE_STREAM_VALIDATION, r mod originals) is below `part`. Depends on nothing else.
- * NKE_ERR_USAGE where one of the two parts would be empty. Local. */
+ * kept reads held_out, which has to stay as long. NKE_ERR_USAGE where one of the two parts would be empty. Local. */
 nke_status nke_rows_split(int64_t n, int64_t originals, double part, uint64_t seed, nke_rows *kept, nke_rows *held_out);
 
 /* Whether there is a row for each fold: NKE_ERR_USAGE. Local. */

@@ -112,7 +112,7 @@ static void read_ahead(nke_dataset *dataset, const nke_rows *rows, nke_range ran
 {
   const int64_t n = range.end - range.begin;
   if (n == 0) return;
-  if (rows->index) range = (nke_range){rows->index[range.begin], rows->index[range.end - 1] + 1};
+  range = (nke_range){nke_rows_at(rows, range.begin), nke_rows_at(rows, range.end - 1) + 1};
   if (range.end - range.begin <= 2 * n) nke_dataset_ahead(dataset, range);
 }
 

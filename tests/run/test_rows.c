@@ -79,6 +79,7 @@ static void test_a_fraction(void **state)
   nke_rows kept, held;
   assert_int_equal(nke_rows_split(100, 50, 0.3, 1, &kept, &held), NKE_OK);
   assert_int_equal(kept.n + held.n, 100);
+  assert_null(kept.index); /* only those held out are listed */
   assert_true(held.n > 10 && held.n < 50);
   count(&kept, 50, kept_count);
   count(&held, 50, held_count);
