@@ -108,7 +108,7 @@ static nke_status find_shape(nke_csr *c, hid_t file)
     if (shape[0] != c->n)
       return nke_fail(NKE_ERR_DATA, "%s: %s: shape has %lld rows, indptr %lld", c->path, c->name, (long long)shape[0],
                       (long long)c->n);
-  } else {
+  } else if (c->d == 0) {
     NKE_TRY(largest_index(c));
   }
   if (c->n < 1 || c->d < 1 || c->d > INT64_C(1) << 40)
@@ -135,6 +135,7 @@ nke_status nke_csr_open(hid_t file, const char *path, const char *name, int64_t 
                      (long long)length[INDICES]));
   c->n = length[INDPTR] - 1;
   c->entries = length[DATA];
+  c->d = *d;
   NKE_TRY(find_shape(c, file));
   *n = c->n;
   *d = c->d;

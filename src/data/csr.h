@@ -9,8 +9,8 @@
 
 typedef struct nke_csr nke_csr;
 
-/* Open group `name`: *n rows, *d columns, *entries in all; cache: most bytes of chunks that each part may keep
- * unpacked. Local. NKE_ERR_DATA. Without a shape all indices are read. */
+/* Open group `name`: *n rows, *d columns (on entry what another rank found, or 0), *entries in all; cache: most bytes
+ * of chunks that each part may keep unpacked. Local. NKE_ERR_DATA. Without a shape and a *d all indices are read. */
 nke_status nke_csr_open(hid_t file, const char *path, const char *name, int64_t cache, nke_csr **out, int64_t *n,
                         int64_t *d, int64_t *entries);
 void nke_csr_close(nke_csr **csr);

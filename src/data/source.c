@@ -13,8 +13,9 @@ nke_status nke_source_open_each(MPI_Comm comm, nke_source_open_local *open, cons
   int rank;
   MPI_Comm_rank(comm, &rank);
   nke_status st = nke_agree(comm, rank == 0 ? open(spec, path, source) : NKE_OK);
-  if (st == NKE_OK) st = nke_agree(comm, rank != 0 ? open(spec, path, source) : NKE_OK);
-  return st;
+  if (st != NKE_OK) return st;
+  MPI_Bcast(&source->shape.channels, 1, MPI_INT64_T, 0, comm);
+  return nke_agree(comm, rank != 0 ? open(spec, path, source) : NKE_OK);
 }
 
 static nke_status positive(int rank, const int64_t *dims, const char *path, const char *name)

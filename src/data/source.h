@@ -58,7 +58,8 @@ extern const nke_source_class nke_source_csv;
 extern const nke_source_class nke_source_libsvm;
 extern const nke_source_class nke_source_memory;
 
-/* Open by a rank-local function on rank 0 first, so that a bad file gives one line and no rank waits. Collective. */
+/* Open by a rank-local function on rank 0 first, so that a bad file gives one line and no rank waits; the others find
+ * its shape.channels. Collective. */
 typedef nke_status nke_source_open_local(const nke_data_spec *spec, const char *path, nke_source *source);
 nke_status nke_source_open_each(MPI_Comm comm, nke_source_open_local *open, const nke_data_spec *spec, const char *path,
                                 nke_source *source);

@@ -88,7 +88,7 @@ static nke_status open_x(hdf5_state *s, const char *name, int64_t cache, nke_sou
   nke_status st = NKE_OK;
   array *const x = &s->part[NKE_PART_X];
   if (is_group(s->file, name)) {
-    int64_t dims[2], entries;
+    int64_t dims[2] = {0, source->shape.channels}, entries;
     NKE_TRY(nke_csr_open(s->file, s->path, name, cache, &s->csr, &dims[0], &dims[1], &entries));
     NKE_TRY(nke_source_set_x(source, 2, dims, s->path, name));
     source->entries = nke_max(1, nke_ceil_div(entries, dims[0]));
