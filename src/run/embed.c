@@ -6,18 +6,11 @@
 
 #include <stdio.h>
 
-/* Rows of a chunk: about a mebibyte, so that a reader of a few rows does not fetch the file. */
-static int64_t chunk_rows(int64_t n, int64_t m)
-{
-  return nke_max(1, nke_min(n, ((int64_t)1 << 18) / m));
-}
-
 static nke_status create_group(nke_h5file *file, const char *features, const char *labels, int64_t n, int64_t m,
                                int64_t columns)
 {
   nke_status st = NKE_OK;
-  NKE_TRY(nke_h5file_create_dataset(file, features, NKE_H5_F32, 2, (const int64_t[]){n, m},
-                                    (const int64_t[]){chunk_rows(n, m), m}));
+  NKE_TRY(nke_h5file_create_dataset(file, features, NKE_H5_F32, 2, (const int64_t[]){n, m}, NULL));
   if (columns > 0) NKE_TRY(nke_h5file_create_dataset(file, labels, NKE_H5_F64, 2, (const int64_t[]){n, columns}, NULL));
 done:
   return st;
