@@ -37,7 +37,6 @@ typedef struct kernel_job {
   int64_t *open, n_open, *mine, *unmarked, n_unmarked;
   int *owner;
   double *speed, *load;
-  int64_t block_bytes;                          /* that blocks of rows may take */
   double started, marked, pairs, work, seconds; /* this rank's */
 } kernel_job;
 
@@ -123,8 +122,8 @@ static double pairs_of(const kernel_job *job)
   return pairs;
 }
 
-/* The work space of a tile, both kernels of it and what the file packs, and the lists of tiles; two blocks of rows at
- * least. */
+/* The work space of a tile, both kernels of it and what the file packs, and the lists of tiles; blocks of rows: all, or
+ * those that half of what is left beside all that stays can hold, as that is not foreseen to the byte, two at least. */
 static nke_plan plan_of(const kernel_job *job)
 {
   const double t = (double)job->tiling.tile,
@@ -136,7 +135,10 @@ static nke_plan plan_of(const kernel_job *job)
            (long long)job->tiling.total, pairs, 1e-6 * nke_exact_flops_per_pair(job->exact));
   nke_plan_preprocess(job->config, nke_dataset_shape(job->train), &plan);
   plan.matrix = (double)nke_exact_block_bytes(job->exact, job->tiling.tile, job->tiling.tile) + 24 * t * t + 29 * tiles;
-  plan.slab = 2 * (double)nke_kernel_block_bytes(job->exact, nke_dataset_length(job->train), job->tiling.tile);
+  const double block = (double)nke_kernel_block_bytes(job->exact, nke_dataset_length(job->train), job->tiling.tile);
+  const double left =
+      (double)job->config->run.memory_per_rank - (plan.program + plan.data + plan.preprocess + plan.matrix);
+  plan.slab = block * fmax(2, fmin((double)(job->tiling.blocks + job->tiling.test_blocks), floor(left / 2 / block)));
   plan.flops_gram = pairs * nke_exact_flops_per_pair(job->exact);
   plan.file = job->path;
   plan.file_bytes = 2 * word * (is_part(job) ? tiles * t * t : entries);
@@ -144,7 +146,7 @@ static nke_plan plan_of(const kernel_job *job)
   return plan;
 }
 
-static nke_status alloc_job(kernel_job *job)
+static nke_status alloc_job(kernel_job *job, int64_t block_bytes)
 {
   nke_status st = NKE_OK;
   const int64_t t = job->tiling.tile, tiles = job->tiles.end - job->tiles.begin;
@@ -161,7 +163,7 @@ static nke_status alloc_job(kernel_job *job)
                                     .preprocess = job->preprocess,
                                     .exact = job->exact,
                                     .tiling = job->tiling};
-  NKE_TRY(nke_kernel_blocks_init(&job->blocks, job->block_bytes));
+  NKE_TRY(nke_kernel_blocks_init(&job->blocks, block_bytes));
 done:
   return st;
 }
@@ -359,16 +361,13 @@ static nke_status run_job(kernel_job *job)
   NKE_TRY(nke_kernel_file_check(job->comm, job->path, job->identity, &job->tiling, job->tiles, is_part(job),
                                 job->invocation->force));
   if (job->invocation->dry_run) goto done;
-  /* Half of what is left beside all that stays: it is not foreseen to the byte. */
-  const double stays = plan.program + plan.data + plan.preprocess + plan.matrix;
-  job->block_bytes = (int64_t)((double)job->config->run.memory_per_rank - stays) / 2;
   NKE_TRY(nke_kernel_file_open(job->comm, job->path, job->identity, job->config->run.precision, &job->tiling,
                                job->tiles, is_part(job), job->invocation->force, &job->file));
   if (job->invocation->merge) return nke_kernel_merge(job->comm, &job->file, job->identity);
   nke_signals_catch();
   NKE_TRY(nke_preprocess_fit(job->comm, job->train, data->n_preprocess, data->preprocess,
                              job->config->run.memory_per_rank, &job->preprocess));
-  NKE_TRY(nke_agree(job->comm, alloc_job(job)));
+  NKE_TRY(nke_agree(job->comm, alloc_job(job, (int64_t)plan.slab)));
   NKE_TRY(compute_all(job));
 done:
   return st;
