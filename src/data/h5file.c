@@ -321,7 +321,7 @@ static bool sync_path(const char *path, int flags)
 nke_status nke_h5file_flush(nke_h5file *f)
 {
   nke_status st = NKE_OK;
-  if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0 || !sync_path(f->part ? f->part : f->path, O_RDONLY))
+  if (H5Fflush(f->file, H5F_SCOPE_GLOBAL) < 0) /* by MPI_File_sync(), to the disk */
     st = nke_fail(NKE_ERR_OUTPUT, "%s: cannot be flushed to disk", f->path);
   return nke_agree(f->comm, st);
 }
