@@ -130,7 +130,9 @@ static nke_status check_output(const nke_invocation *inv, const predict *p)
 {
   nke_status st = NKE_OK;
   const char *const out = out_of(inv);
-  if (nke_same_file(out, inv->files[0])) st = nke_input_in_use(out, "--out");
+  int rank;
+  MPI_Comm_rank(inv->comm, &rank);
+  if (rank == 0 && nke_same_file(out, inv->files[0])) st = nke_input_in_use(out, "--out");
   NKE_TRY(nke_agree(inv->comm, st));
   NKE_TRY(nke_input_spare(inv->comm, p->session.test, out, "--out"));
   st = nke_h5file_may_create(inv->comm, out, inv->force);
