@@ -66,9 +66,7 @@ nke_status nke_fit_keep_rows(nke_fit *fit, nke_fit_store *store)
   if (!fit->part.h5) return nke_fit_store_rows(&fit->session, NULL, store);
   const nke_status st = nke_fit_store_rows(&fit->session, &fit->part, store);
   if (st != NKE_OK) return st;
-  int lost = store->lost;
-  MPI_Allreduce(MPI_IN_PLACE, &lost, 1, MPI_INT, MPI_MAX, fit->session.comm);
-  if (lost) nke_fit_keep_remove(fit); /* it may be what fills the disk, and the model needs room */
+  if (store->lost) nke_fit_keep_remove(fit); /* it may be what fills the disk, and the model needs room */
   return st;
 }
 

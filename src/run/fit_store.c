@@ -87,10 +87,7 @@ static nke_status make_step(filling *f, nke_range range, nke_fit_store *out)
   const double seconds = s->stats.seconds[NKE_STAGE_EMBED] - before, count = (double)f->slab.n;
   nke_cost_add(&out->cost, seconds, count);
   if (!f->kept) goto done;
-  if (!out->lost && nke_kept_rows_write(f->kept, range, f->slab.z, fmax(seconds / count, 1e-9)) != NKE_OK) {
-    out->lost = 1; /* the run goes on: nothing is lost but time, should it be stopped */
-    fprintf(stderr, "warning: %s; rows are kept no more\n", nke_error_text());
-  }
+  if (!out->lost) out->lost = nke_kept_rows_write(f->kept, range, f->slab.z, fmax(seconds / count, 1e-9)) != NKE_OK;
   if (nke_signals_here()) st = nke_fail(NKE_STOPPED, "stopped by a signal; the same command goes on with the rows left");
 done:
   return st;
@@ -134,9 +131,16 @@ nke_status nke_fit_store_rows(nke_session *s, const nke_kept_rows *kept, nke_fit
   nke_status st = store_alloc(s, out);
   filling f = {.session = s, .rows = nke_rows_all(nke_dataset_rows(s->train)), .kept = kept, .mine = out->mine};
   const size_t size = (size_t)nke_precision_bytes(s->embedder.precision);
+  int rank;
   if (st == NKE_OK) st = nke_alloc(rows_of(out) * s->m, size, "features of the rows", &out->z);
   if (st == NKE_OK) st = store_fill(&f, out);
-  return nke_agree(s->comm, st);
+  st = nke_agree(s->comm, st);
+  if (st != NKE_OK || !kept) return st;
+  /* The run goes on: nothing is lost but time, should it be stopped. */
+  out->lost = nke_agree(s->comm, out->lost ? NKE_ERR_OUTPUT : NKE_OK) != NKE_OK;
+  MPI_Comm_rank(s->comm, &rank);
+  if (out->lost && rank == 0) fprintf(stderr, "warning: %s; rows are kept no more\n", nke_error_text());
+  return NKE_OK;
 }
 
 nke_status nke_fit_store_anew(nke_session *s, nke_fit_store *out)

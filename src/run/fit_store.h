@@ -18,7 +18,7 @@ typedef struct nke_fit_store {
   nke_session *session; /* NULL: they are kept */
   nke_slab slab;        /* those made last */
   nke_cost cost;        /* seconds of this rank for a row's features, where they were kept */
-  int lost;             /* the file of kept rows took not all of this rank's */
+  int lost;             /* the file of kept rows took not all of a rank's */
 } nke_fit_store;
 
 /* Embed the training rows, a slab's worth at a time, and keep them; all are fitted. kept: NULL, or a file that has some

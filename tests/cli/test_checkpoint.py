@@ -417,6 +417,7 @@ class KeptFeatures(program.Case):
             done = self.program.run(*self.command(solver, rows, features, "small"), ranks=2)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertRegex(done.stderr, "warning: .*features.part.h5.*; rows are kept no more")
+            self.assertEqual(done.stderr.count("rows are kept no more"), 1)
             np.testing.assert_array_equal(self.weights("small"), self.weights("dual-whole"))
             self.assertFalse((self.folder / "small/features.part.h5").exists())
         finally:
