@@ -106,7 +106,7 @@ static nke_status decompose(MPI_Comm comm, int64_t r, double *s, double *w)
   if (info != 0 || !isfinite(w[0]))
     st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: not found", (int)r, (int)r);
   NKE_TRY(nke_agree(comm, st));
-  NKE_TRY_MPI(MPI_Bcast(s, (int)(r * r), MPI_DOUBLE, 0, comm));
+  nke_share_bytes(comm, r * r * (int64_t)sizeof *s, s);
   NKE_TRY_MPI(MPI_Bcast(w, (int)r, MPI_DOUBLE, 0, comm));
 done:
   nke_free(work);
