@@ -48,6 +48,11 @@ int64_t nke_bc_largest_part(const nke_grid *grid, int64_t rows, int64_t cols, in
   return nke_min(entries, INT64_MAX / ROOM);
 }
 
+int64_t nke_bc_panels(const nke_grid *grid, int64_t n, int64_t nb)
+{
+  return nb * (nke_bc_count(n, nb, grid->nprow, 0) + nke_bc_count(n, nb, grid->npcol, 0));
+}
+
 nke_status nke_bcmat_check(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb)
 {
   int narrow;

@@ -57,6 +57,10 @@ int64_t nke_bc_block_size(int64_t n);
 /* Entries of the first rank's part of a matrix: no other rank has more. Local. */
 int64_t nke_bc_largest_part(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb);
 
+/* Entries of a block column's part and of a block row's, of the first rank: ScaLAPACK copies as much of a square matrix
+ * at a time. Local. */
+int64_t nke_bc_panels(const nke_grid *grid, int64_t n, int64_t nb);
+
 /* Whether a matrix can be made on a grid of this shape: NKE_ERR_USAGE as nke_bcmat_create(). Local. */
 nke_status nke_bcmat_check(const nke_grid *grid, int64_t rows, int64_t cols, int64_t nb);
 

@@ -86,9 +86,9 @@ void nke_eigen_destroy(nke_eigen **e)
 
 int64_t nke_eigen_bytes(const nke_grid *grid, int64_t rows, int k)
 {
-  const int64_t part = nke_bc_largest_part(grid, rows, rows, nke_bc_block_size(rows));
+  const int64_t nb = nke_bc_block_size(rows), part = nke_bc_largest_part(grid, rows, rows, nb);
   /* The vectors, the copy that is destroyed, and the two of divide and conquer's work space. */
-  return 8 * (4 * part + 3 * rows * k + 12 * rows);
+  return 8 * (4 * part + nke_bc_panels(grid, rows, nb) + 3 * rows * k + 12 * rows);
 }
 
 nke_status nke_eigen_check(const nke_grid *grid, int64_t rows)

@@ -128,6 +128,6 @@ done:
 
 int64_t nke_ridge_bytes(const nke_grid *grid, int64_t rows, int k)
 {
-  const int64_t part = nke_bc_largest_part(grid, rows, rows, nke_bc_block_size(rows));
-  return 8 * (part + 2 * rows * k + 4 * rows);
+  const int64_t nb = nke_bc_block_size(rows), part = nke_bc_largest_part(grid, rows, rows, nb);
+  return 8 * (part + nke_bc_panels(grid, rows, nb) + 2 * rows * k + 4 * rows);
 }

@@ -169,6 +169,15 @@ class Plan(program.Case):
             self.assertLess(took, peak + 16)
             self.assertGreater(took, program_mib + (peak - program_mib) / 3)
 
+    def test_blocks_of_rows_and_copies_of_a_factor_are_planned(self):
+        program.write_h5(self.folder / "wide.h5", x=np.ones((6000, 400)), y=np.arange(6000) % 2)
+        data = ("--set", "data={train: {file: wide.h5, x: /x, y: /y}, test: {file: null}, preprocess: []}")
+        for command, part, least, more in (("kernel", "rows in flight", 18, ()),  # all rows in double
+                                           ("fit", "factor and right-hand sides", 128 + 32,  # two block columns of 512
+                                            ("--set", "embedding.features=4096", "--set", "solver.type=cholesky"))):
+            text = self.program.must(*self.call(command, "kept", *data, *more), "--dry-run")
+            self.assertGreaterEqual(int(re.search(part + r" (\d+)", text)[1]), least)
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])
