@@ -15,7 +15,8 @@
  * arrays of double; an image [H, W, C] has its channels fastest. Handles are made by _create, _load, _read or
  * _parse, which set *out to NULL on failure, and freed by _destroy, which sets the pointer to NULL and takes NULL.
  *
- * A function that fails returns a status other than NKE_OK and leaves one line in nke_error_text(). */
+ * A function that fails returns a status other than NKE_OK and leaves one line in nke_error_text(); a NULL where an
+ * argument is needed, or a negative n, is NKE_ERR_USAGE. */
 #ifndef NKE_H
 #define NKE_H
 

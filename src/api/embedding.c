@@ -1,4 +1,5 @@
 /* Features and exact kernels of rows in memory. */
+#include "api/given.h"
 #include "api/map.h"
 #include "base/memory.h"
 #include "kernel/exact.h"
@@ -33,7 +34,8 @@ nke_status nke_embedding_create(MPI_Comm comm, nke_config *config, nke_embedding
 {
   nke_status st = NKE_OK;
   nke_embedding *e = NULL;
-  *out = NULL;
+  if (out) *out = NULL;
+  NKE_TRY(nke_agree(comm, nke_given(config ? "out" : "config", config ? (const void *)out : NULL)));
   NKE_TRY(nke_agree(comm, nke_calloc(1, sizeof *e, "an embedding", &e)));
   NKE_TRY(create(comm, config, e));
   *out = e;
@@ -45,7 +47,7 @@ done:
 
 void nke_embedding_destroy(nke_embedding **embedding)
 {
-  nke_embedding *const e = *embedding;
+  nke_embedding *const e = embedding ? *embedding : NULL;
   if (!e) return;
   nke_exact_destroy(&e->exact);
   nke_session_close(&e->session);
@@ -53,13 +55,19 @@ void nke_embedding_destroy(nke_embedding **embedding)
   *embedding = NULL;
 }
 
-int64_t nke_embedding_row_length(const nke_embedding *e) { return e->d; }
-int64_t nke_embedding_features(const nke_embedding *e) { return e->session.m; }
-int nke_embedding_is_single(const nke_embedding *e) { return e->session.embedder.precision == NKE_SINGLE; }
+int64_t nke_embedding_row_length(const nke_embedding *e) { return e ? e->d : 0; }
+int64_t nke_embedding_features(const nke_embedding *e) { return e ? e->session.m : 0; }
+int nke_embedding_is_single(const nke_embedding *e) { return e && e->session.embedder.precision == NKE_SINGLE; }
 
 nke_status nke_embedding_apply(nke_embedding *e, int64_t n, const double *x, void *z)
 {
-  return nke_map_apply(&e->session.embedder, n, e->d, x, z);
+  nke_status st = NKE_OK;
+  NKE_TRY(nke_given("embedding", e));
+  NKE_TRY(nke_given_rows("x", n, x));
+  NKE_TRY(nke_given_rows("z", n, z));
+  st = nke_map_apply(&e->session.embedder, n, e->d, x, z);
+done:
+  return st;
 }
 
 /* Rows ready for the exact kernel. */
@@ -109,10 +117,13 @@ nke_status nke_embedding_kernel(const nke_embedding *e, int64_t nx, const double
                                 double *nngp, double *ntk)
 {
   nke_status st = NKE_OK;
-  const int64_t side = e->session.config->kernel.tile;
   const int self = y == NULL;
   rows a = {0}, other = {0};
   const rows *const b = self ? &a : &other;
+  NKE_TRY(nke_given("embedding", e));
+  NKE_TRY(nke_given_rows("x", nx, x));
+  if (!self) NKE_TRY(nke_given_rows("y", ny, y));
+  const int64_t side = e->session.config->kernel.tile;
   NKE_TRY(rows_make(e, nx, x, &a));
   if (!self) NKE_TRY(rows_make(e, ny, y, &other));
   for (int64_t i = 0; i < nx; i += side)

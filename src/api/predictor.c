@@ -1,4 +1,5 @@
 /* A trained model over rows in memory. */
+#include "api/given.h"
 #include "api/map.h"
 #include "base/memory.h"
 #include "nke.h"
@@ -15,7 +16,8 @@ nke_status nke_predictor_load(MPI_Comm comm, const char *path, nke_predictor **o
 {
   nke_status st = NKE_OK;
   nke_predictor *p = NULL;
-  *out = NULL;
+  if (out) *out = NULL;
+  NKE_TRY(nke_agree(comm, nke_given(path ? "out" : "path", path ? (const void *)out : NULL)));
   NKE_TRY(nke_agree(comm, nke_calloc(1, sizeof *p, "a model", &p)));
   NKE_TRY(nke_model_load(comm, path, &p->model));
   p->session.comm = comm;
@@ -32,7 +34,7 @@ done:
 
 void nke_predictor_destroy(nke_predictor **predictor)
 {
-  nke_predictor *const p = *predictor;
+  nke_predictor *const p = predictor ? *predictor : NULL;
   if (!p) return;
   nke_model_session_close(&p->session, &p->as_they_are);
   nke_model_clear(&p->model);
@@ -40,17 +42,19 @@ void nke_predictor_destroy(nke_predictor **predictor)
   *predictor = NULL;
 }
 
-int64_t nke_predictor_row_length(const nke_predictor *p) { return nke_shape_length(p->model.shape); }
-int64_t nke_predictor_count(const nke_predictor *p) { return p->model.k; }
+int64_t nke_predictor_row_length(const nke_predictor *p) { return p ? nke_shape_length(p->model.shape) : 0; }
+int64_t nke_predictor_count(const nke_predictor *p) { return p ? p->model.k : 0; }
 
 nke_status nke_predictor_apply(nke_predictor *p, int64_t n, const double *x, double *scores, double *values)
 {
   nke_status st = NKE_OK;
+  void *z = NULL;
+  double *own = NULL;
+  NKE_TRY(nke_given("predictor", p));
+  NKE_TRY(nke_given_rows("x", n, x));
   const nke_embedder *const e = &p->session.embedder;
   const int64_t k = p->model.k, d = nke_shape_length(p->model.shape), most = nke_min(n, e->slab.own);
   const int64_t columns = nke_targets_task(p->model.targets) == NKE_TASK_CLASSIFICATION ? 1 : k;
-  void *z = NULL;
-  double *own = NULL;
   NKE_TRY(nke_alloc(most * e->m, (size_t)nke_precision_bytes(e->precision), "features", &z));
   if (!scores) NKE_TRY(nke_alloc(most * k, sizeof *own, "scores", &own));
   for (int64_t first = 0; first < n; first += most) {

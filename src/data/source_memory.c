@@ -15,7 +15,8 @@ static nke_status describe(const nke_memory_rows *m, const char *path, int64_t n
   nke_status st = NKE_OK;
   int64_t dims[4] = {n}, y_dims[2] = {n, m->k};
   if (m->n < 0 || m->n_dims > 3 || m->k < 0 || (m->n > 0 && (!m->x || (m->k > 0 && !m->y))))
-    return nke_fail(NKE_ERR_USAGE, "%s: expected arrays of at least 0 rows with 1 to 3 dimensions a row", path);
+    return nke_fail(NKE_ERR_USAGE,
+                    "%s: expected n >= 0 rows x, with 1 to 3 dimensions a row, and k >= 0 targets y a row", path);
   memcpy(dims + 1, m->dims, (size_t)m->n_dims * sizeof *dims);
   NKE_TRY(nke_source_set_x(source, 1 + m->n_dims, dims, path, "x"));
   if (m->k > 0) NKE_TRY(nke_source_set_y(source, 2, y_dims, path, "y"));

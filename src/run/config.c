@@ -249,7 +249,9 @@ nke_status nke_config_parse(const char *name, const char *text, int n_sets, cons
   nke_status st = NKE_OK;
   nke_yaml *root = NULL;
   nke_config *config = NULL;
-  *out = NULL;
+  if (out) *out = NULL;
+  if (!out || !name || !text || n_sets < 0 || (n_sets > 0 && !sets))
+    return nke_fail(NKE_ERR_USAGE, "a config: expected name, text, n_sets texts and out, got NULL or n_sets below 0");
   NKE_TRY(nke_calloc(1, sizeof *config, "a config", &config));
   NKE_TRY(nke_config_keep(config, name, &config->name));
   nke_reader reader = {.config = config};
@@ -258,7 +260,9 @@ nke_status nke_config_parse(const char *name, const char *text, int n_sets, cons
   reader.source = name;
   reader.lines = true;
   if (!nke_yaml_is_null(root)) NKE_TRY(read_node(&reader, "", root));
-  for (int i = 0; i < n_sets; i++) NKE_TRY(read_override(&reader, sets[i]));
+  for (int i = 0; i < n_sets; i++)
+    NKE_TRY(sets[i] ? read_override(&reader, sets[i])
+                    : nke_fail(NKE_ERR_USAGE, "sets[%d]: expected a text, got NULL", i));
   NKE_TRY(finish(&reader));
   *out = config;
   config = NULL;

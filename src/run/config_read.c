@@ -35,9 +35,10 @@ nke_status nke_config_read(MPI_Comm comm, const char *path, int n_sets, const ch
   char *text = NULL;
   int64_t length = 0;
   int rank;
-  *out = NULL;
+  if (out) *out = NULL;
   MPI_Comm_rank(comm, &rank);
-  if (rank == 0) st = read_file(path, &text, &length);
+  if (!path || !out) st = nke_fail(NKE_ERR_USAGE, "a config: expected a path and out, got NULL");
+  if (rank == 0 && st == NKE_OK) st = read_file(path, &text, &length);
   NKE_TRY(nke_agree(comm, st));
   MPI_Bcast(&length, 1, MPI_INT64_T, 0, comm);
   if (rank != 0) st = nke_calloc(length + 1, 1, "a config", &text);
@@ -45,7 +46,7 @@ nke_status nke_config_read(MPI_Comm comm, const char *path, int n_sets, const ch
   MPI_Bcast(text, (int)length, MPI_CHAR, 0, comm);
   st = nke_agree(comm, nke_config_parse(path, text, n_sets, sets, out));
 done:
-  if (st != NKE_OK) nke_config_destroy(out);
+  if (st != NKE_OK && out) nke_config_destroy(out);
   nke_free(text);
   return st;
 }

@@ -112,6 +112,8 @@ static void check_model(const char *folder, int rank)
   make_rows(N, N_NEW, x, y);
   must(nke_predictor_apply(model, N_NEW, x, scores, class), "prediction");
   must(nke_predictor_apply(model, N_NEW, x, NULL, only), "classes only");
+  check(nke_predictor_apply(model, -1, x, scores, class) == NKE_ERR_USAGE, "less than no rows refused");
+  check(nke_predictor_apply(model, 1, NULL, scores, class) == NKE_ERR_USAGE, "no rows at all refused");
   check(memcmp(class, only, sizeof class) == 0, "classes with and without scores");
   int right = 0;
   for (int i = 0; i < N_NEW; i++) right += class[i] == y[i];
@@ -121,6 +123,30 @@ static void check_model(const char *folder, int rank)
   write_doubles(folder, "x", N_NEW * D, x);
   write_doubles(folder, "scores", N_NEW * CLASSES, scores);
   write_doubles(folder, "class", N_NEW, class);
+}
+
+/* What is not there is refused, on all ranks where only one passes it; handles that are not there are freed. */
+static void check_missing(nke_config *config, int rank)
+{
+  static const char *const none[] = {NULL};
+  double x[D] = {0}, out[CLASSES];
+  nke_config *other = config;
+  nke_predictor *model = NULL;
+  nke_embedding *e = NULL;
+  check(nke_config_parse("bad", NULL, 0, NULL, &other) == NKE_ERR_USAGE && !other, "a config of no text refused");
+  check(nke_config_parse("bad", "", 1, none, &other) == NKE_ERR_USAGE && !other, "a set without text refused");
+  check(nke_config_read(MPI_COMM_WORLD, rank == 0 ? "" : NULL, 0, NULL, &other) == NKE_ERR_USAGE, "no path refused");
+  check(nke_config_set_rows(config, NKE_ROWS_TRAIN, 1, 1, NULL, x, 1, x) == NKE_ERR_USAGE, "rows of no shape refused");
+  check(nke_config_fit(MPI_COMM_WORLD, rank == 0 ? NULL : config, 1) == NKE_ERR_USAGE, "a fit of nothing refused");
+  check(nke_predictor_load(MPI_COMM_WORLD, NULL, &model) == NKE_ERR_USAGE, "a model of no path refused");
+  check(nke_predictor_apply(model, 1, x, out, NULL) == NKE_ERR_USAGE && strstr(nke_error_text(), "predictor"),
+        "a prediction without a model refused");
+  check(nke_embedding_create(MPI_COMM_WORLD, NULL, &e) == NKE_ERR_USAGE, "an embedding of nothing refused");
+  check(nke_embedding_apply(e, 1, x, out) == NKE_ERR_USAGE, "features without an embedding refused");
+  check(nke_embedding_kernel(e, 1, x, 0, NULL, out, NULL) == NKE_ERR_USAGE, "a kernel without an embedding refused");
+  nke_config_destroy(NULL);
+  nke_predictor_destroy(NULL);
+  nke_embedding_destroy(NULL);
 }
 
 int main(int argc, char **argv)
@@ -136,6 +162,7 @@ int main(int argc, char **argv)
   check(nke_config_parse("bad", "run: {sed: 1}", 0, NULL, &config) == NKE_ERR_USAGE && strstr(nke_error_text(), "sed"),
         "an unknown key refused by name");
   config = make_config(argv[1], argv[2]);
+  check_missing(config, rank);
   /* The last rank has what the others leave; the others have 77 rows each. */
   const int first = rank * 77, n = rank == size - 1 ? N - first : 77;
   make_rows(first, n, x, y);
