@@ -72,6 +72,16 @@ class Install(unittest.TestCase):
         run("cmake", "--build", build)
         self.consume(build / "consumer")
 
+    def test_find_package_without_c_says_what_to_write(self):
+        source = self.root / "cxx"
+        source.mkdir()
+        (source / "CMakeLists.txt").write_text(
+            "cmake_minimum_required(VERSION 3.20)\nproject(mine LANGUAGES NONE)\nfind_package(nke REQUIRED)\n")
+        done = subprocess.run(["cmake", "-S", source, "-B", source / "build", f"-DCMAKE_PREFIX_PATH={self.prefix}"],
+                              capture_output=True, text=True)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("add C to the languages of project()", done.stderr)
+
     def test_by_pkg_config_after_a_move(self):
         moved = self.root / "moved"
         run("cp", "-a", self.prefix, moved)
