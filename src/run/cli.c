@@ -20,6 +20,7 @@ void nke_cli_clear(nke_cli *cli)
 static nke_status unknown_command(const char *name)
 {
   nke_guess guess = {0};
+  if (*name == '-') return nke_fail(NKE_ERR_USAGE, "expected a command before '%.60s'; nke --help lists them", name);
   for (const nke_command *c = nke_commands; c->name; c++) nke_guess_try(&guess, name, c->name);
   return nke_fail(NKE_ERR_USAGE, "unknown command '%.60s'%s%s; nke --help lists them", name,
                   guess.nearest ? "; did you mean " : "", guess.nearest ? guess.nearest : "");
@@ -94,6 +95,10 @@ static nke_status take_file(nke_cli *cli, const char *file)
     cli->config_path = file;
     return NKE_OK;
   }
+  if (cli->invocation.n_files == command->most && command->config && strchr(file, '='))
+    return nke_fail(NKE_ERR_USAGE,
+                    "%s: unexpected argument '%.200s'; a key=value follows a --set of its own, without spaces",
+                    command->name, file);
   if (cli->invocation.n_files == command->most)
     return nke_fail(NKE_ERR_USAGE, "%s: unexpected argument '%.200s'; expected %s", command->name, file,
                     *command->arguments ? command->arguments : "none");

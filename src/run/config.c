@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "run/config_table.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,22 +88,31 @@ done:
   return st;
 }
 
-/* Edit distance, for names of up to 31 characters. */
+static bool same_letter(char a, char b)
+{
+  return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static int least(int a, int b)
+{
+  return a < b ? a : b;
+}
+
+/* Edit distance, whatever the case, of names of up to 31 characters; two letters that changed places are one edit. */
 static int distance(const char *a, const char *b)
 {
-  int row[32];
+  int row[32] = {0}, before[32] = {0}, earlier[32];
   const int n = (int)strlen(b);
   if (n > 31 || strlen(a) > 31) return 99;
   for (int j = 0; j <= n; j++) row[j] = j;
   for (int i = 1; a[i - 1]; i++) {
-    int corner = row[0];
+    memcpy(earlier, before, sizeof earlier);
+    memcpy(before, row, sizeof before);
     row[0] = i;
     for (int j = 1; j <= n; j++) {
-      const int change = corner + (a[i - 1] != b[j - 1]);
-      corner = row[j];
-      const int insert = row[j - 1] + 1, drop = row[j] + 1;
-      row[j] = change < insert ? change : insert;
-      if (drop < row[j]) row[j] = drop;
+      row[j] = least(before[j - 1] + !same_letter(a[i - 1], b[j - 1]), least(row[j - 1], before[j]) + 1);
+      if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
+        row[j] = least(row[j], earlier[j - 2] + 1);
     }
   }
   return row[n];
@@ -110,7 +120,11 @@ static int distance(const char *a, const char *b)
 
 void nke_guess_try(nke_guess *guess, const char *text, const char *candidate)
 {
-  const int d = distance(text, candidate), limit = strlen(text) > 5 ? 2 : 1;
+  enum { PART = 4 }; /* characters that are enough of a name: preprocessing, conv2d, --valid */
+  const size_t length = strlen(text), shorter = strlen(candidate) < length ? strlen(candidate) : length;
+  const int limit = length > 5 ? 2 : length > 2 ? 1 : 0;
+  int d = distance(text, candidate);
+  if (d > limit && shorter >= PART && strncmp(text, candidate, shorter) == 0) d = limit;
   if (d > limit || (guess->nearest && d >= guess->distance)) return;
   guess->nearest = candidate;
   guess->distance = d;
@@ -142,7 +156,12 @@ static void guess_key(const char *path, char *text, size_t size)
 static nke_status unknown_key(const nke_reader *reader, int line, const char *path)
 {
   char hint[PATH_CHARS + 32], shown[80];
-  guess_key(path, hint, sizeof hint);
+  if (reader->lines && strchr(path, ':'))
+    snprintf(hint, sizeof hint, "; a colon takes a space behind it");
+  else if (strchr(path, ' '))
+    snprintf(hint, sizeof hint, "; expected no space in a key");
+  else
+    guess_key(path, hint, sizeof hint);
   snprintf(shown, sizeof shown, "%.76s%s", path, strlen(path) > 76 ? "..." : "");
   return nke_refuse(reader, line, shown, "unknown key%s", hint);
 }

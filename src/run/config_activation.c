@@ -1,6 +1,7 @@
 /* Activations in a config: relu, {gelu: {}}, {erf: {a: 1, b: 2}}, {polynomial: {coefs: [0, 1]}}, {formula: "..."}. */
 #include "run/config_table.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Named parameters as nke_activation_init() takes them: a list repeats its name. */
@@ -40,6 +41,23 @@ done:
   return st;
 }
 
+/* The name that an unknown one may stand for, with words before it; nothing for a known one. */
+static const char *guess_text(const char *name, char *text, size_t size)
+{
+  const char *const near = nke_near_activation(name);
+  text[0] = '\0';
+  if (near && strcmp(near, name) != 0) snprintf(text, size, "; did you mean %s?", near);
+  return text;
+}
+
+const char *nke_near_activation(const char *name)
+{
+  nke_guess guess = {0};
+  for (const nke_activation_info *row = nke_activation_table(); row->name; row++)
+    nke_guess_try(&guess, name, row->name);
+  return guess.nearest;
+}
+
 nke_status nke_read_activation(const nke_reader *reader, const char *path, const nke_yaml *node, nke_activation *out)
 {
   nke_status st = NKE_OK;
@@ -56,7 +74,9 @@ nke_status nke_read_activation(const nke_reader *reader, const char *path, const
     if (entry) NKE_TRY(read_parameters(reader, path, entry, &p));
     st = nke_activation_init(out, name, p.n, p.names, p.values);
   }
-  if (st == NKE_ERR_USAGE) st = nke_refuse(reader, node->line, path, "%s", nke_error_text());
+  char guess[64];
+  if (st == NKE_ERR_USAGE)
+    st = nke_refuse(reader, node->line, path, "%s%s", nke_error_text(), guess_text(name, guess, sizeof guess));
 done:
   return st;
 }

@@ -145,22 +145,36 @@ static nke_status read_layer_value(const nke_reader *reader, const nke_yaml *nod
   return NKE_OK;
 }
 
+/* What else a word that is no layer may be: part of one, misspelt, or an activation. */
+static const char *layer_hint(const char *name, char *text, size_t size)
+{
+  nke_guess layer = {0};
+  for (int i = 0; layer_words[i]; i++) nke_guess_try(&layer, name, layer_words[i]);
+  const char *const activation = nke_near_activation(name);
+  text[0] = '\0';
+  if (layer.nearest)
+    snprintf(text, size, "; did you mean %s?", layer.nearest);
+  else if (activation)
+    snprintf(text, size, "; did you mean activation: %s?", activation);
+  return text;
+}
+
 static nke_status read_layer(const nke_reader *reader, const nke_yaml *node, place at, nke_network *network)
 {
-  char words[160];
+  char words[160], hint[64], got[96];
   int kind = nke_find_word(layer_words, node);
   if (node->kind == NKE_YAML_MAP && node->n == 1) {
     const nke_yaml name = {.kind = NKE_YAML_SCALAR, .text = node->first->key};
     kind = nke_find_word(layer_words, &name);
     if (kind < 0)
-      return nke_refuse(reader, node->line, "network", "unknown layer '%s'; expected %s", node->first->key,
-                        nke_words_text(layer_words, words, sizeof words));
+      return nke_refuse(reader, node->line, "network", "unknown layer '%.60s'; expected %s%s", node->first->key,
+                        nke_words_text(layer_words, words, sizeof words),
+                        layer_hint(node->first->key, hint, sizeof hint));
   }
-  if (kind < 0) {
-    char expected[200];
-    snprintf(expected, sizeof expected, "a layer: %s", nke_words_text(layer_words, words, sizeof words));
-    return nke_expected(reader, "network", node, expected);
-  }
+  if (kind < 0)
+    return nke_refuse(reader, node->line, "network", "expected a layer: %s, got %s%s",
+                      nke_words_text(layer_words, words, sizeof words), nke_yaml_describe(node, got, sizeof got),
+                      node->kind == NKE_YAML_SCALAR ? layer_hint(node->text, hint, sizeof hint) : "");
   if (++*at.layers > NKE_CONFIG_MAX_LAYERS)
     return nke_refuse(reader, node->line, "network", "more than %d layers", NKE_CONFIG_MAX_LAYERS);
   nke_layer layer = nke_layer_simple((nke_layer_kind)kind);

@@ -82,6 +82,9 @@ typedef struct nke_guess {
 } nke_guess;
 void nke_guess_try(nke_guess *guess, const char *text, const char *candidate);
 
+/* The activation whose name is nearest, NULL if none is near. */
+const char *nke_near_activation(const char *name);
+
 /* An activation: a name, {name: {parameter: value}} or {formula: "..."}. */
 nke_status nke_read_activation(const nke_reader *reader, const char *path, const nke_yaml *node, nke_activation *out);
 void nke_write_activation(nke_text *text, const nke_activation *activation);

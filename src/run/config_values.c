@@ -65,7 +65,11 @@ const char *nke_key_range(const nke_key *key, char *text, size_t size)
 static nke_status out_of_range(const nke_reader *reader, const nke_key *key, const nke_yaml *node)
 {
   char range[256];
-  return nke_expected(reader, key->path, node, nke_key_range(key, range, sizeof range));
+  nke_key_range(key, range, sizeof range);
+  const bool number = node->kind == NKE_YAML_SCALAR && strspn(node->text, "+-.0123456789eE") == strlen(node->text);
+  if (!number || node->plain || key->type == &nke_type_bytes) return nke_expected(reader, key->path, node, range);
+  return nke_refuse(reader, node->line, key->path, "expected %s, got the text '%.60s'; write it without quotes", range,
+                    node->text);
 }
 
 /* Decimal numbers only: strtod would also take nan, inf and hexadecimal. */
