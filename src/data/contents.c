@@ -12,6 +12,7 @@ typedef struct listing {
   nke_contents_line *line;
   void *context;
   int lines;
+  bool names; /* of data sets, and nothing else */
 } listing;
 
 static void say(listing *l, const char *text)
@@ -115,7 +116,7 @@ static void list_attributes(listing *l, hid_t object, const char *name)
 static void list_group(listing *l, hid_t group, const char *name, int depth)
 {
   H5G_info_t info;
-  list_attributes(l, group, *name ? name : "/");
+  if (!l->names) list_attributes(l, group, *name ? name : "/");
   if (depth == MAX_DEPTH || H5Gget_info(group, &info) < 0) return;
   for (hsize_t i = 0; i < info.nlinks && l->lines <= MAX_LINES; i++) {
     char link[128], path[MAX_NAME];
@@ -125,7 +126,8 @@ static void list_group(listing *l, hid_t group, const char *name, int depth)
     const hid_t object = H5Oopen(group, link, H5P_DEFAULT);
     const H5I_type_t kind = object >= 0 ? H5Iget_type(object) : H5I_BADID;
     if (kind == H5I_GROUP) list_group(l, object, path, depth + 1);
-    if (kind == H5I_DATASET) {
+    if (kind == H5I_DATASET && l->names) say(l, path);
+    if (kind == H5I_DATASET && !l->names) {
       list_dataset(l, object, path);
       list_attributes(l, object, path);
     }
@@ -144,4 +146,37 @@ nke_status nke_hdf5_contents(const char *path, nke_contents_line *line, void *co
   nke_hdf5_close(root);
   nke_hdf5_close(file);
   return NKE_OK;
+}
+
+typedef struct names {
+  char *text;
+  size_t size, length;
+} names;
+
+/* Another name, as long as it fits; in error lines, so in one line. */
+static void add_name(void *context, const char *name)
+{
+  static const char more[] = ", ...";
+  names *const n = context;
+  const size_t comma = n->length ? 2 : 0, length = strlen(name);
+  if (n->length > 0 && n->text[n->length - 1] == '.') return; /* full */
+  if (n->length + comma + length + sizeof more > n->size) {
+    n->length += (size_t)snprintf(n->text + n->length, n->size - n->length, "%s", n->length ? more : more + 2);
+    return;
+  }
+  snprintf(n->text + n->length, n->size - n->length, "%s%s", comma ? ", " : "", name);
+  n->length += comma + length;
+  for (size_t i = n->length - length; i < n->length; i++)
+    if ((unsigned char)n->text[i] < ' ') n->text[i] = '?';
+}
+
+void nke_hdf5_names(hid_t file, char *text, size_t size)
+{
+  names all = {.text = text, .size = size};
+  listing l = {.line = add_name, .context = &all, .names = true};
+  text[0] = '\0';
+  const hid_t root = H5Gopen2(file, "/", H5P_DEFAULT);
+  if (root >= 0) list_group(&l, root, "", 0);
+  nke_hdf5_close(root);
+  if (all.length == 0) snprintf(text, size, "none");
 }

@@ -6,6 +6,7 @@
 #include "data/h5file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -36,6 +37,11 @@ bool nke_dataset_is_libsvm(const char *path)
   return class_of(path) == &nke_source_libsvm;
 }
 
+bool nke_dataset_is_csv(const char *path)
+{
+  return class_of(path) == &nke_source_csv;
+}
+
 static nke_status check_rows(nke_dataset *d, const nke_data_spec *spec)
 {
   const int64_t end = spec->row_end == -1 ? d->source.rows : spec->row_end;
@@ -60,7 +66,10 @@ static nke_status prepare(nke_dataset *d, const nke_data_spec *spec)
   NKE_TRY(nke_strdup(spec->x ? spec->x : "x", &d->x));
   NKE_TRY(nke_strdup(spec->y ? spec->y : "y", &d->y));
   d->source.class = in_memory ? &nke_source_memory : class_of(d->path);
-  if (!d->source.class) st = nke_fail(NKE_ERR_DATA, "%s: unknown file type: expected " NKE_DATASET_FORMATS, d->path);
+  if (!d->source.class)
+    st = nke_fail(NKE_ERR_DATA,
+                  "%s: unknown file type: expected " NKE_DATASET_FORMATS "; save arrays by numpy.save() or h5py",
+                  d->path);
 done:
   return st;
 }
@@ -144,13 +153,25 @@ nke_shape nke_dataset_shape(const nke_dataset *d)
   return d->map.length > 0 ? (nke_shape){0, 1, 1, d->map.length} : d->source.shape;
 }
 
+const char *nke_shape_text(nke_shape s, char text[NKE_SHAPE_CHARS])
+{
+  const long long height = s.height, width = s.width, channels = s.channels;
+  if (s.axes == 0)
+    snprintf(text, NKE_SHAPE_CHARS, "[n, %lld]", channels);
+  else if (s.axes == 1)
+    snprintf(text, NKE_SHAPE_CHARS, "[n, %lld, %lld]", width, channels);
+  else
+    snprintf(text, NKE_SHAPE_CHARS, "[n, %lld, %lld, %lld]", height, width, channels);
+  return text;
+}
+
 nke_status nke_dataset_check_shape(const nke_dataset *d, const nke_dataset *other)
 {
   const nke_shape s = nke_dataset_shape(d), t = nke_dataset_shape(other);
   if (nke_shape_same(s, t)) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld expected as in %s, got %lld x %lld x %lld", other->path,
-                  (long long)s.height, (long long)s.width, (long long)s.channels, d->path, (long long)t.height,
-                  (long long)t.width, (long long)t.channels);
+  char expected[NKE_SHAPE_CHARS], got[NKE_SHAPE_CHARS];
+  return nke_fail(NKE_ERR_DATA, "%s: rows %s expected as in %s, got %s", other->path, nke_shape_text(s, expected),
+                  d->path, nke_shape_text(t, got));
 }
 
 bool nke_dataset_is_sparse(const nke_dataset *d) { return d->source.entries > 0; }

@@ -52,9 +52,16 @@ typedef struct nke_data_spec {
 #define NKE_DATASET_FORMATS ".h5, .hdf5, .npy, .csv, .libsvm, .svm or .txt (text also .gz)"
 bool nke_dataset_format(const char *path);
 
+/* The dimensions of rows, as config and numpy have them: [n, d], [n, L, C] or [n, H, W, C]. */
+enum { NKE_SHAPE_CHARS = 80 };
+const char *nke_shape_text(nke_shape shape, char text[NKE_SHAPE_CHARS]);
+
 /* Whether it is libsvm text by its name, whose rows are as long as the largest index that happens to be in it. Local.
  */
 bool nke_dataset_is_libsvm(const char *path);
+
+/* Whether it is csv text by its name, of which x selects no columns. Local. */
+bool nke_dataset_is_csv(const char *path);
 
 /* The file that nke_dataset_open() would read; the caller frees *path with nke_free. NKE_ERR_DATA: none is there, or it
  * is no file. Local. */

@@ -18,6 +18,9 @@ hid_t nke_hdf5_open_read(const char *path);
 /* Whether the link `name` and every group on the way exist. */
 bool nke_hdf5_exists(hid_t file, const char *name);
 
+/* contents.c: "/train/x, /train/y", the data sets of the file, as many as fit; "none". */
+void nke_hdf5_names(hid_t file, char *text, size_t size);
+
 /* Rank and dimensions of a data set: at most max_rank dimensions, each below 2^62; false otherwise. */
 bool nke_hdf5_dims(hid_t dataset, int max_rank, int *rank, int64_t *dims);
 

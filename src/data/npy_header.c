@@ -1,5 +1,6 @@
 #include "data/npy_header.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,23 @@ static const char *value_of(const char *text, const char *key)
   return at + 1 + strspn(at + 1, " ");
 }
 
+/* The type as numpy writes it, in quotes; what to do with those that are met most. */
+static const char *type_text(const char *at, char *text, size_t size)
+{
+  const char *end = at && (*at == '\'' || *at == '"') ? strchr(at + 1, *at) : NULL;
+  if (!at) return "no descr";
+  const char kind = end && end - at > 2 ? at[2] : '\0';
+  if (!end || end - at > 16 || strcspn(at, "\r\n") < (size_t)(end - at)) return "a type of several fields";
+  snprintf(text, size, "'%.*s'%s", (int)(end - at - 1), at + 1,
+           kind == 'f'                                 ? ": save .astype('float32')"
+           : kind == 'U' || kind == 'S' || kind == 'O' ? ": number the classes, as numpy.unique(y, return_inverse=True)"
+                                                       : "");
+  return text;
+}
+
 static nke_status parse_type(const char *at, nke_npy_header *h)
 {
+  char text[96];
   const char quote = at ? *at : '\0';
   const bool ok = (quote == '\'' || quote == '"') && strchr("<|=>", at[1]) && at[1] && at[2] && at[3] && at[4] == quote;
   const int size = ok ? at[3] - '0' : 0;
@@ -24,7 +40,8 @@ static nke_status parse_type(const char *at, nke_npy_header *h)
   h->size = size;
   const bool whole = (h->kind == 'i' || h->kind == 'u') && (size == 1 || size == 2 || size == 4 || size == 8);
   if (whole || (h->kind == 'b' && size == 1) || (h->kind == 'f' && (size == 4 || size == 8))) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "expected integers or floats of 4 or 8 bytes, got descr %.12s", at ? at : "none");
+  return nke_fail(NKE_ERR_DATA, "expected integers, booleans, float32 or float64, got %s",
+                  type_text(at, text, sizeof text));
 }
 
 /* (), (n,), (n, d), ... */

@@ -99,14 +99,14 @@ static nke_status check_shape(nke_h5file *file, nke_shape shape)
 {
   nke_status st = NKE_OK;
   int64_t axes, height, width, channels;
+  char trained[NKE_SHAPE_CHARS], got[NKE_SHAPE_CHARS];
   NKE_TRY(nke_h5file_get_int(file, group, "axes", &axes));
   NKE_TRY(nke_h5file_get_int(file, group, "height", &height));
   NKE_TRY(nke_h5file_get_int(file, group, "width", &width));
   NKE_TRY(nke_h5file_get_int(file, group, "channels", &channels));
   if (axes != shape.axes || height != shape.height || width != shape.width || channels != shape.channels)
-    st = nke_fail(NKE_ERR_DATA, "%s: trained on rows of %lld x %lld x %lld, got %lld x %lld x %lld",
-                  nke_h5file_path(file), (long long)height, (long long)width, (long long)channels,
-                  (long long)shape.height, (long long)shape.width, (long long)shape.channels);
+    st = nke_fail(NKE_ERR_DATA, "%s: trained on rows %s, got %s", nke_h5file_path(file),
+                  nke_shape_text((nke_shape){(int)axes, height, width, channels}, trained), nke_shape_text(shape, got));
 done:
   return st;
 }

@@ -44,12 +44,19 @@ static H5T_class_t number_class(hid_t dataset, const char **other)
   return class;
 }
 
+static nke_status no_data_set(const hdf5_state *s, const char *name)
+{
+  char names[256];
+  nke_hdf5_names(s->file, names, sizeof names);
+  return nke_fail(NKE_ERR_DATA, "%s: no data set %s; x and y name those of the file: %s", s->path, name, names);
+}
+
 static nke_status open_array(hdf5_state *s, const char *name, int64_t cache, array *a, bool *integral, int64_t *bytes)
 {
   nke_status st = NKE_OK;
   int64_t cached;
   NKE_TRY(nke_strdup(name, &a->name));
-  if (!nke_hdf5_exists(s->file, name)) return nke_fail(NKE_ERR_DATA, "%s: no data set %s", s->path, name);
+  if (!nke_hdf5_exists(s->file, name)) return no_data_set(s, name);
   a->dataset = H5Dopen2(s->file, name, H5P_DEFAULT);
   if (a->dataset < 0) return nke_fail(NKE_ERR_DATA, "%s: %s: not a data set, or damaged", s->path, name);
   if (!nke_hdf5_dims(a->dataset, MAX_RANK, &a->rank, a->dims))
@@ -57,7 +64,8 @@ static nke_status open_array(hdf5_state *s, const char *name, int64_t cache, arr
   const char *other = NULL;
   const H5T_class_t class = number_class(a->dataset, &other);
   if (class != H5T_INTEGER && class != H5T_FLOAT)
-    return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type, got %s", s->path, name, other);
+    return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type, got %s%s", s->path, name, other,
+                    strcmp(other, "text") == 0 ? "; number the classes, as numpy.unique(y, return_inverse=True)" : "");
   *integral = class == H5T_INTEGER;
   NKE_TRY(nke_hdf5_chunks_open(a->dataset, s->path, a->name, &a->chunks));
   NKE_TRY(nke_hdf5_cache(s->file, s->path, a->name, cache, &a->dataset, &cached));

@@ -64,6 +64,17 @@ static nke_status visit_csv(void *context, char *line, int64_t row)
   return NKE_OK;
 }
 
+/* What the last column, most often the target, is called. */
+static const char *last_column(const text_state *s, char *text, size_t size)
+{
+  const char *begin, *end;
+  text[0] = '\0';
+  if (!s->header) return "; there is no header line: write a number from 0";
+  nke_csv_field(s->header, s->columns - 1, &begin, &end);
+  snprintf(text, size, "; the last is '%.*s'", (int)nke_min(end - begin, 40), begin);
+  return text;
+}
+
 /* The column that `y` names, by the header or by number; none where it need not be there. On rank 0. */
 static nke_status find_target(text_state *s, bool needed)
 {
@@ -75,7 +86,7 @@ static nke_status find_target(text_state *s, bool needed)
       return NKE_OK;
     }
   }
-  char *stop;
+  char *stop, last[80];
   const long long number = strtoll(s->y, &stop, 10);
   if (*s->y && *stop == '\0' && number >= 0 && number < s->columns) {
     s->target = number;
@@ -83,7 +94,8 @@ static nke_status find_target(text_state *s, bool needed)
   }
   s->target = -1;
   if (!needed) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "%s: no column %s among %lld", s->text.path, s->y, (long long)s->columns);
+  return nke_fail(NKE_ERR_DATA, "%s: no column '%.80s' among %lld%s", s->text.path, s->y, (long long)s->columns,
+                  last_column(s, last, sizeof last));
 }
 
 /* The names of the columns of x in the header line, which are as long as that at most. On rank 0. */
@@ -139,7 +151,7 @@ static nke_status open_csv(MPI_Comm comm, const nke_data_spec *spec, const char 
     s->target = without_target(spec, s) ? -1 : s->columns - 1;
     if (s->y && s->target >= 0) st = find_target(s, spec->targets == NKE_TARGETS_AS_SAID);
     if (st == NKE_OK && s->columns < 1 + (s->target >= 0))
-      st = nke_fail(NKE_ERR_DATA, "%s: expected at least two columns, x and the target", path);
+      st = nke_fail(NKE_ERR_DATA, "%s: expected at least two columns, x and the target, with commas between", path);
     if (st == NKE_OK) st = take_names(s, &source->names);
   }
   NKE_TRY(nke_agree(comm, st));

@@ -81,8 +81,9 @@ static nke_status collect(nke_dataset *train, nke_range rows, label_set *set)
     NKE_TRY(nke_dataset_read_range(train, (nke_range){first, first + n}, NULL, y));
     for (int64_t i = 0; i < n; i++) {
       if (!is_label(y[i]))
-        NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: y: row %lld: expected a class number%s, got %.17g", nke_dataset_path(train),
-                         (long long)(nke_dataset_first_row(train) + first + i),
+        NKE_TRY(nke_fail(NKE_ERR_DATA,
+                         "%s: y: row %lld: expected a class number%s, got %.17g; other numbers are data.task: regression",
+                         nke_dataset_path(train), (long long)(nke_dataset_first_row(train) + first + i),
                          fabs(y[i]) < LABEL_LIMIT ? "" : " of size below 2^53", y[i]));
       labels[i] = (int64_t)y[i];
     }
@@ -136,8 +137,10 @@ static nke_status fit_classes(MPI_Comm comm, nke_dataset *train, nke_range rows,
   nke_status st = NKE_OK;
   label_set set = {0};
   if (t->columns != 1)
-    return nke_fail(NKE_ERR_DATA, "%s: y: expected one class number a row, got %lld columns", nke_dataset_path(train),
-                    (long long)t->columns);
+    return nke_fail(NKE_ERR_DATA,
+                    "%s: y: expected one class number a row, got %lld columns; of one-hot rows save y.argmax(axis=1), "
+                    "of several targets set data.task: regression",
+                    nke_dataset_path(train), (long long)t->columns);
   NKE_TRY(nke_agree(comm, collect(train, rows, &set)));
   NKE_TRY(unite_ranks(comm, &set, nke_dataset_path(train)));
   if (set.count < 2)

@@ -106,7 +106,8 @@ nke_status nke_libsvm_parse(const char *line, int64_t columns, double *label, nk
   long long largest = 0;
   *label = strtod(p, &stop);
   if (stop == p || !(*stop == '\0' || *stop == '#' || blank(*stop)))
-    return nke_fail(NKE_ERR_DATA, "expected a label, got '%.*s'", token_length(p), p);
+    return nke_fail(NKE_ERR_DATA, "expected a label, got '%.*s'%s", token_length(p), p,
+                    strchr(p, ',') ? "; is it csv? such files are called .csv" : "");
   for (p = stop + strspn(stop, " \t"); *p && *p != '#'; p = stop + strspn(stop, " \t")) {
     /* strtoll gives its largest value on overflow, and that is refused as an index. */
     const long long index = *p >= '0' && *p <= '9' ? strtoll(p, &stop, 10) : 0;

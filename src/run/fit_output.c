@@ -105,6 +105,14 @@ static double condition_limit(const nke_fit *fit)
   return nke_ridge_condition_limit(precision, n, s->exact ? 1 : s->m);
 }
 
+/* Whole numbers that are no classes are taken for such where data.task is not said. */
+static bool many_classes(const nke_session *s)
+{
+  enum { FEW = 50, ROWS = 10 }; /* classes; rows a class that a classification has */
+  return nke_targets_task(s->targets) == NKE_TASK_CLASSIFICATION && s->k > FEW &&
+         nke_dataset_originals(s->train) < ROWS * s->k;
+}
+
 static json_t *warnings_json(const nke_fit *fit)
 {
   const nke_session *const s = &fit->session;
@@ -113,6 +121,15 @@ static json_t *warnings_json(const nke_fit *fit)
   if (fit->made) {
     snprintf(line, sizeof line,
              "%.150s: features already: network, preprocess and embedding of the config are not applied to them", fit->made);
+    json_array_append_new(list, json_string(line));
+  }
+  if (nke_dataset_names(s->train) && *nke_dataset_names(s->train) == '\n')
+    json_array_append_new(list,
+                          json_string("column 0 of x has no name: an index, as pandas writes it? It is used as x; "
+                                      "to_csv(index=False) leaves it out"));
+  if (many_classes(s)) {
+    snprintf(line, sizeof line, "%lld classes in %lld rows: are these numbers to be fitted? data.task: regression",
+             (long long)s->k, (long long)nke_dataset_originals(s->train));
     json_array_append_new(list, json_string(line));
   }
   if (nke_preprocess_unseen(s->preprocess) > unseen_most) {

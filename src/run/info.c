@@ -95,9 +95,10 @@ static nke_status print_dataset(const char *path)
   const nke_status st = nke_dataset_open(MPI_COMM_SELF, &spec, &data);
   if (st != NKE_OK) return st;
   const nke_shape shape = nke_dataset_shape(data);
-  printf("%s: %lld rows of %lld x %lld x %lld, %lld target columns%s\n", nke_dataset_path(data),
-         (long long)nke_dataset_rows(data), (long long)shape.height, (long long)shape.width, (long long)shape.channels,
-         (long long)nke_dataset_targets(data), nke_dataset_targets_integral(data) ? " of whole numbers" : "");
+  char text[NKE_SHAPE_CHARS];
+  printf("%s: n = %lld rows %s, %lld target columns%s\n", nke_dataset_path(data), (long long)nke_dataset_rows(data),
+         nke_shape_text(shape, text), (long long)nke_dataset_targets(data),
+         nke_dataset_targets_integral(data) ? " of whole numbers" : "");
   nke_dataset_close(&data);
   return NKE_OK;
 }

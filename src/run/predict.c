@@ -105,6 +105,7 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
   nke_status st = NKE_OK;
   nke_session *const s = &p->session;
   const nke_shape *const asked = &p->model.shape;
+  char text[NKE_SHAPE_CHARS], trained[NKE_SHAPE_CHARS];
   NKE_TRY(nke_model_load(inv->comm, inv->files[0], &p->model));
   NKE_TRY(nke_model_session(inv->files[0], &p->model, s, &p->as_they_are));
   NKE_TRY(nke_variance_open(inv->files[0], &p->model, s, &p->variance));
@@ -112,9 +113,8 @@ static nke_status open_all(const nke_invocation *inv, predict *p)
   NKE_TRY(nke_input_open(inv->comm, s->config, &spec, &s->test));
   const nke_shape got = nke_dataset_shape(s->test);
   if (!nke_shape_same(got, *asked))
-    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: rows of %lld x %lld x %lld, but %s was trained on %lld x %lld x %lld",
-                     nke_dataset_path(s->test), (long long)got.height, (long long)got.width, (long long)got.channels,
-                     inv->files[0], (long long)asked->height, (long long)asked->width, (long long)asked->channels));
+    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: rows %s, but %s was trained on %s", nke_dataset_path(s->test),
+                     nke_shape_text(got, text), inv->files[0], nke_shape_text(*asked, trained)));
   st = nke_dataset_check_names(s->test, p->model.names, inv->files[0]);
 done:
   return st;

@@ -17,11 +17,20 @@ done:
   return st;
 }
 
+/* Columns of a table that x would be thought to choose. */
+static nke_status check_x(const nke_config *config, const nke_data_spec *spec)
+{
+  if (!spec->x || strcmp(spec->x, "*") == 0 || !nke_dataset_is_csv(spec->file)) return NKE_OK;
+  return nke_fail(NKE_ERR_USAGE, "%s: %s: x: expected none, as all columns but y are x, got '%.80s'", config->name,
+                  spec->file, spec->x);
+}
+
 static nke_status open_data(nke_session *s, const nke_data_spec *spec, nke_dataset **out)
 {
   nke_status st = NKE_OK;
   nke_data_spec padded = *spec;
   if (!spec->file) return st;
+  NKE_TRY(check_x(s->config, spec));
   if (s->train) padded.least = nke_input_least(s->config, nke_dataset_length(s->train));
   NKE_TRY(nke_input_open(s->comm, s->config, &padded, out));
   if (!s->train || *out == s->train) goto done;

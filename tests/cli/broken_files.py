@@ -196,7 +196,7 @@ MODELS = [  # predict NAME good.h5
     Changed("model-steps.h5", attribute("preprocess", "steps", 1 << 40), 3, "model-steps.*steps"),
     Changed("model-step.h5", attribute("preprocess", "steps", 2), 3, "model-step.*step1"),
     Changed("model-mean.h5", replace("preprocess/step0/mean", np.zeros(3)), 3, "model-mean.*mean"),
-    Changed("model-height.h5", attribute("preprocess", "height", 5), 3, "model-height.*5 x 6 x 1"),
+    Changed("model-height.h5", attribute("preprocess", "height", 5), 3, r"model-height.*\[n, 5, 6, 1\]"),
 ]
 
 KERNELS = [  # kernel table.yaml --set kernel.file=NAME

@@ -179,7 +179,7 @@ CALLS = [
     Call("formula runs nothing", ["fit", "good.yaml", "--set", 'network=[flatten, {activation: {formula: "system(x)"}}, dense]'],
          2, r"formula"),
     Call("data of other shape", ["predict", "good/model.h5", "good.h5", "--x", "/bad/wide", "--y", "/test/y"], 3,
-         r"6 x 5 x 1.*6 x 6 x 1"),
+         r"\[n, 6, 5, 1\].*\[n, 6, 6, 1\]"),
     Call("predict with NaN", ["predict", "good/model.h5", "good.h5", "--x", "/bad/nan", "--y", "/train/y"], 3, r"/bad/nan.*row 7"),
     Call("predict unseen label", ["predict", "good/model.h5", "good.h5", "--y", "/bad/unseen"], 3, r"row 2.*9|9.*row 2"),
     Call("predict x missing", ["predict", "good/model.h5", "good.h5", "--x", "/none"], 3, r"/none"),

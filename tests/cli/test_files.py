@@ -258,6 +258,16 @@ class Files(program.Case):
             said = "order.h5: images of 3 x 8 pixels with 8 channels; if they have 3 of 8 x 8 pixels, these have to come last: "
             self.assertEqual(done.stderr.count(said + "[n, 8, 8, 3]"), int(warns), done.stderr)
 
+    def test_what_a_table_should_not_be_taken_for_is_a_warning(self):
+        """An index that pandas wrote, and numbers fitted as classes."""
+        table = ["--set", "data.train={file: index.csv, x: null, y: null}", "--set", "data.test=null", "--set", "run.out=index"]
+        for header, says in ((",a,y", True), ("a,b,y", False)):
+            rows = [f"{i},{i % 7},{i % (120 if says else 40)}" for i in range(400)]
+            (self.folder / "index.csv").write_text("\n".join([header, *rows]) + "\n")
+            told = self.program.must("fit", "case.yaml", *table)
+            self.assertEqual("column 0 of x has no name: an index" in told, says)
+            self.assertEqual("120 classes in 400 rows" in told, says)
+
     def test_csv_columns_in_another_order_are_refused(self):
         """Whether the target is among them or not; another place of the target, blanks and quotes are no difference."""
         x, y = table(N)
@@ -278,6 +288,7 @@ class Files(program.Case):
         for key in ("test", "validation"):
             self.refused(3, "turned.csv: column 0 of x: expected 'width' as in table.csv, got 'x4'", *fit, "--set",
                          f"data.{key}={{file: turned.csv, x: null, y: class}}", ranks=3)
+        self.refused(2, "case.yaml: table.csv: x: expected none, .* got 'width'", *fit, "--set", "data.train.x=width", ranks=2)
         self.program.must(*fit, "--set", "data.test={file: first.csv, x: null, y: class}", ranks=3)
         for name in ("turned.csv", "turned-no-class.csv"):
             self.refused(3, f"{name}: column 0 of x: expected 'width' as in csv/model.h5, got 'x4'", "predict", "csv/model.h5",
@@ -327,7 +338,7 @@ class Files(program.Case):
         self.assertEqual(reports[0], reports[1])
         self.assertEqual(reports[0], reports[2])
         for name, got in (("text", "text"), ("complex", "a compound")):
-            self.refused(3, f"truth.h5: /{name}: expected an integer or floating type, got {got}$", "fit", "case.yaml", "--set",
+            self.refused(3, f"truth.h5: /{name}: expected an integer or floating type, got {got}(;|$)", "fit", "case.yaml", "--set",
                          f"data.train={{file: truth.h5, x: /x, y: /{name}}}", ranks=3)
 
     def test_libsvm_rows_are_as_long_as_those_of_training(self):
@@ -353,9 +364,9 @@ class Files(program.Case):
         self.program.must("predict", "filled/model.h5", "filled.h5", "--out", "filled/p.h5")
         with h5py.File(self.folder / "text/p.h5") as a, h5py.File(self.folder / "filled/p.h5") as b:
             np.testing.assert_allclose(a["scores"][...], b["scores"][...], atol=1e-5)
-        self.refused(3, "wide.libsvm: rows of 1 x 1 x 4 expected as in narrow.libsvm, got 1 x 1 x 5", "fit", "case.yaml", *text,
+        self.refused(3, r"wide.libsvm: rows \[n, 4\] expected as in narrow.libsvm, got \[n, 5\]", "fit", "case.yaml", *text,
                      "--set", "data.train.file=narrow.libsvm", "--set", "data.test.file=wide.libsvm", "--set", "run.out=no")
-        self.refused(3, "rows of 1 x 1 x 4, but filled/model.h5 was trained on 1 x 1 x 5", "predict", "filled/model.h5",
+        self.refused(3, r"rows \[n, 4\], but filled/model.h5 was trained on \[n, 5\]", "predict", "filled/model.h5",
                      "narrow.libsvm", "--x", "4")
 
     def test_rows_are_scored_by_the_labels_that_belong_to_them(self):

@@ -279,7 +279,9 @@ static void test_refusals(void **state)
   assert_refused("empty.h5", "/x", NULL, 0, -1, NKE_ERR_DATA, "not an HDF5 file");
   assert_refused("table.xls", "/x", NULL, 0, -1, NKE_ERR_DATA, "unknown file type");
   assert_refused("bad.h5", NULL, NULL, 0, -1, NKE_ERR_USAGE, "x: expected the name");
-  assert_refused("bad.h5", "/no", NULL, 0, -1, NKE_ERR_DATA, "no data set /no");
+  assert_refused(
+      "bad.h5", "/no", NULL, 0, -1, NKE_ERR_DATA,
+      "no data set /no; x and y name those of the file: /deep, /flat, /none, /scalar, /text, /thin, /x, /y, /y3d, /y9");
   assert_refused("bad.h5", "/no/where", NULL, 0, -1, NKE_ERR_DATA, "no data set /no/where");
   assert_refused("bad.h5", "/x", "/no", 0, -1, NKE_ERR_DATA, "no data set /no");
   assert_refused("bad.h5", "/", NULL, 0, -1, NKE_ERR_DATA, "/");

@@ -255,7 +255,7 @@ static void test_save_and_load(void **state)
   assert_true(loaded->steps[2].step.eps == 0.1);
   nke_preprocess_destroy(&loaded);
   assert_int_equal(nke_preprocess_load(f, (nke_shape){2, 3, 2, 2}, &loaded), NKE_ERR_DATA);
-  assert_non_null(strstr(nke_error_text(), "trained on rows of 2 x 3 x 2, got 3 x 2 x 2"));
+  assert_non_null(strstr(nke_error_text(), "trained on rows [n, 2, 3, 2], got [n, 3, 2, 2]"));
   nke_h5file_close(&f);
 
   fitted->steps[2].matrix[3] = NAN;

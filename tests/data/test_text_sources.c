@@ -295,8 +295,8 @@ static void test_refused_csv(void **state)
   refuse_text("g.csv", "1,2\n,4\n", NULL, "row 1: column 0: expected a number, got ''");
   refuse_text("h.csv", "1,2\n3,nan\n", NULL, "row 1");
   refuse_text("i.csv", "1,2\ninf,4\n", NULL, "row 1, column 0: expected a finite number, got inf");
-  refuse_text("j.csv", "1,2\n3,4\n", "price", "no column price among 2");
-  refuse_text("k.csv", "1,2\n3,4\n", "2", "no column 2 among 2");
+  refuse_text("j.csv", "1,2\n3,4\n", "price", "no column 'price' among 2");
+  refuse_text("k.csv", "1,2\n3,4\n", "2", "no column '2' among 2");
   refuse_text("m.csv", "1,NA\n3,4\n", NULL, "row 0: column 1: expected a number, got 'NA'"); /* no header */
   refuse_text("n.csv", "?,null,3\n3,4,5\n", NULL, "row 0: column 0: expected a number, got '?'");
   refuse_text("l.csv", "1,2\n3,4\"\n", NULL, "row 1: column 1");
@@ -314,7 +314,7 @@ static void test_refused_libsvm(void **state)
   refuse_text("e.svm", "1 1:\n", NULL, "index 1: expected a number");
   refuse_text("f.svm", "1 1: 2\n", NULL, "index 1: expected a number");
   refuse_text("g.svm", "x 1:2\n", NULL, "expected a label, got 'x'");
-  refuse_text("h.svm", "1,2 1:2\n", NULL, "expected a label");
+  refuse_text("h.svm", "1,2 1:2\n", NULL, "expected a label, got '1,2'; is it csv?");
   refuse_text("i.svm", "1 qid:3 1:2\n", NULL, "got 'qid:3'");
   refuse_text("j.svm", "1 99999999999999999999:2\n", NULL, "expected index:value");
   refuse_text("k.svm", "1 -1:2\n", NULL, "expected index:value");
@@ -346,21 +346,22 @@ static void test_refused_npy(void **state)
     const char *header, *word;
     size_t bytes;
   } bad[] = {
-    {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2)}\n", "truncated", 47},
-    {4, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2)}\n", "version 4", 48},
-    {1, "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 2)}\n", "truncated", 47},
-    {1, "{'descr': '<f8', 'fortran_order': Maybe, 'shape': (3, 2)}\n", "no fortran_order", 48},
-    {1, "{'descr': '>f8', 'fortran_order': False, 'shape': (3, 2)}\n", "big-endian", 48},
-    {1, "{'descr': '<c8', 'fortran_order': False, 'shape': (3, 2)}\n", "<c8", 48},
-    {1, "{'descr': '|O', 'fortran_order': False, 'shape': (3, 2)}\n", "descr", 48},
-    {1, "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (3, 2)}\n", "descr", 48},
-    {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (6,)}\n", "got 1 dimension", 48},
-    {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 2)}\n", "empty", 48},
-    {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2, 1, 1, 1)}\n", "at most 4", 48},
-    {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}\n", "", 48},
-    {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, -2)}\n", "bad shape", 48},
-    {1, "{'descr': '<f8', 'fortran_order': False}\n", "no shape", 48},
-    {1, "{}\n", "descr", 48},
+      {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2)}\n", "truncated", 47},
+      {4, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2)}\n", "version 4", 48},
+      {1, "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 2)}\n", "truncated", 47},
+      {1, "{'descr': '<f8', 'fortran_order': Maybe, 'shape': (3, 2)}\n", "no fortran_order", 48},
+      {1, "{'descr': '>f8', 'fortran_order': False, 'shape': (3, 2)}\n", "big-endian", 48},
+      {1, "{'descr': '<c8', 'fortran_order': False, 'shape': (3, 2)}\n", "<c8", 48},
+      {1, "{'descr': '|O', 'fortran_order': False, 'shape': (3, 2)}\n", "got '|O': number the classes", 48},
+      {1, "{'descr': '<f2', 'fortran_order': False, 'shape': (3, 2)}\n", "got '<f2': save .astype('float32')", 48},
+      {1, "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (3, 2)}\n", "a type of several fields", 48},
+      {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (6,)}\n", "got 1 dimension", 48},
+      {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (0, 2)}\n", "empty", 48},
+      {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2, 1, 1, 1)}\n", "at most 4", 48},
+      {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}\n", "", 48},
+      {1, "{'descr': '<f8', 'fortran_order': False, 'shape': (3, -2)}\n", "bad shape", 48},
+      {1, "{'descr': '<f8', 'fortran_order': False}\n", "no shape", 48},
+      {1, "{}\n", "descr", 48},
   };
   char file[400], name[32];
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
