@@ -2,6 +2,7 @@
 #include "run/checkpoint.h"
 
 #include "base/memory.h"
+#include "data/folder.h"
 #include "run/class_weights.h"
 #include "run/fit_keep.h"
 #include "run/fit_output.h"
@@ -294,6 +295,7 @@ static nke_status run(nke_fit *fit)
   nke_status st = NKE_OK;
   nke_session *const s = &fit->session;
   const int64_t pairs = s->invocation->validate_pairs;
+  int folder = -1;
   NKE_TRY(set_up(fit));
   NKE_TRY(nke_plan_session(s, nke_fit_plan, fit));
   NKE_TRY(nke_class_weights_fit(s));
@@ -303,6 +305,7 @@ static nke_status run(nke_fit *fit)
   NKE_TRY(nke_fit_output_check(fit));
   if (s->invocation->dry_run) goto done;
   NKE_TRY(nke_fit_output_try(fit));
+  NKE_TRY(nke_folder_hold(s->comm, s->config->run.out, &folder));
   NKE_TRY(nke_session_fit(s));
   /* Before the training, so that nothing is lost if it fails. */
   if (pairs > 0) NKE_TRY(nke_certificate_make(s, pairs, s->config->run.seed, &fit->certificate));
@@ -314,6 +317,7 @@ static nke_status run(nke_fit *fit)
   if (fit->test_error)
     st = nke_fail(fit->test_status, "%s; the model is in %s, without a test", fit->test_error, s->config->run.out);
 done:
+  nke_folder_release(&folder);
   return st;
 }
 

@@ -2,6 +2,7 @@
 
 usage: test_files.py PROGRAM
 """
+import fcntl
 import json
 import os
 import signal
@@ -69,6 +70,18 @@ class Files(program.Case):
         self.kept("data.h5", "predict", "out/model.h5", "data.h5", "--out", "./data.h5")
         os.link(self.folder / "data.h5", self.folder / "other-name.h5")
         self.kept("data.h5", "predict", "out/model.h5", "data.h5", "--out", "other-name.h5")
+
+    def test_a_second_fit_of_one_folder_is_refused(self):
+        """For as long as the first is at work; this test holds the folder in its place."""
+        (self.folder / "shared").mkdir()
+        held = os.open(self.folder / "shared", os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            self.refused(6, "shared: another run is at work here", "fit", "case.yaml", "--set", "run.out=shared", ranks=2)
+        finally:
+            os.close(held)
+        self.assertEqual(list((self.folder / "shared").iterdir()), [])
+        self.program.must("fit", "case.yaml", "--set", "run.out=shared", ranks=2)
 
     def test_outputs_do_not_replace_the_data(self):
         (self.folder / "own").mkdir()
