@@ -247,7 +247,8 @@ exec {PROGRAM} "$@"
                               capture_output=True)
 
     def test_submit(self):
-        done = self.submit("fit", "fit.yaml")
+        self.assertIn("jobs/submit [--check]", self.submit("--help").stdout)
+        done = self.submit("jobs/fit.sbatch", "fit.yaml")  # by its path, or as "fit"
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("asking for 2 ranks, 256 MiB each", done.stdout)
         self.assertRegex(done.stdout, r"about \d+ minutes")
