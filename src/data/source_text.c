@@ -94,7 +94,7 @@ static nke_status find_target(text_state *s, bool needed)
   }
   s->target = -1;
   if (!needed) return NKE_OK;
-  return nke_fail(NKE_ERR_DATA, "%s: no column '%.80s' among %lld%s", s->text.path, s->y, (long long)s->columns,
+  return nke_fail(NKE_ERR_DATA, "%s: no column %.80s among %lld%s", s->text.path, s->y, (long long)s->columns,
                   last_column(s, last, sizeof last));
 }
 

@@ -368,9 +368,11 @@ nke_status nke_network_shape(nke_network *network, nke_shape input)
   flow state = {.gaussian = 0, .weights = 0};
   const nke_status st = shape_list(network, input, &state, &output);
   if (st != NKE_OK || output.axes == 0) return st;
-  snprintf(what, sizeof what, "the network ends with %s; expected a vector: add flatten or global_avgpool",
-           shape_text(output, text, sizeof text));
-  return refuse(&network->layers[network->n_layers - 1], network->n_layers - 1, what);
+  const nke_layer *const last = &network->layers[network->n_layers - 1];
+  snprintf(what, sizeof what, "the network ends with %s; expected a vector: %s", shape_text(output, text, sizeof text),
+           last->line > 0 ? "add flatten or global_avgpool" /* else a preset, most often one for rows [n, d] */
+                          : "reshape rows to [n, d], or write layers with flatten or global_avgpool among them");
+  return refuse(last, network->n_layers - 1, what);
 }
 
 /* Whether mirroring the input of one axis mirrors the output: the windows must lie symmetrically. */

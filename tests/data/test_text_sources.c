@@ -295,8 +295,8 @@ static void test_refused_csv(void **state)
   refuse_text("g.csv", "1,2\n,4\n", NULL, "row 1: column 0: expected a number, got ''");
   refuse_text("h.csv", "1,2\n3,nan\n", NULL, "row 1");
   refuse_text("i.csv", "1,2\ninf,4\n", NULL, "row 1, column 0: expected a finite number, got inf");
-  refuse_text("j.csv", "1,2\n3,4\n", "price", "no column 'price' among 2");
-  refuse_text("k.csv", "1,2\n3,4\n", "2", "no column '2' among 2");
+  refuse_text("j.csv", "1,2\n3,4\n", "price", "no column price among 2; there is no header line");
+  refuse_text("k.csv", "1,2\n3,4\n", "2", "no column 2 among 2");
   refuse_text("m.csv", "1,NA\n3,4\n", NULL, "row 0: column 1: expected a number, got 'NA'"); /* no header */
   refuse_text("n.csv", "?,null,3\n3,4,5\n", NULL, "row 0: column 0: expected a number, got '?'");
   refuse_text("l.csv", "1,2\n3,4\"\n", NULL, "row 1: column 1");
