@@ -100,6 +100,9 @@ done:
   return st;
 }
 
+/* Of exact kernels too: what is zero but for rounding does not become as large as the others. */
+static const double layernorm_eps = 1e-12;
+
 static nke_status forward_layernorm(nke_gated_plan *plan, nke_gated_stage *stage, int64_t y)
 {
   const nke_image *const in = stage->in, *const out = &stage->out;
@@ -107,8 +110,7 @@ static nke_status forward_layernorm(nke_gated_plan *plan, nke_gated_stage *stage
   for (int64_t x = 0; x < in->shape.width; x++) {
     const int64_t p = nke_image_place(in, y, x), to = nke_image_place(out, y, x);
     const void *const s = nke_at(plan, in->s, p * stride);
-    const double norm = sqrt(plan->k->norm2(stride, s));
-    const double inverse = norm > 0 ? 1 / norm : 0;
+    const double inverse = 1 / sqrt(layernorm_eps + plan->k->norm2(stride, s));
     memset(nke_at(plan, out->s, to * stride), 0, (size_t)(stride * plan->real_bytes));
     plan->k->add_scaled(stride, inverse, s, nke_at(plan, out->s, to * stride));
     if (in->theta != NKE_THETA_OWN) continue;

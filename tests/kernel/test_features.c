@@ -191,14 +191,15 @@ static double features_trace(const nke_network *network, const nke_embedding_opt
   return sum;
 }
 
-/* 5 standard errors, and a hundredth for the bias of order 1 / m; one seed's error is at most `noise`. */
-static void check_trace(const char *what, const nke_network *network, nke_embedding_options options, int seeds,
-                        double noise)
+/* Rows of entries of size `scale`: 5 standard errors, and a hundredth for the bias of order 1 / m; one seed's error is
+ * at most `noise`. */
+static void check_trace_at(double scale, const char *what, const nke_network *network, nke_embedding_options options,
+                           int seeds, double noise)
 {
   double x[ROWS * MAX_ENTRIES], sum = 0, sum2 = 0;
   const int64_t d = nke_shape_length(network->input);
   assert_true(d <= MAX_ENTRIES);
-  for (int64_t i = 0; i < ROWS * d; i++) x[i] = normal(8, i);
+  for (int64_t i = 0; i < ROWS * d; i++) x[i] = scale * normal(8, i);
   const double exact = exact_trace(network, options.kernel, x);
   options.precision = NKE_DOUBLE;
   for (int s = 0; s < seeds; s++) {
@@ -211,6 +212,12 @@ static void check_trace(const char *what, const nke_network *network, nke_embedd
   if (fabs(mean - 1) > 5 * deviation / sqrt(seeds) + 0.01 || deviation > noise)
     fail_msg("%s, %s of %lld: %g of the exact trace, %g from seed to seed", what, options.method,
              (long long)options.features, mean, deviation);
+}
+
+static void check_trace(const char *what, const nke_network *network, nke_embedding_options options, int seeds,
+                        double noise)
+{
+  check_trace_at(1, what, network, options, seeds, noise);
 }
 
 /* A sum over pixels keeps every feature, whatever the width. */
@@ -364,6 +371,7 @@ static void a_network_without_activations_has_its_exact_trace(void **state)
   shape_to(network, (nke_shape){.height = 1, .width = 1, .channels = 20});
   check_trace("no activation", network, options_of(NKE_KERNEL_NTK, 0, 0), 2, 1e-10);
   check_trace("no activation", network, options_of(NKE_KERNEL_NNGP, 0, 0), 2, 1e-10);
+  check_trace_at(1e-7, "variances below the epsilon of layernorm", network, options_of(NKE_KERNEL_NTK, 0, 0), 2, 1e-10);
   nke_network_destroy(&network);
 }
 
