@@ -215,7 +215,8 @@ nke_status nke_dual_plane(nke_phi *phi, double qx, double qy, double s, const nk
   nke_panels edges = {0};
   plane p = {.phi = phi, .span = fmax(mx->span, my->span), .tolerance = tolerance};
   p.scale[0] = sqrt(mx->second * my->second);
-  p.scale[1] = sqrt(mx->second_dot * my->second_dot);
+  /* A slope so small that its dual vanishes in the NTK is rounding, as that of a constant formula, and never converges. */
+  p.scale[1] = fmax(sqrt(mx->second_dot * my->second_dot), 1e-15 * p.scale[0] / fmax(1, sqrt(qx * qy)));
   NKE_TRY(setup(&p, qx, qy, s, &pieces));
   if (p.d == 0) {
     NKE_TRY(inner(&p, 0, p.sum));
