@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "data/folder.h"
 #include "gram/gram.h"
 #include "run/input.h"
 #include "run/plan.h"
@@ -87,7 +88,8 @@ static double features_bytes(const nke_compare *c, const nke_grid *grid)
 }
 
 /* Exact kernel, its factor, the sketch's kernel and its eigenvectors; the reduced matrix and an eigenproblem's four
- * more, or the vectors of the estimate. Work: pairs, products of features, eigenproblems and factors. */
+ * more, the vectors of the estimate, or what rates are measured by. Work: pairs, products of features, eigenproblems
+ * and factors. */
 static void make_plan(void *context, nke_plan *plan)
 {
   const nke_compare *const c = context;
@@ -103,7 +105,7 @@ static void make_plan(void *context, nke_plan *plan)
   nke_plan_preprocess(s->config, s->shape, plan);
   plan->slab = features_bytes(c, &grid);
   plan->matrix = 4 * part;
-  plan->solve = fmax(eigenproblem, lanczos);
+  plan->solve = fmax(fmax(eigenproblem, lanczos), (double)nke_measure_rates_bytes(&grid, s->config->run.precision));
   plan->flops_gram = pairs * c->flops_per_pair;
   for (int i = 0; i < c->n_cases; i++) {
     plan->flops_embed += c->cases[i].flops_per_row * (n + n_test);
@@ -158,6 +160,7 @@ done:
 static nke_status run(nke_compare *c)
 {
   nke_status st = NKE_OK;
+  int folder = -1;
   nke_session *const s = &c->session;
   if (nke_dataset_targets(s->train) == 0)
     return nke_fail(NKE_ERR_DATA, "%s: no targets to fit: expected data.train.y", nke_dataset_path(s->train));
@@ -178,12 +181,14 @@ static nke_status run(nke_compare *c)
   if (s->invocation->dry_run) goto done;
   NKE_TRY(nke_solve_init(s->comm, 0, NULL));
   NKE_TRY(nke_make_folders(s->comm, s->config->run.out));
+  NKE_TRY(nke_folder_hold(s->comm, s->config->run.out, &folder));
   NKE_TRY(hash_data(c));
   NKE_TRY(nke_session_fit(s));
   NKE_TRY(nke_compare_resume(c));
   NKE_TRY(nke_compare_exact(c));
   st = compare_all(c);
 done:
+  nke_folder_release(&folder);
   return st;
 }
 

@@ -146,9 +146,17 @@ static void fill_panel(nke_precision precision, int64_t first, int64_t count, vo
   }
 }
 
+enum { M = 2048 };
+
+int64_t nke_measure_rates_bytes(const nke_grid *grid, nke_precision precision)
+{
+  const int64_t panel = nke_ceil_div(M, grid->size) * M * nke_precision_bytes(precision);
+  return panel + nke_gram_matrix_bytes(M, grid->size) + nke_gram_panel_bytes(grid, M, M, precision) +
+         nke_ridge_bytes(grid, M, 1);
+}
+
 nke_status nke_measure_rates(MPI_Comm comm, nke_precision precision, double *gram, double *factor)
 {
-  enum { M = 2048 };
   nke_status st = NKE_OK;
   const double order = M;
   nke_gram *g = NULL;

@@ -23,4 +23,7 @@ nke_status nke_measure_pair(const nke_session *session, int64_t tile, nke_cost *
 /* Work a core-second: n m^2 of a Gram matrix, m^3 / 3 of a Cholesky factor, at m = 2048. Collective. */
 nke_status nke_measure_rates(MPI_Comm comm, nke_precision precision, double *gram, double *factor);
 
+/* Bytes that it takes on the rank that needs most. Local. */
+int64_t nke_measure_rates_bytes(const nke_grid *grid, nke_precision precision);
+
 #endif

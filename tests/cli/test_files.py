@@ -71,13 +71,15 @@ class Files(program.Case):
         os.link(self.folder / "data.h5", self.folder / "other-name.h5")
         self.kept("data.h5", "predict", "out/model.h5", "data.h5", "--out", "other-name.h5")
 
-    def test_a_second_fit_of_one_folder_is_refused(self):
+    def test_a_second_run_in_one_folder_is_refused(self):
         """For as long as the first is at work; this test holds the folder in its place."""
         (self.folder / "shared").mkdir()
         held = os.open(self.folder / "shared", os.O_RDONLY)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
-            self.refused(6, "shared: another run is at work here", "fit", "case.yaml", "--set", "run.out=shared", ranks=2)
+            for command in ("fit", "compare"):
+                self.refused(6, "shared: another run is at work here", command, "case.yaml", "--set", "run.out=shared",
+                             ranks=2)
         finally:
             os.close(held)
         self.assertEqual(list((self.folder / "shared").iterdir()), [])
