@@ -151,7 +151,7 @@ nke_status nke_variance_apply(const nke_variance *v, const nke_slab *slab, doubl
   const int64_t m = v->model->m, n = slab->n;
   double *y = NULL;
   NKE_TRY(nke_agree(s->comm, nke_alloc(n * m, sizeof *y, "rows of the posterior variance", &y)));
-  nke_score_to_double(s->embedder.precision, n * m, slab->z, y);
+  if (n > 0) nke_score_to_double(s->embedder.precision, n * m, slab->z, y);
   NKE_TRY(substitute(v, n, y));
   if (s->exact && n > 0) NKE_TRY(diagonal(s, n, slab->x, out));
   for (int64_t i = 0; i < n; i++) {
