@@ -179,16 +179,15 @@ static int eval(const nke_activation *act, int64_t n, const void *in, void *valu
                     (real)0.5 * (1 + real_erf(x * sqrt_half)) + x * gauss * real_exp((real)-0.5 * x * x));
       return 1;
     case NKE_ACT_SIN:
-      NKE_EVAL_LOOP(p * real_sin(real_sin_reach(q * x + r)), p * q * real_cos(real_sin_reach(q * x + r)));
+      NKE_EVAL_LOOP(p * real_sin(q * x + r), p * q * real_cos(q * x + r));
       far_waves(n, a, p, q, r, 0, phi, dphi);
       return 1;
     case NKE_ACT_COS:
-      NKE_EVAL_LOOP(p * real_cos(real_sin_reach(q * x + r)), -p * q * real_sin(real_sin_reach(q * x + r)));
+      NKE_EVAL_LOOP(p * real_cos(q * x + r), -p * q * real_sin(q * x + r));
       far_waves(n, a, p, q, r, 1, phi, dphi);
       return 1;
     case NKE_ACT_RBF:
-      NKE_EVAL_LOOP(root2 * real_sin(real_sin_reach(rbf * x + quarter_pi)),
-                    root2 * rbf * real_cos(real_sin_reach(rbf * x + quarter_pi)));
+      NKE_EVAL_LOOP(root2 * real_sin(rbf * x + quarter_pi), root2 * rbf * real_cos(rbf * x + quarter_pi));
       far_waves(n, a, root2, rbf, quarter_pi, 0, phi, dphi);
       return 1;
     case NKE_ACT_EXP: NKE_EVAL_LOOP(p * real_exp(q * x), p * q * real_exp(q * x)); return 1;

@@ -49,8 +49,20 @@ static inline float real_erf(float x)
   return x < 0 ? -y : y;
 }
 
+/* -y for odd whole numbers k, else y; |k| <= 2^22. By 3 2^22 more the last bit of k is that of the fraction. */
+static inline float real_turned(float y, float k)
+{
+  const float shifted = k + 12582912.0f;
+  uint32_t bits, odd;
+  memcpy(&bits, &y, sizeof bits);
+  memcpy(&odd, &shifted, sizeof odd);
+  bits ^= odd << 31;
+  memcpy(&y, &bits, sizeof y);
+  return y;
+}
+
 /* sin up to NKE_SIN_MOST: x - k pi in three parts, then the odd Taylor polynomial of degree 11 on |r| <= pi / 2.
- * Further out k has too few bits: r would leave the range of the polynomial, which then is far from [-1, 1]. */
+ * Further out k has too few bits: r leaves the range of the polynomial, and the result is anything. */
 #define NKE_SIN_MOST 4194304.0f
 static inline float real_sin(float x)
 {
@@ -64,18 +76,10 @@ static inline float real_sin(float x)
   p = p * r2 - 1.98412698e-4f;
   p = p * r2 + 8.33333333e-3f;
   p = p * r2 - 1.66666667e-1f;
-  const float y = r + r * r2 * p;
-  return ((int32_t)k & 1) ? -y : y;
+  return real_turned(r + r * r2 * p, k);
 }
 
 static inline float real_cos(float x) { return real_sin(x + 1.57079632679f); }
-
-/* The nearest argument within the reach of real_sin. */
-static inline float real_sin_reach(float x)
-{
-  x = x > NKE_SIN_MOST ? NKE_SIN_MOST : x;
-  return x < -NKE_SIN_MOST ? -NKE_SIN_MOST : x;
-}
 
 /* log on [1, 2], the only range needed: atanh series in z = (x - 1) / (x + 1) <= 1/3. */
 static inline float real_log_1to2(float x)
@@ -98,8 +102,10 @@ static inline double real_sqrt(double x) { return sqrt(x); }
 static inline double real_exp(double x) { return exp(x); }
 static inline double real_erf(double x) { return erf(x); }
 static inline double real_sin(double x) { return sin(x); }
-static inline double real_cos(double x) { return cos(x); }
-static inline double real_sin_reach(double x) { return x; }
+static inline double real_cos(double x)
+{
+  return cos(x);
+}
 static inline double real_log_1to2(double x) { return log(x); }
 
 #endif
