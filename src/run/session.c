@@ -17,10 +17,10 @@ done:
   return st;
 }
 
-/* Columns of a table that x would be thought to choose. */
+/* Columns of a table that x would be thought to choose; a data set's /name is left from a config of HDF5 files. */
 static nke_status check_x(const nke_config *config, const nke_data_spec *spec)
 {
-  if (!spec->x || strcmp(spec->x, "*") == 0 || !nke_dataset_is_csv(spec->file)) return NKE_OK;
+  if (!spec->x || strcmp(spec->x, "*") == 0 || *spec->x == '/' || !nke_dataset_is_csv(spec->file)) return NKE_OK;
   return nke_fail(NKE_ERR_USAGE, "%s: %s: x: expected none, as all columns but y are x, got '%.80s'", config->name,
                   spec->file, spec->x);
 }

@@ -304,7 +304,8 @@ class Files(program.Case):
             self.refused(3, "turned.csv: column 0 of x: expected 'width' as in table.csv, got 'x4'", *fit, "--set",
                          f"data.{key}={{file: turned.csv, x: null, y: class}}", ranks=3)
         self.refused(2, "case.yaml: table.csv: x: expected none, .* got 'width'", *fit, "--set", "data.train.x=width", ranks=2)
-        self.program.must(*fit, "--set", "data.test={file: first.csv, x: null, y: class}", ranks=3)
+        self.program.must(*fit, "--set", "data.train.x=/train/x", "--set",  # left from a config of HDF5 files
+                          "data.test={file: first.csv, x: null, y: class}", ranks=3)
         for name in ("turned.csv", "turned-no-class.csv"):
             self.refused(3, f"{name}: column 0 of x: expected 'width' as in csv/model.h5, got 'x4'", "predict", "csv/model.h5",
                          name, "--out", "csv/p.h5", ranks=3)
