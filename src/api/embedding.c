@@ -35,7 +35,9 @@ nke_status nke_embedding_create(MPI_Comm comm, nke_config *config, nke_embedding
   nke_status st = NKE_OK;
   nke_embedding *e = NULL;
   if (out) *out = NULL;
-  NKE_TRY(nke_agree(comm, nke_given(config ? "out" : "config", config ? (const void *)out : NULL)));
+  st = nke_given("config", config);
+  if (st == NKE_OK) st = nke_given("out", out);
+  NKE_TRY(nke_agree(comm, st));
   NKE_TRY(nke_agree(comm, nke_calloc(1, sizeof *e, "an embedding", &e)));
   NKE_TRY(create(comm, config, e));
   *out = e;

@@ -17,7 +17,9 @@ nke_status nke_predictor_load(MPI_Comm comm, const char *path, nke_predictor **o
   nke_status st = NKE_OK;
   nke_predictor *p = NULL;
   if (out) *out = NULL;
-  NKE_TRY(nke_agree(comm, nke_given(path ? "out" : "path", path ? (const void *)out : NULL)));
+  st = nke_given("path", path);
+  if (st == NKE_OK) st = nke_given("out", out);
+  NKE_TRY(nke_agree(comm, st));
   NKE_TRY(nke_agree(comm, nke_calloc(1, sizeof *p, "a model", &p)));
   NKE_TRY(nke_model_load(comm, path, &p->model));
   p->session.comm = comm;
