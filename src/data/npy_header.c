@@ -1,5 +1,7 @@
 #include "data/npy_header.h"
 
+#include "data/source.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +26,7 @@ static const char *type_text(const char *at, char *text, size_t size)
   if (!end || end - at > 16 || strcspn(at, "\r\n") < (size_t)(end - at)) return "a type of several fields";
   snprintf(text, size, "'%.*s'%s", (int)(end - at - 1), at + 1,
            kind == 'f'                                 ? ": save .astype('float32')"
-           : kind == 'U' || kind == 'S' || kind == 'O' ? ": number the classes, as numpy.unique(y, return_inverse=True)"
+           : kind == 'U' || kind == 'S' || kind == 'O' ? ": " NKE_NUMBER_CLASSES
                                                        : "");
   return text;
 }

@@ -52,6 +52,9 @@ struct nke_source_class {
   void (*close)(nke_source *source);
 };
 
+/* What to do with a type of text, for refusals. */
+#define NKE_NUMBER_CLASSES "number the classes, as numpy.unique(y, return_inverse=True)"
+
 extern const nke_source_class nke_source_hdf5;
 extern const nke_source_class nke_source_npy;
 extern const nke_source_class nke_source_csv;

@@ -65,7 +65,7 @@ static nke_status open_array(hdf5_state *s, const char *name, int64_t cache, arr
   const H5T_class_t class = number_class(a->dataset, &other);
   if (class != H5T_INTEGER && class != H5T_FLOAT)
     return nke_fail(NKE_ERR_DATA, "%s: %s: expected an integer or floating type, got %s%s", s->path, name, other,
-                    strcmp(other, "text") == 0 ? "; number the classes, as numpy.unique(y, return_inverse=True)" : "");
+                    strcmp(other, "text") == 0 ? "; " NKE_NUMBER_CLASSES : "");
   *integral = class == H5T_INTEGER;
   NKE_TRY(nke_hdf5_chunks_open(a->dataset, s->path, a->name, &a->chunks));
   NKE_TRY(nke_hdf5_cache(s->file, s->path, a->name, cache, &a->dataset, &cached));

@@ -84,20 +84,22 @@ static void warn_of_axes(const nke_session *s)
 {
   const nke_shape x = s->shape;
   const long long channels = x.height, side = x.width;
+  char text[NKE_SHAPE_CHARS];
   int rank;
   MPI_Comm_rank(s->comm, &rank);
   if (rank != 0 || x.axes == 0 || x.height > 4 || x.width < 8 || x.channels != x.width) return;
+  nke_shape_text((nke_shape){2, side, side, x.axes == 1 ? 1 : channels}, text);
   if (x.axes == 1)
     fprintf(
         stderr,
         "warning: %s: signals of %lld points with %lld channels; if they are images of %lld x %lld pixels, these need "
-        "an axis of channels: [n, %lld, %lld, 1]\n",
-        nke_dataset_path(s->train), side, side, side, side, side, side);
+        "an axis of channels: %s\n",
+        nke_dataset_path(s->train), side, side, side, side, text);
   else
     fprintf(stderr,
             "warning: %s: images of %lld x %lld pixels with %lld channels; if they have %lld of %lld x %lld pixels, "
-            "these have to come last: [n, %lld, %lld, %lld]\n",
-            nke_dataset_path(s->train), channels, side, side, channels, side, side, side, side, channels);
+            "these have to come last: %s\n",
+            nke_dataset_path(s->train), channels, side, side, channels, side, side, text);
 }
 
 nke_status nke_session_open(const nke_invocation *invocation, nke_session *s)
