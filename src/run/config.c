@@ -93,15 +93,10 @@ static bool same_letter(char a, char b)
   return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
-static int least(int a, int b)
-{
-  return a < b ? a : b;
-}
-
 /* Edit distance, whatever the case, of names of up to 31 characters; two letters that changed places are one edit. */
 static int distance(const char *a, const char *b)
 {
-  int row[32] = {0}, before[32] = {0}, earlier[32];
+  int64_t row[32] = {0}, before[32] = {0}, earlier[32];
   const int n = (int)strlen(b);
   if (n > 31 || strlen(a) > 31) return 99;
   for (int j = 0; j <= n; j++) row[j] = j;
@@ -110,12 +105,12 @@ static int distance(const char *a, const char *b)
     memcpy(before, row, sizeof before);
     row[0] = i;
     for (int j = 1; j <= n; j++) {
-      row[j] = least(before[j - 1] + !same_letter(a[i - 1], b[j - 1]), least(row[j - 1], before[j]) + 1);
+      row[j] = nke_min(before[j - 1] + !same_letter(a[i - 1], b[j - 1]), nke_min(row[j - 1], before[j]) + 1);
       if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]))
-        row[j] = least(row[j], earlier[j - 2] + 1);
+        row[j] = nke_min(row[j], earlier[j - 2] + 1);
     }
   }
-  return row[n];
+  return (int)row[n];
 }
 
 void nke_guess_try(nke_guess *guess, const char *text, const char *candidate)
