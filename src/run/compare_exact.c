@@ -76,6 +76,7 @@ static nke_status choose_lambda(nke_compare *c, const nke_eigen *eigen)
   nke_metrics metrics;
   c->exact.loo.mse = INFINITY;
   NKE_TRY(nke_bcmat_trace(c->kernel, &trace));
+  NKE_TRY(nke_ridge_check_mean(trace / (double)c->n));
   NKE_TRY(nke_agree(s->comm, nke_alloc(c->n * s->k, sizeof *residuals, "left-out residuals", &residuals)));
   for (int i = 0; i < path->n; i++) {
     const double shift = path->at[i] * trace / (double)c->n;

@@ -6,6 +6,7 @@
 #include "run/class_weights.h"
 #include "run/fit_store.h"
 #include "run/kernel_store.h"
+#include "solve/ridge.h"
 
 /* Where the iteration stops, unless PETSc's options say otherwise: -nke_ksp_rtol, -nke_ksp_max_it. */
 static const double tolerance = 1e-6;
@@ -106,6 +107,7 @@ static nke_status exact_cg_solve(nke_fit *fit, void *state, int n_points, nke_pa
   nke_operator *a = NULL;
   nke_preconditioner *p = NULL;
   nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
+  NKE_TRY(nke_ridge_check_mean(mean));
   NKE_TRY(make_scale(s, &e->rows, &scale));
   NKE_TRY(nke_kernel_operator(&kernel, scale, &a));
   NKE_TRY(make_preconditioner(fit, e, a, scale, &p));

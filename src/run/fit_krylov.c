@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "run/fit_keep.h"
+#include "solve/ridge.h"
 
 #include <string.h>
 
@@ -143,6 +144,7 @@ static nke_status solve_by(path_solver *solver, nke_fit *fit, nke_fit_store *sto
   const nke_kept kept = nke_fit_store_kept(s, store);
   double mean, *y = NULL;
   NKE_TRY(mean_diagonal(&kept, store->n_fitted, &mean));
+  NKE_TRY(nke_ridge_check_mean(mean));
   NKE_TRY(fitted_targets(s, store, &y));
   nke_stage_begin(&s->stats, NKE_STAGE_SOLVE);
   st = solver(fit, &kept, y, mean, n_points, points, weights);

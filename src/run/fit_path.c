@@ -111,6 +111,7 @@ nke_status nke_fit_path(nke_fit *fit, const nke_bcmat *a, double mean_diagonal, 
   const int first = fit->phase == NKE_PHASE_PATH && !fit->in_folds ? (int)fit->position : 0;
   visit v = {.fit = fit, .rows = a->rows, .k = s->k, .first = first, .n_points = n_points, .points = points,
              .weights = weights};
+  NKE_TRY(nke_ridge_check_mean(mean_diagonal));
   if (first == 0) memset(weights, 0, (size_t)(a->rows * s->k * n_points) * sizeof *weights);
   NKE_TRY(nke_agree(s->comm, nke_alloc(n_points, sizeof *lambda, "the lambda path", &lambda)));
   for (int i = 0; i < n_points; i++) lambda[i] = points[i].lambda;

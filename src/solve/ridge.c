@@ -57,6 +57,13 @@ static nke_status factor_shift(ridge *r, double shift)
   return nke_scalapack_cholesky(&r->blacs, r->factor);
 }
 
+nke_status nke_ridge_check_mean(double mean_diagonal)
+{
+  if (mean_diagonal > 0) return NKE_OK;
+  return nke_fail(NKE_ERR_NUMERIC, "the kernel's mean diagonal, which lambda is relative to, is %g: all training rows are "
+                                   "zero, in the file or after preprocessing", mean_diagonal);
+}
+
 double nke_ridge_condition_limit(nke_precision precision, int64_t rows, int64_t terms)
 {
   const double in_double = 1e10, sums = fmax((double)terms / NKE_PANEL_ROWS, 1);

@@ -35,6 +35,9 @@ double nke_ridge_condition_limit(nke_precision precision, int64_t rows, int64_t 
  * it the lower triangle. Collective, after nke_solve_init(); NKE_ERR_NUMERIC and memory as above. rows^3 / 3 flops. */
 nke_status nke_ridge_factor(const nke_bcmat *a, double shift, nke_stats *stats, nke_bcmat **factor);
 
+/* NKE_ERR_NUMERIC unless the mean diagonal of a kernel is positive: lambda is relative to it. Local. */
+nke_status nke_ridge_check_mean(double mean_diagonal);
+
 /* Bytes of one rank for a solve besides a and b. Local. */
 int64_t nke_ridge_bytes(const nke_grid *grid, int64_t rows, int k);
 

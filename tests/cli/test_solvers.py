@@ -266,6 +266,19 @@ class Solvers(program.Case):
                 self.assertIn(says, done.stderr)
                 self.assertFalse((self.folder / "refused").exists())
 
+    def test_rows_of_zeros_are_named(self):
+        """A constant column is 0 after preprocessing; without biases the kernel is then 0 everywhere."""
+        program.write_h5(self.folder / "constant.h5", x=np.full((N, D), 3.5), y=self.y)
+        data = "data={train: {file: constant.h5, x: /x, y: /y}, task: regression, preprocess: [standardize]}"
+        for command, sets in (("fit", ["solver.type=cholesky"]), ("fit", ["solver.type=dual"]),
+                              ("fit", ["solver.select=loo"]), ("fit", ["solver.type=cg"]), ("fit", ["solver.type=lsqr"]),
+                              ("fit", ["embedding.method=none"]), ("fit", ["embedding.method=none", "solver.type=cg"]),
+                              ("compare", ["compare.features=[64]"])):
+            done = self.program.run(command, "case.yaml", *(word for each in [data, "run.out=constant", *sets]
+                                                            for word in ("--set", each)), ranks=2)
+            self.assertEqual(done.returncode, 4, done.stderr)
+            self.assertIn("all training rows are zero, in the file or after preprocessing", done.stderr)
+
     def test_a_test_row_that_cannot_be_scored_does_not_cost_the_model(self):
         with h5py.File(self.folder / "data.h5") as file:
             x, y = file["test/x"][...], file["test/y"][...]
