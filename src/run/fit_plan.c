@@ -46,8 +46,7 @@ static double fold_bytes(const nke_fit *fit, int ranks, const nke_slab_size *siz
   const nke_session *const s = &fit->session;
   const int64_t rows = nke_dataset_rows(s->train), originals = nke_dataset_originals(s->train);
   const int64_t fold = nke_ceil_div(originals, s->config->solver.folds) * (rows / originals);
-  const int64_t mine =
-      fold / size->all * size->own + nke_min(size->own, nke_ceil_div(fold % size->all, ranks) + NKE_BLOCK_ROWS);
+  const int64_t mine = fold / size->all * size->own + nke_slab_most(size, fold % size->all, ranks);
   const int64_t features = s->m * nke_precision_bytes(s->config->run.precision);
   return (double)mine * (double)(features + 8 * (1 + nke_dataset_targets(s->train) + s->k));
 }
@@ -59,7 +58,8 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   const double m = (double)s->m, n = (double)nke_dataset_rows(s->train);
   const nke_slab_size rows =
       nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, grid->size);
-  const double senders = (double)nke_min(grid->size, nke_ceil_div(rows.panel, rows.own)); /* of a panel */
+  const int64_t blocks = rows.panel / NKE_BLOCK_ROWS;
+  const double senders = (double)nke_min(blocks, grid->size * rows.panel / rows.all); /* of a panel */
   const int solves = solutions(fit);
   const int folds = nke_fit_by_folds(fit); /* each in a Gram matrix of its own as well */
   plan->matrix = (double)nke_gram_matrix_bytes(s->m, grid->size) * (1 + folds);

@@ -14,6 +14,27 @@ static int64_t fitting(int64_t most, double row_bytes, double budget)
   return rows;
 }
 
+/* Of ranks: panel p of a slab is dealt to ranks p, p + groups, p + 2 groups, ... */
+static int groups_of(const nke_slab_size *size, int64_t rows)
+{
+  return (int)nke_max(1, nke_ceil_div(rows, size->panel));
+}
+
+nke_range nke_slab_share(const nke_slab_size *size, int64_t rows, int ranks, int rank)
+{
+  const int groups = groups_of(size, rows), panel = rank % groups;
+  const int64_t begin = panel * size->panel, end = nke_min(rows, begin + size->panel);
+  const nke_range mine = nke_split_blocks(end - begin, (ranks - panel + groups - 1) / groups, rank / groups);
+  return (nke_range){begin + mine.begin, begin + mine.end};
+}
+
+int64_t nke_slab_most(const nke_slab_size *size, int64_t rows, int ranks)
+{
+  const int fewest = ranks / groups_of(size, rows); /* ranks of a panel */
+  const nke_range first = nke_split_blocks(nke_min(rows, size->panel), fewest, 0);
+  return first.end;
+}
+
 nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks)
 {
   const nke_grid grid = nke_grid_first(ranks);
@@ -21,13 +42,17 @@ nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, in
   const double needed = fmin(1, 1.0 / grid.nprow + 1.0 / grid.npcol) * features; /* of a row, by the tiles of a rank */
   const double memory = (double)memory_per_rank;
   const double fewest = fmax(1, ceil(8 * (double)m * (double)m / memory)); /* ranks that the Gram matrix fits into */
-  nke_slab_size size;
+  nke_slab_size best, size;
   size.panel = fitting(NKE_PANEL_ROWS, row / ranks + needed, memory / 8);
   size.step = fitting(NKE_PANEL_ROWS, row / fewest + features, memory / 8); /* no more than a panel of those or more */
   const int64_t least = fitting(8 * NKE_BLOCK_ROWS, row, memory / 16);
-  size.all = nke_ceil_div(least * ranks, size.panel) * size.panel;
-  size.own = nke_ceil_div(nke_ceil_div(size.all, NKE_BLOCK_ROWS), ranks) * NKE_BLOCK_ROWS;
-  return size;
+  const int64_t most = nke_min(ranks, nke_ceil_div(least * ranks, size.panel));
+  for (int64_t panels = 1; panels <= most; panels++) {
+    size.all = panels * size.panel;
+    size.own = nke_slab_most(&size, size.all, ranks);
+    if (panels == 1 || size.own * best.all < best.own * size.all) best = size;
+  }
+  return best;
 }
 
 /* Buffers for n rows; they only ever grow. */
@@ -102,8 +127,11 @@ done:
 /* Where the slab that begins at `begin` ends, and this rank's positions in it. */
 static nke_range share(const nke_embedder *e, const nke_rows *rows, int64_t begin, int64_t *end)
 {
+  int rank, ranks;
+  MPI_Comm_rank(e->comm, &rank);
+  MPI_Comm_size(e->comm, &ranks);
   *end = nke_min(rows->n, begin + e->slab.all);
-  const nke_range mine = nke_split_mine(e->comm, *end - begin);
+  const nke_range mine = nke_slab_share(&e->slab, *end - begin, ranks, rank);
   return (nke_range){begin + mine.begin, begin + mine.end};
 }
 

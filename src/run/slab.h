@@ -16,7 +16,7 @@
 typedef struct nke_slab_size {
   int64_t all;   /* of a slab, all ranks together */
   int64_t own;   /* of a slab, at most, on one rank */
-  int64_t panel; /* of all ranks, one after the other in the list, exchanged at a time: whole steps */
+  int64_t panel; /* one after the other in the list, exchanged at a time: whole steps */
   int64_t step;  /* multiplied at a time, in single precision perhaps: the same at any number of ranks */
 } nke_slab_size;
 
@@ -51,13 +51,26 @@ typedef struct nke_slab {
 
 /* From a rank's memory: a panel takes an eighth of it at most, the rows of its own a sixteenth more. A panel has
  * NKE_PANEL_ROWS (gram.h) rows where that fits, fewer the fewer ranks share the memory where it does not; a step what a
- * panel of features has on as few ranks as the Gram matrix fits into, on the worst grid. A slab is a panel, or as many
- * as give every rank eight blocks, so that the ranks' shares differ by an eighth at most. Depends on the arguments
- * alone, the step not on ranks. Local. */
+ * panel of features has on as few ranks as the Gram matrix fits into, on the worst grid. A slab is as many panels, at
+ * most one a rank, as leave the ranks idle least, if several then the fewest. Depends on the arguments alone, the step
+ * not on ranks. Local. */
 nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks);
 
-/* Make the slab that begins at position `begin` of the list; while it is embedded the system may fetch the rows of the next.
- * Collective; same status on all ranks. Each rank takes whole blocks of NKE_BLOCK_ROWS rows. Statuses of reading, encoding and embedding. */
+/* Positions of a rank in a slab of `rows` (at most size->all), counted from its first: whole blocks of one panel. Where
+ * there are several, its ranks are `panels` apart: what leaves for the tiles of all ranks then leaves from all nodes at
+ * once, as neighbours share one. In a panel a higher rank has higher positions.
+ *
+ *   2 panels, 6 ranks:  | 0 | 2 | 4 | 1 | 3 | 5 |
+ *
+ * Local. */
+nke_range nke_slab_share(const nke_slab_size *size, int64_t rows, int ranks, int rank);
+
+/* Rows of a slab of `rows` on one rank, at most. Local. */
+int64_t nke_slab_most(const nke_slab_size *size, int64_t rows, int ranks);
+
+/* Make the slab that begins at position `begin` of the list; while it is embedded the system may fetch the rows of the
+ * next. Collective; same status on all ranks. Each rank takes its nke_slab_share(). Statuses of reading, encoding and
+ * embedding. */
 nke_status nke_slab_make(const nke_embedder *embedder, nke_dataset *dataset, const nke_rows *rows, int64_t begin,
                           nke_slab *slab);
 

@@ -23,7 +23,10 @@ static void fill(const nke_session *s, int64_t begin, nke_slab *slab)
 {
   slab->begin = begin;
   slab->end = nke_min(N, begin + s->embedder.slab.all);
-  const nke_range mine = nke_split_mine(s->comm, slab->end - begin);
+  int rank, ranks;
+  MPI_Comm_rank(s->comm, &rank);
+  MPI_Comm_size(s->comm, &ranks);
+  const nke_range mine = nke_slab_share(&s->embedder.slab, slab->end - begin, ranks, rank);
   slab->first = begin + mine.begin;
   slab->n = mine.end - mine.begin;
   for (int64_t i = 0; i < slab->n; i++) {
@@ -42,7 +45,7 @@ static void build(MPI_Comm comm, int64_t memory, double *out)
   nke_session s = {.comm = comm, .m = M, .k = K};
   s.embedder = (nke_embedder){.comm = comm, .precision = NKE_SINGLE,
                               .slab = nke_slab_size_of(5, M, NKE_SINGLE, memory, ranks)};
-  if (ranks > 4) assert_true(s.embedder.slab.all > s.embedder.slab.panel);
+  if (ranks == 6) assert_true(s.embedder.slab.all > s.embedder.slab.panel);
   assert_int_equal(s.embedder.slab.panel % s.embedder.slab.step, 0);
   if (memory == little) assert_true(s.embedder.slab.step < (ranks > 2 ? s.embedder.slab.panel : NKE_PANEL_ROWS));
   assert_int_equal(nke_alloc(s.embedder.slab.own * M, sizeof(float), "z", &slab.z), NKE_OK);
@@ -78,6 +81,59 @@ static void test_same_bits(void **state)
   }
 }
 
-static const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits)};
+/* Every position of a slab of `rows` belongs to one rank, in whole blocks of one panel, in which they ascend with the
+ * ranks. Returns the most that a rank has. */
+static int64_t check_shares(const nke_slab_size *size, int64_t rows, int ranks)
+{
+  int64_t covered = 0, most = 0, end[1024] = {0}; /* of the panels */
+  for (int rank = 0; rank < ranks; rank++) {
+    const nke_range mine = nke_slab_share(size, rows, ranks, rank);
+    const int64_t panel = mine.begin / size->panel, n = mine.end - mine.begin;
+    assert_true(n >= 0 && mine.end <= rows);
+    if (n == 0) continue;
+    assert_int_equal((mine.end - 1) / size->panel, panel);
+    assert_int_equal(mine.begin % NKE_BLOCK_ROWS, 0);
+    assert_int_equal(mine.begin, nke_max(end[panel], panel * size->panel));
+    end[panel] = mine.end;
+    covered += n;
+    most = nke_max(most, n);
+  }
+  assert_int_equal(covered, rows);
+  assert_true(most <= nke_slab_most(size, rows, ranks));
+  return most;
+}
+
+static void test_shares(void **state)
+{
+  (void)state;
+  static const int counts[] = {1, 2, 3, 5, 7, 8, 19, 24, 64, 100, 512, 1024};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    for (int64_t memory = INT64_C(1) << 26; memory <= INT64_C(1) << 32; memory <<= 3) {
+      const int ranks = counts[i];
+      const nke_slab_size size = nke_slab_size_of(3072, 8192, NKE_SINGLE, memory, ranks);
+      for (int64_t rows = 0; rows < size.all; rows += size.all / 16 + 1) check_shares(&size, rows, ranks);
+      assert_int_equal(check_shares(&size, size.all, ranks), size.own);
+      if (memory > INT64_C(1) << 26) assert_true(4 * size.own * ranks <= 5 * size.all); /* a fifth idle at most */
+    }
+}
+
+/* Of 16 nodes of 64 ranks each sends as much of every panel. */
+static void test_nodes(void **state)
+{
+  (void)state;
+  enum { RANKS = 1024, NODE = 64 };
+  const nke_slab_size size = nke_slab_size_of(100, 131072, NKE_SINGLE, INT64_C(5) << 30, RANKS);
+  int64_t sent[RANKS / NODE][64] = {0};
+  assert_int_equal(size.own * RANKS, size.all);
+  for (int rank = 0; rank < RANKS; rank++) {
+    const nke_range mine = nke_slab_share(&size, size.all, RANKS, rank);
+    sent[rank / NODE][mine.begin / size.panel] += mine.end - mine.begin;
+  }
+  for (int node = 0; node < RANKS / NODE; node++)
+    for (int64_t p = 0; p < size.all / size.panel; p++) assert_int_equal(sent[node][p], size.panel * NODE / RANKS);
+}
+
+static const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_bits), cmocka_unit_test(test_shares),
+                                          cmocka_unit_test(test_nodes)};
 
 NKE_TEST_MAIN(tests)
