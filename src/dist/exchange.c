@@ -8,6 +8,7 @@ struct nke_exchange {
   nke_precision precision;
   nke_stats *stats;
   int64_t *offset;      /* [blocks] of this rank's panel */
+  int64_t *length;      /* [ranks] entries of a row that each needs */
   int64_t *rows;        /* [ranks] of the current call */
   int *counts, *starts; /* [ranks], for gathers */
   MPI_Datatype *column; /* [ranks] one row's entries for that rank; the next row starts n entries later */
@@ -109,6 +110,8 @@ nke_status nke_exchange_create(const nke_bcmat *a, nke_precision precision, nke_
   *x = (nke_exchange){.grid = a->grid, .n = a->rows, .nb = a->nb, .precision = precision, .stats = stats};
   NKE_TRY(nke_to_int(x->n, "order of a distributed matrix", &narrow));
   NKE_TRY(nke_alloc(block_count(x), sizeof *x->offset, "exchange", &x->offset));
+  NKE_TRY(nke_alloc(size, sizeof *x->length, "exchange", &x->length));
+  for (int q = 0; q < size; q++) x->length[q] = length_of(&x->grid, q, x->n, x->nb);
   NKE_TRY(nke_alloc(size, sizeof *x->rows, "exchange", &x->rows));
   NKE_TRY(nke_alloc(size, sizeof *x->counts, "exchange", &x->counts));
   NKE_TRY(nke_alloc(size, sizeof *x->starts, "exchange", &x->starts));
@@ -150,6 +153,7 @@ void nke_exchange_destroy(nke_exchange **x)
   nke_free((*x)->starts);
   nke_free((*x)->counts);
   nke_free((*x)->rows);
+  nke_free((*x)->length);
   nke_free((*x)->offset);
   nke_free((*x)->buffer);
   nke_free(*x);
@@ -198,7 +202,7 @@ nke_status nke_exchange_columns(nke_exchange *x, int64_t rows_loc, const void *z
 {
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
-  const int64_t bytes = nke_precision_bytes(x->precision), mine = length_of(g, g->rank, x->n, x->nb);
+  const int64_t bytes = nke_precision_bytes(x->precision), mine = x->length[g->rank];
   int64_t total = 0;
   int narrow, posted = 0;
   NKE_TRY(gather_rows(x, rows_loc, &total));
@@ -213,10 +217,9 @@ nke_status nke_exchange_columns(nke_exchange *x, int64_t rows_loc, const void *z
     to += count * bytes;
   }
   for (int q = 0; q < g->size && rows_loc > 0; q++) {
-    const int64_t length = length_of(g, q, x->n, x->nb);
-    if (length == 0) continue;
+    if (x->length[q] == 0) continue;
     NKE_TRY_MPI(MPI_Isend(z_loc, (int)rows_loc, x->column[q], q, 0, g->comm, &x->request[posted++]));
-    count_message(x, q, rows_loc * bytes * length);
+    count_message(x, q, rows_loc * bytes * x->length[q]);
   }
   NKE_TRY_MPI(MPI_Waitall(posted, x->request, MPI_STATUSES_IGNORE));
   *panel = (nke_panel){.data = x->buffer, .ld = mine, .step = 1, .depth = total, .offset = x->offset};
@@ -255,7 +258,7 @@ nke_status nke_exchange_rows(nke_exchange *x, int64_t rows_loc, int64_t ld, int6
 {
   nke_status st = NKE_OK;
   const nke_grid *g = &x->grid;
-  const int64_t bytes = nke_precision_bytes(x->precision), mine = length_of(g, g->rank, x->n, x->nb);
+  const int64_t bytes = nke_precision_bytes(x->precision), mine = x->length[g->rank];
   int64_t total = 0, begin = 0, own = 0;
   int narrow, posted = 0;
   NKE_TRY(gather_rows(x, rows_loc, &total));
