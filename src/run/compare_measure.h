@@ -20,7 +20,8 @@ nke_status nke_distances_of(const nke_bcmat *k, const nke_bcmat *s, nke_distance
  * a rank. Collective. */
 nke_status nke_measure_pair(const nke_session *session, int64_t tile, nke_cost *cost);
 
-/* Work a core-second: n m^2 of a Gram matrix, m^3 / 3 of a Cholesky factor, at m = 2048. Collective. */
+/* Work a core-second: n m^2 of a Gram matrix, m^3 / 3 of a Cholesky factor, at m = 2048; the mean of three each, once they
+ * are warm. Collective. */
 nke_status nke_measure_rates(MPI_Comm comm, nke_precision precision, double *gram, double *factor);
 
 /* Bytes that it takes on the rank that needs most. Local. */
