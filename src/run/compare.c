@@ -80,7 +80,7 @@ static double features_bytes(const nke_compare *c, const nke_grid *grid)
   double most = 0;
   for (int i = 0; i < c->n_cases; i++) {
     const nke_slab_size size = nke_slab_size_of(nke_dataset_length(s->train), c->cases[i].m, precision,
-                                                s->config->run.memory_per_rank, c->ranks);
+                                                s->config->run.memory_per_rank, c->ranks, false);
     const double slab = (double)nke_min(c->n, size.own), m = (double)c->cases[i].m;
     most = fmax(most, (double)c->cases[i].bytes + (rows + slab) * m * word);
   }

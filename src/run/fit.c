@@ -284,6 +284,7 @@ static nke_status set_up(nke_fit *fit)
   if (nke_fit_by_folds(fit)) NKE_TRY(nke_rows_check_folds(nke_dataset_originals(s->train), s->config->solver.folds));
   fit->with_variance = nke_variance_wanted(fit);
   NKE_TRY(choose_trainer(fit));
+  s->exchanged = fit->trainer == &nke_trainer_primal;
   if (fit->with_variance) NKE_TRY(nke_variance_check(fit));
   st = plan_preconditioner(fit);
 done:

@@ -31,7 +31,8 @@ void nke_plan_preprocess(const nke_config *config, nke_shape shape, nke_plan *pl
 static nke_slab_size size_of(const nke_session *s, int ranks)
 {
   const nke_precision precision = s->exact ? NKE_DOUBLE : s->config->run.precision;
-  return nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, ranks);
+  return nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, ranks,
+                          s->exchanged);
 }
 
 /* Rows in double, their targets as they come and encoded, features. */

@@ -190,7 +190,8 @@ void nke_session_ready(nke_session *s)
     .precision = precision,
     .flops_per_row = s->kernel ? nke_exact_flops_per_pair(s->exact) * (double)s->m
                                : nke_features_flops_per_row(s->features),
-    .slab = nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, ranks),
+    .slab = nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, ranks,
+                             s->exchanged),
     .stats = &s->stats,
   };
 }

@@ -20,6 +20,7 @@ typedef struct nke_session {
   nke_features *sketch;    /* with solver.precondition sketch: features that stand in for the exact kernel */
   double *class_roots; /* [k] square roots of the class weights; NULL: all one */
   int64_t m, k;
+  bool exchanged; /* the slabs' panels go into a Gram matrix */
   nke_embedder embedder;
   nke_stats stats;
 } nke_session;

@@ -35,7 +35,8 @@ int64_t nke_slab_most(const nke_slab_size *size, int64_t rows, int ranks)
   return first.end;
 }
 
-nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks)
+nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks,
+                               bool exchanged)
 {
   const nke_grid grid = nke_grid_first(ranks);
   const double features = (double)(m * nke_precision_bytes(precision)), row = 8 * (double)d + features;
@@ -50,7 +51,8 @@ nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, in
   for (int64_t panels = 1; panels <= most; panels++) {
     size.all = panels * size.panel;
     size.own = nke_slab_most(&size, size.all, ranks);
-    if (panels == 1 || size.own * best.all < best.own * size.all) best = size;
+    const int64_t idle = panels == 1 ? -1 : size.own * best.all - best.own * size.all; /* against the best so far */
+    if (idle < 0 || (idle == 0 && !exchanged)) best = size;
   }
   return best;
 }

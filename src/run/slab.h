@@ -52,9 +52,11 @@ typedef struct nke_slab {
 /* From a rank's memory: a panel takes an eighth of it at most, the rows of its own a sixteenth more. A panel has
  * NKE_PANEL_ROWS (gram.h) rows where that fits, fewer the fewer ranks share the memory where it does not; a step what a
  * panel of features has on as few ranks as the Gram matrix fits into, on the worst grid. A slab is as many panels, at
- * most one a rank, as leave the ranks idle least, if several then the fewest. Depends on the arguments alone, the step
- * not on ranks. Local. */
-nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks);
+ * most one a rank and for about eight blocks each, as leave the ranks idle least. exchanged: its panels go into a Gram
+ * matrix; then of those that are as good the fewest, so that more ranks send a panel, else the most: larger batches.
+ * Depends on the arguments alone, the step not on ranks or exchanged. Local. */
+nke_slab_size nke_slab_size_of(int64_t d, int64_t m, nke_precision precision, int64_t memory_per_rank, int ranks,
+                               bool exchanged);
 
 /* Positions of a rank in a slab of `rows` (at most size->all), counted from its first: whole blocks of one panel. Where
  * there are several, its ranks are `panels` apart: what leaves for the tiles of all ranks then leaves from all nodes at

@@ -43,8 +43,8 @@ static void build(MPI_Comm comm, int64_t memory, double *out)
   int ranks;
   MPI_Comm_size(comm, &ranks);
   nke_session s = {.comm = comm, .m = M, .k = K};
-  s.embedder = (nke_embedder){.comm = comm, .precision = NKE_SINGLE,
-                              .slab = nke_slab_size_of(5, M, NKE_SINGLE, memory, ranks)};
+  s.embedder = (nke_embedder){
+      .comm = comm, .precision = NKE_SINGLE, .slab = nke_slab_size_of(5, M, NKE_SINGLE, memory, ranks, true)};
   if (ranks == 6) assert_true(s.embedder.slab.all > s.embedder.slab.panel);
   assert_int_equal(s.embedder.slab.panel % s.embedder.slab.step, 0);
   if (memory == little) assert_true(s.embedder.slab.step < (ranks > 2 ? s.embedder.slab.panel : NKE_PANEL_ROWS));
@@ -107,24 +107,26 @@ static void test_shares(void **state)
 {
   (void)state;
   static const int counts[] = {1, 2, 3, 5, 7, 8, 19, 24, 64, 100, 512, 1024};
-  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+  for (size_t i = 0; i < 2 * sizeof counts / sizeof *counts; i++)
     for (int64_t memory = INT64_C(1) << 26; memory <= INT64_C(1) << 32; memory <<= 3) {
-      const int ranks = counts[i];
-      const nke_slab_size size = nke_slab_size_of(3072, 8192, NKE_SINGLE, memory, ranks);
+      const int ranks = counts[i / 2];
+      const nke_slab_size size = nke_slab_size_of(3072, 8192, NKE_SINGLE, memory, ranks, i % 2);
       for (int64_t rows = 0; rows < size.all; rows += size.all / 16 + 1) check_shares(&size, rows, ranks);
       assert_int_equal(check_shares(&size, size.all, ranks), size.own);
       if (memory > INT64_C(1) << 26) assert_true(4 * size.own * ranks <= 5 * size.all); /* a fifth idle at most */
     }
 }
 
-/* Of 16 nodes of 64 ranks each sends as much of every panel. */
+/* Of 16 nodes of 64 ranks each sends as much of every panel; without an exchange a rank takes eight blocks at a time.
+ */
 static void test_nodes(void **state)
 {
   (void)state;
   enum { RANKS = 1024, NODE = 64 };
-  const nke_slab_size size = nke_slab_size_of(100, 131072, NKE_SINGLE, INT64_C(5) << 30, RANKS);
+  const nke_slab_size size = nke_slab_size_of(100, 131072, NKE_SINGLE, INT64_C(5) << 30, RANKS, true);
   int64_t sent[RANKS / NODE][64] = {0};
   assert_int_equal(size.own * RANKS, size.all);
+  assert_int_equal(nke_slab_size_of(100, 131072, NKE_SINGLE, INT64_C(5) << 30, RANKS, false).own, 8 * NKE_BLOCK_ROWS);
   for (int rank = 0; rank < RANKS; rank++) {
     const nke_range mine = nke_slab_share(&size, size.all, RANKS, rank);
     sent[rank / NODE][mine.begin / size.panel] += mine.end - mine.begin;
