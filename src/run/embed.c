@@ -6,12 +6,13 @@
 
 #include <stdio.h>
 
+/* labels here and below: NULL where the rows have none. */
 static nke_status create_group(nke_h5file *file, const char *features, const char *labels, int64_t n, int64_t m,
                                int64_t columns)
 {
   nke_status st = NKE_OK;
   NKE_TRY(nke_h5file_create_dataset(file, features, NKE_H5_F32, 2, (const int64_t[]){n, m}, NULL));
-  if (columns > 0) NKE_TRY(nke_h5file_create_dataset(file, labels, NKE_H5_F64, 2, (const int64_t[]){n, columns}, NULL));
+  if (labels) NKE_TRY(nke_h5file_create_dataset(file, labels, NKE_H5_F64, 2, (const int64_t[]){n, columns}, NULL));
 done:
   return st;
 }
@@ -23,7 +24,7 @@ static nke_status write_slab(const nke_session *s, nke_h5file *file, const char 
   const int64_t start[2] = {slab->first, 0}, count[2] = {slab->n, s->m};
   const nke_h5type type = s->embedder.precision == NKE_SINGLE ? NKE_H5_F32 : NKE_H5_F64;
   NKE_TRY(nke_h5file_write(file, features, type, 2, start, count, slab->z));
-  if (s->targets) {
+  if (labels) {
     const int64_t label_count[2] = {slab->n, nke_targets_columns(s->targets)};
     NKE_TRY(nke_h5file_write(file, labels, NKE_H5_F64, 2, start, label_count, slab->raw_y));
   }
@@ -38,10 +39,13 @@ static nke_status embed_dataset(nke_session *s, nke_h5file *file, nke_dataset *d
   nke_slab slab = {0};
   nke_progress progress;
   const nke_rows all = nke_rows_all(nke_dataset_rows(dataset));
+  nke_embedder embedder = s->embedder;
   nke_progress_begin(&progress, s->comm, "embed", "rows", all.n);
-  NKE_TRY(create_group(file, features, labels, all.n, s->m, s->targets ? nke_targets_columns(s->targets) : 0));
+  if (nke_dataset_targets(dataset) == 0) embedder.targets = NULL;
+  if (!embedder.targets) labels = NULL;
+  NKE_TRY(create_group(file, features, labels, all.n, s->m, labels ? nke_targets_columns(s->targets) : 0));
   for (int64_t begin = 0; begin < all.n; begin += s->embedder.slab.all) {
-    NKE_TRY(nke_slab_make(&s->embedder, dataset, &all, begin, &slab));
+    NKE_TRY(nke_slab_make(&embedder, dataset, &all, begin, &slab));
     NKE_TRY(nke_agree(s->comm, write_slab(s, file, features, labels, &slab)));
     nke_progress_update(&progress, slab.end);
   }
@@ -102,6 +106,7 @@ nke_status nke_embed_run(const nke_invocation *invocation)
   char path[4096];
   NKE_TRY(nke_session_open(invocation, &s));
   NKE_TRY(nke_session_need_features(&s, "embed"));
+  NKE_TRY(nke_session_check_targets(&s));
   NKE_TRY(nke_plan_session(&s, make_plan, &s));
   NKE_TRY(features_path(&s, path, sizeof path));
   NKE_TRY(nke_session_spare(&s, path));

@@ -121,6 +121,22 @@ class Files(program.Case):
             file["train/features"] = np.zeros((N, 50))
         self.refused(3, "no attribute config", "fit", "case.yaml", *files, ranks=2)
 
+    def test_test_rows_without_labels_are_embedded(self):
+        """As they are fitted with; and labels of other columns are refused before any work."""
+        x, _ = table(N_TEST, seed=4)
+        program.write_h5(self.folder / "bare.h5", x=x, two=np.zeros((N_TEST, 2)))
+        self.program.must("embed", "case.yaml", "--set", "run.out=bare", "--set", "data.test={file: bare.h5, x: /x, y: null}",
+                          ranks=3)
+        with h5py.File(self.folder / "bare/features.h5") as file:
+            self.assertEqual(sorted(file["test"]), ["features"])
+            self.assertEqual(sorted(file["train"]), ["features", "y"])
+            self.assertEqual(file["test/features"].shape, (N_TEST, 64))
+        files = [option for key in ("train", "test")
+                 for option in ("--set", f"data.{key}={{file: bare/features.h5, rows: null}}")]
+        self.program.must("fit", "case.yaml", "--set", "run.out=from-bare", *files)
+        self.refused(3, "bare.h5: y: expected 1 target columns as in training, got 2", "embed", "case.yaml", "--set", "run.out=two", "--set",
+                     "data.test={file: bare.h5, x: /x, y: /two}", "--dry-run")
+
     def close(self, a, b):
         """Numbers within single precision, in dictionaries too; null is null."""
         if isinstance(a, dict):
