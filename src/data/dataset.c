@@ -32,6 +32,11 @@ bool nke_dataset_format(const char *path)
   return class_of(path) != NULL;
 }
 
+bool nke_dataset_is_hdf5(const char *path)
+{
+  return class_of(path) == &nke_source_hdf5;
+}
+
 bool nke_dataset_is_libsvm(const char *path)
 {
   return class_of(path) == &nke_source_libsvm;

@@ -56,6 +56,9 @@ bool nke_dataset_format(const char *path);
 enum { NKE_SHAPE_CHARS = 80 };
 const char *nke_shape_text(nke_shape shape, char text[NKE_SHAPE_CHARS]);
 
+/* Whether it is HDF5 by its name, whose arrays have names. Local. */
+bool nke_dataset_is_hdf5(const char *path);
+
 /* Whether it is libsvm text by its name, whose rows are as long as the largest index that happens to be in it. Local.
  */
 bool nke_dataset_is_libsvm(const char *path);

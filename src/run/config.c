@@ -2,6 +2,7 @@
 #include "run/config.h"
 
 #include "base/memory.h"
+#include "data/dataset.h"
 #include "run/config_table.h"
 
 #include <ctype.h>
@@ -217,15 +218,9 @@ static nke_status read_override(nke_reader *reader, const char *set)
   return st;
 }
 
-static bool is_hdf5(const char *file)
-{
-  const char *const dot = strrchr(file, '.');
-  return dot && (strcmp(dot, ".h5") == 0 || strcmp(dot, ".hdf5") == 0);
-}
-
 static void name_hdf5(nke_data_spec *spec, const char *x, const char *y)
 {
-  if (!spec->file || spec->x || spec->y || !is_hdf5(spec->file)) return;
+  if (!spec->file || spec->x || spec->y || !nke_dataset_is_hdf5(spec->file)) return;
   spec->x = x;
   spec->y = y;
 }

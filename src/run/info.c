@@ -117,7 +117,7 @@ static nke_status print_contents(const char *path)
 static nke_status print_file(const char *path)
 {
   if (ends_with(path, ".yaml") || ends_with(path, ".yml")) return print_config(path);
-  if (ends_with(path, ".h5") || ends_with(path, ".hdf5")) return print_contents(path);
+  if (nke_dataset_is_hdf5(path)) return print_contents(path);
   if (nke_dataset_format(path)) return print_dataset(path);
   const nke_status st = check_there(path); /* what is not there is of no type */
   if (st != NKE_OK) return st;
