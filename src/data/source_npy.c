@@ -36,6 +36,8 @@ static nke_status parse_file(npy_file *f)
   if (got < 0 || fstat(f->fd, &info) != 0) NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: %s", f->path, strerror(errno)));
   if (nke_npy_parse(bytes, got, &f->header) != NKE_OK)
     NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: %s", f->path, nke_error_text()));
+  for (int i = 0; i < f->header.rank; i++)
+    if (f->header.dims[i] == 0) goto done; /* for its users to refuse: it has no bytes that could be missing */
   f->row_bytes = f->header.size;
   left = (info.st_size - f->header.data) / f->header.size; /* entries, divided down so that no product overflows */
   for (int i = 0; i < f->header.rank; i++) {

@@ -5,12 +5,27 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+
+static const char zero_byte[] = "a zero byte: not text";
+
+static nke_status bad_line(const nke_text *t, const char *what)
+{
+  if (t->next > 0) return nke_fail(NKE_ERR_DATA, "%s: after row %lld: %s", t->path, (long long)t->next - 1, what);
+  return nke_fail(NKE_ERR_DATA, "%s: before row 0: %s", t->path, what);
+}
 
 static nke_status bad_gzip(const nke_text *t)
 {
-  return nke_fail(NKE_ERR_DATA, "%s: after row %lld: cannot be read: truncated or damaged", t->path,
-                  (long long)t->next - 1);
+  return bad_line(t, "cannot be read: truncated or damaged");
+}
+
+static nke_status bad_length(const nke_text *t)
+{
+  char what[64];
+  snprintf(what, sizeof what, "a line of more than %d bytes", NKE_TEXT_LINE);
+  return bad_line(t, what);
 }
 
 /* The byte order mark that some programs begin UTF-8 text with is no part of the first line. */
@@ -38,17 +53,13 @@ static nke_status next_line(nke_text *t, bool *there)
     const bool got = gzgets(t->file, t->line + length, (int)nke_min(t->room - length, INT_MAX)) != NULL;
     length += (int64_t)strlen(t->line + length);
     if (!got || (length > 0 && t->line[length - 1] == '\n')) break;
-    if (gztell(t->file) - start != length)
-      NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: after row %lld: a zero byte: not text", t->path, (long long)t->next - 1));
-    if (length > NKE_TEXT_LINE)
-      NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: after row %lld: a line of more than %d bytes", t->path,
-                       (long long)t->next - 1, NKE_TEXT_LINE));
+    if (gztell(t->file) - start != length) NKE_TRY(bad_line(t, zero_byte));
+    if (length > NKE_TEXT_LINE) NKE_TRY(bad_length(t));
   }
   int code;
   gzerror(t->file, &code);
   if (code != Z_OK && code != Z_STREAM_END) NKE_TRY(bad_gzip(t));
-  if (gztell(t->file) - start != length)
-    NKE_TRY(nke_fail(NKE_ERR_DATA, "%s: after row %lld: a zero byte: not text", t->path, (long long)t->next - 1));
+  if (gztell(t->file) - start != length) NKE_TRY(bad_line(t, zero_byte));
   *there = length > 0;
   if (start == 0) length = drop_mark(t->line, length);
   while (length > 0 && (t->line[length - 1] == '\n' || t->line[length - 1] == '\r')) length--;
