@@ -219,7 +219,6 @@ done:
 nke_task nke_targets_task(const nke_targets *t) { return t->task; }
 int64_t nke_targets_count(const nke_targets *t) { return t->count; }
 int64_t nke_targets_columns(const nke_targets *t) { return t->columns; }
-const int64_t *nke_targets_classes(const nke_targets *t) { return t->classes; }
 
 int64_t nke_targets_find(const nke_targets *t, double label)
 {

@@ -25,18 +25,17 @@ nke_status nke_targets_fit(MPI_Comm comm, nke_dataset *train, nke_task task, nke
 void nke_targets_destroy(nke_targets **targets);
 
 /* The task; k, the length of an encoded target (number of classes, or of target columns); the number of columns of the
- * file's y (1 for classification); class values [k] ascending (NULL for regression). Local. */
+ * file's y (1 for classification). Local. */
 nke_task nke_targets_task(const nke_targets *targets);
 int64_t nke_targets_count(const nke_targets *targets);
 int64_t nke_targets_columns(const nke_targets *targets);
-const int64_t *nke_targets_classes(const nke_targets *targets);
 
 /* out [n, k] from the raw y [n, columns] of rows rows[n] of `dataset` (which only the error line names). Local.
  * NKE_ERR_DATA for a label unseen in training, and where the file's columns differ from the training rows'. */
 nke_status nke_targets_encode(const nke_targets *targets, const nke_dataset *dataset, int64_t n, const int64_t *rows,
                               const double *y, double *out);
 
-/* The class number (index into the classes) of a label, -1 if unseen. Local. */
+/* The class number of a label (classes ascend), -1 if unseen. Local. */
 int64_t nke_targets_find(const nke_targets *targets, double label);
 
 /* The first of the largest of k scores or entries of an encoded target: the number of the class. Local. */
