@@ -9,7 +9,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 const char *const nke_compare_columns[] = {
   "method", "features", "seed", "n", "lambda", "relative_frobenius", "relative_frobenius_scaled",
@@ -38,19 +37,6 @@ static void add_cell(nke_text *text, const json_t *value)
   if (json_is_real(value)) nke_text_add_double(text, json_real_value(value));
 }
 
-static nke_status write_text(const char *path, const char *text)
-{
-  char temporary[4096];
-  if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary)
-    return nke_fail(NKE_ERR_OUTPUT, "%s: path too long", path);
-  FILE *const file = fopen(temporary, "w");
-  int good = file && fputs(text, file) >= 0 && fflush(file) == 0 && fsync(fileno(file)) == 0;
-  if (file) good = fclose(file) == 0 && good;
-  if (good && rename(temporary, path) == 0) return NKE_OK;
-  remove(temporary);
-  return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written (disk full?)", path);
-}
-
 /* Rank 0. */
 static nke_status write_csv(const nke_compare *c)
 {
@@ -67,10 +53,9 @@ static nke_status write_csv(const nke_compare *c)
       add_cell(&text, json_object_get(row, columns[i]));
     }
   }
-  nke_text_add(&text, "\n");
   NKE_TRY(nke_text_take(&text, &whole));
   NKE_TRY(nke_config_out(c->session.config, "compare.csv", path, sizeof path));
-  st = write_text(path, whole);
+  st = nke_report_write_text(path, whole);
 done:
   nke_text_clear(&text);
   nke_free(whole);

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 json_t *nke_report_number(double value)
@@ -93,20 +94,29 @@ done:
   return st;
 }
 
-static nke_status write_file(const char *path, json_t *json)
+nke_status nke_report_write_text(const char *path, const char *text)
 {
   char temporary[4096];
   if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary)
     return nke_fail(NKE_ERR_OUTPUT, "%s: path too long", path);
   FILE *const file = fopen(temporary, "w");
   if (!file) return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written", path);
-  int good = json_dumpf(json, file, JSON_INDENT(2) | JSON_PRESERVE_ORDER) == 0;
+  int good = fputs(text, file) != EOF;
   good = fputc('\n', file) != EOF && good;
   good = fflush(file) == 0 && fsync(fileno(file)) == 0 && good;
   good = fclose(file) == 0 && good;
   if (good && rename(temporary, path) == 0) return NKE_OK;
   remove(temporary);
   return nke_fail(NKE_ERR_OUTPUT, "%s: cannot be written (disk full?)", path);
+}
+
+static nke_status write_json(const char *path, const json_t *json)
+{
+  char *const text = json_dumps(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+  if (!text) return nke_fail(NKE_ERR_MEMORY, "%s: out of memory for its text", path);
+  const nke_status st = nke_report_write_text(path, text);
+  free(text);
+  return st;
 }
 
 static bool is_report(const char *path)
@@ -154,7 +164,7 @@ nke_status nke_report_write(MPI_Comm comm, const char *folder, const char *name,
     if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
       st = nke_fail(NKE_ERR_OUTPUT, "%s/%s: path too long", folder, name);
     else
-      st = write_file(path, json);
+      st = write_json(path, json);
   }
   st = nke_agree(comm, st);
 done:

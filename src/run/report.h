@@ -28,6 +28,9 @@ json_t *nke_report_number(double value);
  * cannot be made or written. Makes nothing. Collective. */
 nke_status nke_report_check(MPI_Comm comm, const char *folder, const char *name, const char *header, bool force);
 
+/* The text and the end of its last line under a temporary name, then rename. Local; NKE_ERR_OUTPUT. */
+nke_status nke_report_write_text(const char *path, const char *text);
+
 /* Write to <folder>/<name> under a temporary name, then rename, by rank 0; json may be NULL on the others and is not
  * freed. Collective; NKE_ERR_OUTPUT on all ranks. */
 nke_status nke_report_write(MPI_Comm comm, const char *folder, const char *name, json_t *json);
