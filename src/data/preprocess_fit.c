@@ -229,7 +229,6 @@ static void keep_constant(const statistics *s, double deviation, nke_fitted_step
   }
 }
 
-/* On rank 0. */
 /* The eigenvalues w [d] of the covariance of `count` rows, of which eps is the ridge. */
 static double unseen(int64_t d, const double *w, double eps, double count)
 {
@@ -238,6 +237,7 @@ static double unseen(int64_t d, const double *w, double eps, double count)
   return 1 / fmax(1 - degrees / count, 0.5 / count); /* their rank is below count, but for rounding */
 }
 
+/* On rank 0. */
 static nke_status finish_zca(statistics *s, double count, int step, nke_fitted_step *f)
 {
   nke_status st = NKE_OK;

@@ -28,7 +28,8 @@ nke_status nke_checkpoint_begin(nke_fit *fit);
 
 /* At the end of every slab, solution and fold: write a checkpoint where checkpoint.seconds have passed or a signal
  * came; after a signal NKE_STOPPED (within folds without a checkpoint too). One that cannot be written is a warning,
- * unless a signal came and there is no older one. Collective; same status on all ranks. Cost: two allreduces. */
+ * unless a signal came and there is no older one. Collective; same status on all ranks. Cost: a broadcast and
+ * an allreduce of an int. */
 nke_status nke_checkpoint_step(nke_fit *fit);
 
 /* The fit is done and saved: its checkpoints go. Collective. */

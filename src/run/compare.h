@@ -64,9 +64,9 @@ nke_status nke_compare_exact(nke_compare *compare);
 /* One sketch against it: a row and a spectrum more in compare->json. Collective. */
 nke_status nke_compare_sketch(nke_compare *compare, const nke_compare_case *which);
 
-/* Leave-one-out, spectrum, dimension and the seconds of a solve for a kernel matrix; alpha [n, k], spectrum [n] come
- * back on every rank. shift: its own, lambda times its mean diagonal. NKE_ERR_NUMERIC where the matrix plus shift is not
- * positive definite: the dimension is known then. Collective. */
+/* Leave-one-out, dimension, condition and the seconds of a solve for a kernel matrix of known eigenvalues; alpha [n, k]
+ * comes back on every rank. shift: its own, lambda times its mean diagonal. NKE_ERR_NUMERIC where the matrix plus shift
+ * is not positive definite: the dimension is known then. Collective. */
 nke_status nke_compare_solve(nke_compare *compare, const nke_bcmat *kernel, const nke_eigen *eigen, double shift,
                              double *alpha, nke_compare_result *result);
 

@@ -87,7 +87,7 @@ static nke_status solve_final(nke_fit *fit, void *state)
     st = fit->trainer->solve(fit, state, 1, &fit->final, fit->weights);
     if (st != NKE_ERR_NUMERIC || fit->final.lambda >= 1) return st;
     fit->failed_lambda = fit->path[fit->best].lambda;
-    fit->final.lambda = fmax(10 * fit->final.lambda, 1e-12);
+    fit->final.lambda = fmin(1, fmax(10 * fit->final.lambda, 1e-12));
   } while (1);
 }
 

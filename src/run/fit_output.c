@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "data/h5file.h"
 #include "run/checkpoint.h"
+#include "run/fit_plan.h"
 #include "run/model.h"
 #include "run/report.h"
 #include "solve/petsc_options.h"
@@ -142,8 +143,8 @@ static json_t *warnings_json(const nke_fit *fit)
     json_array_append_new(list, json_string(line));
   }
   if (fit->failed_lambda >= 0) {
-    snprintf(line, sizeof line, "lambda %g was too small for a Cholesky factor; %g was taken", fit->failed_lambda,
-             fit->final.lambda);
+    snprintf(line, sizeof line, "lambda %g was too small for %s; %g was taken", fit->failed_lambda,
+             nke_fit_is_iterative(fit) ? "the iteration" : "a Cholesky factor", fit->final.lambda);
     json_array_append_new(list, json_string(line));
   }
   if (fit->resumed_folds > 0 || (fit->checkpoint && fit->checkpoint->resumed))

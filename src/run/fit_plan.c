@@ -227,7 +227,7 @@ static nke_plan plan_of(const nke_fit *fit)
   return plan;
 }
 
-static bool is_iterative(const nke_fit *fit)
+bool nke_fit_is_iterative(const nke_fit *fit)
 {
   return fit->trainer == &nke_trainer_exact_cg || fit->trainer == &nke_trainer_cg || fit->trainer == &nke_trainer_lsqr;
 }
@@ -247,8 +247,8 @@ void nke_fit_plan(void *context, nke_plan *plan)
   fit->recompute = 0;
   fit->keeps_fold = may_keep_fold(fit);
   *plan = plan_of(fit);
-  if (!(is_iterative(fit) || fit->keeps_fold) || nke_plan_fits(s->comm, s->config, plan)) return;
-  fit->recompute = is_iterative(fit);
+  if (!(nke_fit_is_iterative(fit) || fit->keeps_fold) || nke_plan_fits(s->comm, s->config, plan)) return;
+  fit->recompute = nke_fit_is_iterative(fit);
   fit->keeps_fold = 0;
   const nke_plan again = plan_of(fit);
   if (!fit->recompute || nke_plan_fits(s->comm, s->config, &again))

@@ -38,13 +38,10 @@ nke_status nke_kernel_score_test(nke_session *s, const char *path, const double 
   nke_status st = NKE_OK;
   nke_h5file *h5 = NULL;
   nke_metrics_sum *sum = NULL;
-  int rank, size;
-  MPI_Comm_rank(s->comm, &rank);
-  MPI_Comm_size(s->comm, &size);
   NKE_TRY(nke_h5file_open(s->comm, path, &h5));
   nke_stage_begin(&s->stats, NKE_STAGE_PREDICT);
   st = nke_metrics_sum_create(s->targets, &sum);
-  if (st == NKE_OK) st = add_rows(s, h5, nke_split(nke_dataset_rows(s->test), size, rank), alpha, sum);
+  if (st == NKE_OK) st = add_rows(s, h5, nke_split_mine(s->comm, nke_dataset_rows(s->test)), alpha, sum);
   nke_stage_end(&s->stats, NKE_STAGE_PREDICT);
   NKE_TRY(nke_agree(s->comm, st));
   st = nke_metrics_reduce(s->comm, sum, metrics);
