@@ -1,9 +1,23 @@
 # Sourced by the scripts of this folder: site settings, the launcher, and what to do with signals.
 
+nke_modules() { # the site's modules; without them nothing can run
+  if [ -n "$NKE_MODULES" ]; then module load $NKE_MODULES || exit 2; fi
+}
+
+# nke_split ARGUMENT...: into own=() and, from -- on, petsc=(): what is added for the program has to stand between.
+nke_split() {
+  own=() petsc=()
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    own+=("$1")
+    shift
+  done
+  petsc=("$@")
+}
+
 nke_setup() { # in a job: go to the repository, load the site's settings
   cd "${NKE_HOME:-$SLURM_SUBMIT_DIR}" || exit 2
   . jobs/site.conf
-  if [ -n "$NKE_MODULES" ]; then module load $NKE_MODULES; fi
+  nke_modules
   if [ ! -x "$NKE_PROGRAM" ]; then
     echo "$NKE_PROGRAM: no such program in $PWD; submit from the repository, or set NKE_HOME and NKE_PROGRAM" >&2
     exit 2
@@ -11,7 +25,8 @@ nke_setup() { # in a job: go to the repository, load the site's settings
   export OMP_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}" OPENBLAS_NUM_THREADS="${SLURM_CPUS_PER_TASK:-1}"
   echo "job $SLURM_JOB_ID on ${SLURM_JOB_NODELIST:-?}: $SLURM_NTASKS ranks, start $((${SLURM_RESTART_COUNT:-0} + 1)), $(date '+%F %T')"
   if [ "$NKE_LAUNCHER" = auto ]; then
-    if srun --mpi=pmix true 2>/dev/null; then NKE_LAUNCHER=srun; else NKE_LAUNCHER=mpirun; fi
+    # By the program itself: its MPI may know no PMIx, and its processes then do not find each other.
+    if srun --mpi=pmix "$NKE_PROGRAM" doctor --dry-run >/dev/null 2>&1; then NKE_LAUNCHER=srun; else NKE_LAUNCHER=mpirun; fi
   fi
 }
 
