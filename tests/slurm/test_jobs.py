@@ -3,6 +3,7 @@
 Each test works in a folder of its own that has the program and the scripts, as a clone would.
 """
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -110,6 +111,15 @@ class Jobs(unittest.TestCase):
         self.assertIn("start 2", fit.output)
         self.assertEqual(self.report()["features"], 2048)
 
+    def recording_program(self):
+        """./program, which writes its arguments to the file `ran` and is the program."""
+        program = self.folder / "program"
+        program.write_text(f"""#!/bin/bash
+if [ "${{SLURM_PROCID:-0}}" = 0 ]; then echo "$*" >>{self.folder}/ran; fi
+exec {PROGRAM} "$@"
+""")
+        program.chmod(0o755)
+
     def long_fit(self, n):
         """Arguments of a fit of n rows of 20 columns, made for it."""
         sizes = [f"synth.n={n}", "synth.n_test=1000", "synth.d=20", "synth.file=long.h5", "run.out=long",
@@ -184,7 +194,7 @@ exec {PROGRAM} "$@"
         self.assertFalse(list(self.folder.glob("*.made")))
 
     def test_scaling(self):
-        job = self.job("scaling", "fit.yaml", 500)
+        job = self.job("scaling", "fit.yaml", 500, "--", "-nke_ksp_rtol", "1e-8")
         job.must()
         table = [line.split()[:3] for line in job.output.splitlines()[-4:]]
         self.assertEqual(table, [["strong", "1", "1000"], ["strong", "2", "1000"], ["weak", "1", "500"],
@@ -242,9 +252,9 @@ exec {PROGRAM} "$@"
         self.assertEqual((last.must(), first.must()), (1, 0))
         self.job("kernel-merge", *args).must()
 
-    def submit(self, *args):
+    def submit(self, *args, **environment):
         return subprocess.run(["jobs/submit", *SMALL, *args], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
-                              capture_output=True)
+                              capture_output=True, env={**os.environ, **environment})
 
     def test_submit(self):
         self.assertIn("jobs/submit [--check]", self.submit("--help").stdout)
@@ -255,12 +265,51 @@ exec {PROGRAM} "$@"
         Job.submitted(self.folder, done.stdout.split()[-1]).must()
         self.assertEqual(self.report()["ranks"], 2)
 
+    def test_submit_runs_here_what_it_has_to_only(self):
+        """One rank at a time without mpirun, never the whole fit, whatever options of PETSc there are; no folders left."""
+        self.recording_program()
+        (self.folder / "tmp").mkdir()
+        path = self.folder / "bin"
+        path.mkdir()
+        (path / "mpirun").write_text("#!/bin/bash\nexit 9\n")
+        (path / "sbatch").write_text(f'#!/bin/bash\necho "$OMPI_MCA_mpi_yield_when_idle" >yield\nexec {shutil.which("sbatch")} "$@"\n')
+        for tool in path.iterdir():
+            tool.chmod(0o755)
+        where = {"NKE_PROGRAM": "./program", "TMPDIR": str(self.folder / "tmp"), "PATH": f"{path}:{os.environ['PATH']}",
+                 "OMPI_MCA_mpi_yield_when_idle": "0"}
+        done = self.submit("--check", "fit", "fit.yaml", "--", "-nke_ksp_rtol", "1e-8", **where)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"about \d+ minutes")
+        ran = (self.folder / "ran").read_text().splitlines()
+        self.assertEqual([line.split()[0] for line in ran], ["fit", "fit", "doctor"])
+        self.assertIn("--dry-run --ranks 2 -- -nke_ksp_rtol 1e-8", ran[0])
+        self.assertIn("data.train.rows=0:256", ran[1].split(" -- ")[0])
+        self.assertFalse((self.folder / "out").exists())
+        with h5py.File(self.folder / "few.h5", "w") as file, h5py.File(self.folder / "data.h5") as data:
+            file["train/x"], file["train/y"] = data["train/x"][:200], data["train/y"][:200]
+        done = self.submit("--check", "fit", "fit.yaml", "--set", "data.train.file=few.h5", **where)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("no estimate of the time", done.stdout)
+        self.assertFalse(list((self.folder / "tmp").iterdir()))
+
+    def test_submit_plans_comparisons_and_kernels(self):
+        for script, words in (("compare", "sketches, pairs"), ("kernel-array", "pairs 10002000")):
+            with self.subTest(script):
+                done = self.submit("--check", "--mem-per-cpu=32768K", script, "fit.yaml")
+                self.assertIn(words, done.stdout)
+                if script == "compare":  # the plan is that of the job's two ranks
+                    self.assertEqual(done.returncode, 2)
+                    self.assertRegex(done.stderr, "a rank needs .* MiB, the job has 32:")
+                else:  # an upper bound
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertIn("each of 1 ranks would need", done.stdout)
+
     def test_submit_counts_ranks_and_not_cores(self):
         for options, words in ((["--cpus-per-task=2"], "2 ranks, 512 MiB and 2 cores each"),
                                (["--nodes=2", "--ntasks=3"], "3 ranks, 256 MiB each"),
                                (["--nodes=2"], "4 ranks, 256 MiB each")):
             with self.subTest(options):
-                done = self.submit("--check", *options, "compare", "fit.yaml")
+                done = self.submit("--check", *options, "scaling", "fit.yaml", "100")
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertIn(words, done.stdout)
 
@@ -281,6 +330,15 @@ exec {PROGRAM} "$@"
                 job = self.job(script)
                 self.assertEqual(job.wait()[:2], ("FAILED", 2))
                 self.assertIn(f"usage: sbatch jobs/{script}.sbatch", job.output)
+
+    def test_from_elsewhere(self):
+        for script in ("fit", "million"):
+            with self.subTest(script):
+                done = subprocess.run(["sbatch", "--parsable", *SMALL, f"../jobs/{script}.sbatch", "fit.yaml"], text=True,
+                                      cwd=self.folder / "configs", check=True, stdout=subprocess.PIPE)
+                job = Job.submitted(self.folder / "configs", done.stdout.strip())
+                self.assertEqual(job.wait()[:2], ("FAILED", 2))
+                self.assertIn("set NKE_HOME", job.output)
 
     def test_without_the_program(self):
         state, code, _ = self.job("fit", "fit.yaml", NKE_PROGRAM="none").wait()
