@@ -110,7 +110,9 @@ class Convert(unittest.TestCase):
         labels.write_bytes(gzip.compress(b"\0\0\x0d\1\0\0\0\0"))
         self.refused("mnist", folder, self.out, word="magic 0x00000801")
         labels.write_bytes(gzip.compress(idx(np.array([1, 2], np.uint8)))[:-9])
-        self.refused("mnist", folder, self.out, word="")
+        self.refused("mnist", folder, self.out, word=f"{folder}: damaged")
+        labels.write_bytes(labels.read_bytes()[:10] + b"\xff" * 20)
+        self.refused("mnist", folder, self.out, word=f"{folder}: damaged")
         labels.unlink()
         self.refused("mnist", folder, self.out, word="t10k-labels-idx1-ubyte")
 
