@@ -340,9 +340,21 @@ exec {PROGRAM} "$@"
                 self.assertEqual(job.wait()[:2], ("FAILED", 2))
                 self.assertIn("set NKE_HOME", job.output)
 
-    def test_without_the_program(self):
-        state, code, _ = self.job("fit", "fit.yaml", NKE_PROGRAM="none").wait()
-        self.assertEqual((state, code), ("FAILED", 2))
+    def test_without_the_program_or_its_modules(self):
+        for name in ("NKE_PROGRAM", "NKE_MODULES"):
+            with self.subTest(name):
+                self.assertEqual(self.job("fit", "fit.yaml", **{name: "none"}).wait()[:2], ("FAILED", 2))
+
+    def test_a_program_whose_mpi_knows_no_pmix(self):
+        """Started by srun its processes do not find each other: mpirun is taken."""
+        program = self.folder / "program"
+        program.write_text(f"""#!/bin/bash
+if [ -z "$OMPI_COMM_WORLD_SIZE" ]; then unset ${{!PMI@}}; fi
+exec {PROGRAM} "$@"
+""")
+        program.chmod(0o755)
+        self.job("fit", "fit.yaml", NKE_PROGRAM="./program").must()
+        self.assertEqual(self.report()["ranks"], 2)
 
 
 if __name__ == "__main__":
