@@ -72,7 +72,7 @@ const nke_key nke_config_keys[] = {
           "run.memory_per_rank and preprocess is []"},
   {"data.sketch.kind", &nke_type_choice, AT(data.sketch.kind), "auto", .choices = input_sketches,
    .doc = "rows are sketched as they are read, in time proportional to their non-zeros; auto: osnap for rows stored "
-          "sparse (libsvm, HDF5 group of data, indices, indptr) and wider than columns, but for method none, else none"},
+          "sparse (libsvm, HDF5 group of data, indices, indptr) and wider than columns, unless method is none; else none"},
   {"data.sketch.columns", &nke_type_int, AT(data.sketch.columns), "4096", .min = 1, .max = 1 << 29,
    .doc = "entries of a sketched row, which the network sees in place of the row"},
   {"data.augment.copies", &nke_type_int, AT(data.augment.copies), "1", .min = 1, .max = 1e6,
