@@ -8,6 +8,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Rows that are scaled to their exact kernels together: these come in vectors of rows. */
+enum { SCALED_ROWS = 16 };
+
 struct nke_features {
   const nke_features_method *method;
   void *plan;
@@ -17,7 +20,7 @@ struct nke_features {
   double *mirrored; /* one row, when options.flip */
   void *second;     /* its features */
   nke_exact *exact; /* when options.scale_to_exact */
-  double *norms;    /* of one row */
+  double *norms;    /* [SCALED_ROWS, their length] */
 };
 
 static const nke_features_method *const methods[] = {&nke_features_random, &nke_features_tensorsketch,
@@ -58,7 +61,7 @@ nke_status nke_features_create(const nke_network *network, const nke_embedding_o
   }
   if (options->scale_to_exact) {
     NKE_TRY(nke_exact_create(network, options->precision, options->flip, &f->exact));
-    NKE_TRY(nke_alloc(nke_exact_norms_length(f->exact), sizeof *f->norms, "variances of a row", &f->norms));
+    NKE_TRY(nke_alloc(SCALED_ROWS * nke_exact_norms_length(f->exact), sizeof *f->norms, "variances", &f->norms));
   }
 done:
   if (st != NKE_OK) nke_features_destroy(&f);
@@ -121,29 +124,42 @@ done:
   return st;
 }
 
-/* Scale z so that |z|^2 is the exact kernel of the row with itself, which the features only estimate: most of the error of
- * a sketch is such a common factor. A row of zero features stays as it is. */
-static nke_status scale_row(nke_features *f, const double *x, void *z)
+/* exact [n] <- the kernels of n <= SCALED_ROWS rows with themselves. */
+static nke_status exact_kernels(nke_features *f, int64_t n, const double *x, double *exact)
 {
   nke_status st = NKE_OK;
-  double nngp, ntk;
-  NKE_TRY(nke_exact_norms(f->exact, 1, x, f->norms));
-  NKE_TRY(nke_exact_diagonal(f->exact, 1, x, f->norms, &nngp, &ntk));
-  const double exact = f->options.kernel == NKE_KERNEL_NTK ? ntk : nngp;
-  const double estimate = f->k->norm2(f->options.features, z);
-  if (estimate > 0) f->k->add_scaled(f->options.features, sqrt(exact / estimate) - 1, z, z);
+  const int ntk = f->options.kernel == NKE_KERNEL_NTK;
+  NKE_TRY(nke_exact_norms(f->exact, n, x, f->norms));
+  st = nke_exact_diagonal(f->exact, n, x, f->norms, ntk ? NULL : exact, ntk ? exact : NULL);
 done:
   return st;
 }
 
-static nke_status apply_row(nke_features *f, const double *x, void *z)
+/* The failure of rows [first, first + n) of a block, with the row that fails by itself. */
+static nke_status name_row(nke_features *f, int64_t first, int64_t n, const double *x)
 {
-  nke_status st = NKE_OK;
-  NKE_TRY(f->method->apply(f->plan, x, z));
-  if (f->options.flip) NKE_TRY(average_mirrored(f, x, z));
-  if (f->exact) st = scale_row(f, x, z);
-done:
-  return st;
+  double exact;
+  for (int64_t i = 0; i < n; i++)
+    if (exact_kernels(f, 1, x + i * nke_shape_length(f->input), &exact) != NKE_OK)
+      return nke_fail(NKE_ERR_NUMERIC, "embedding: exact kernel of row %lld of a block: %s", (long long)(first + i),
+                      nke_error_text());
+  return NKE_ERR_NUMERIC;
+}
+
+/* Scale rows [first, first + n) of a block so that |z|^2 is the exact kernel of the row with itself, which the features
+ * only estimate: most of the error of a sketch is such a common factor. A row of zero features stays as it is. */
+static nke_status scale_rows(nke_features *f, int64_t first, int64_t n, const double *x, void *z)
+{
+  const int64_t m = f->options.features, bytes = m * nke_precision_bytes(f->options.precision);
+  double exact[SCALED_ROWS];
+  const nke_status st = exact_kernels(f, n, x, exact);
+  if (st != NKE_OK) return st == NKE_ERR_NUMERIC ? name_row(f, first, n, x) : st;
+  for (int64_t i = 0; i < n; i++) {
+    void *const zi = (char *)z + i * bytes;
+    const double estimate = f->k->norm2(m, zi);
+    if (estimate > 0) f->k->add_scaled(m, sqrt(exact[i] / estimate) - 1, zi, zi);
+  }
+  return NKE_OK;
 }
 
 /* Beyond this float sums of a row's entries overflow; some activations would hide it. */
@@ -158,22 +174,41 @@ static nke_status check_input(int64_t d, const double *x, int64_t row)
   return NKE_OK;
 }
 
+static nke_status apply_row(nke_features *f, int64_t row, const double *x, void *z)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY(check_input(nke_shape_length(f->input), x, row));
+  NKE_TRY(f->method->apply(f->plan, x, z));
+  if (f->options.flip) NKE_TRY(average_mirrored(f, x, z));
+done:
+  return st;
+}
+
+/* Rows [first, first + n) of a block, n <= SCALED_ROWS. */
+static nke_status apply_rows(nke_features *f, int64_t first, int64_t n, const double *x, void *z)
+{
+  nke_status st = NKE_OK;
+  const int64_t d = nke_shape_length(f->input), m = f->options.features;
+  const int64_t bytes = m * nke_precision_bytes(f->options.precision);
+  for (int64_t i = 0; i < n; i++) NKE_TRY(apply_row(f, first + i, x + i * d, (char *)z + i * bytes));
+  if (f->exact) NKE_TRY(scale_rows(f, first, n, x, z));
+  for (int64_t i = 0; i < n; i++) {
+    const int64_t bad = f->k->find_nonfinite(m, (char *)z + i * bytes);
+    if (bad < m)
+      return nke_fail(NKE_ERR_NUMERIC, "embedding: feature %lld of row %lld of a block is not finite", (long long)bad,
+                      (long long)(first + i));
+  }
+done:
+  return st;
+}
+
 nke_status nke_features_apply(nke_features *features, int64_t n, const double *x, void *z)
 {
   nke_status st = NKE_OK;
-  const int64_t d = nke_shape_length(features->input), m = features->options.features;
-  const int64_t bytes = m * nke_precision_bytes(features->options.precision);
-  for (int64_t i = 0; i < n; i++) {
-    void *const zi = (char *)z + i * bytes;
-    NKE_TRY(check_input(d, x + i * d, i));
-    NKE_TRY(apply_row(features, x + i * d, zi));
-    const int64_t bad = features->k->find_nonfinite(m, zi);
-    if (bad < m) {
-      st = nke_fail(NKE_ERR_NUMERIC, "embedding: feature %lld of row %lld of a block is not finite", (long long)bad,
-                    (long long)i);
-      goto done;
-    }
-  }
+  const int64_t d = nke_shape_length(features->input);
+  const int64_t bytes = features->options.features * nke_precision_bytes(features->options.precision);
+  for (int64_t i = 0; i < n; i += SCALED_ROWS)
+    NKE_TRY(apply_rows(features, i, nke_min(SCALED_ROWS, n - i), x + i * d, (char *)z + i * bytes));
 done:
   return st;
 }

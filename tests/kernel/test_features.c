@@ -390,6 +390,7 @@ static void a_row_does_not_depend_on_its_neighbours(void **state)
   for (int i = 0; i < MANY * D; i++) x[i] = normal(3, i);
   nke_network *network = network_of("myrtle5", "gelu", shape);
   nke_embedding_options options = options_of(NKE_KERNEL_NTK, 600, 5);
+  options.flip = options.scale_to_exact = 1;
   nke_features *f, *g;
   assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
   assert_int_equal(nke_features_create(network, &options, &g), NKE_OK);
@@ -543,6 +544,49 @@ static void scaling_gives_each_row_its_exact_kernel(void **state)
   nke_network_destroy(&network);
 }
 
+/* Rows are scaled together, each as by itself; of activations without code for vectors of rows too. */
+static void scaled_rows_do_not_depend_on_their_neighbours(void **state)
+{
+  (void)state;
+  enum { MANY = 37, D = 5, M = 64 };
+  static const char *const names[] = {"relu", "gelu", "exp_normalized", "sin", "tanh"};
+  double x[MANY * D];
+  for (int i = 0; i < MANY * D; i++) x[i] = normal(9, i) * exp(normal(10, i / D));
+  for (size_t a = 0; a < sizeof names / sizeof *names; a++) {
+    nke_network *network = network_of("fc2", names[a], (nke_shape){.height = 1, .width = 1, .channels = D});
+    nke_embedding_options options = options_of(a % 2 ? NKE_KERNEL_NNGP : NKE_KERNEL_NTK, M, 5);
+    options.scale_to_exact = 1;
+    nke_features *f;
+    assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+    float all[MANY * M], one[M];
+    features_of(f, MANY, x, all);
+    for (int r = MANY - 1; r >= 0; r--) {
+      features_of(f, 1, x + r * D, one);
+      assert_memory_equal(one, all + r * M, sizeof one);
+    }
+    nke_features_destroy(&f);
+    nke_network_destroy(&network);
+  }
+}
+
+static void a_row_that_cannot_be_scaled_is_named(void **state)
+{
+  (void)state;
+  enum { MANY = 20, BAD = 18, M = 64 };
+  double x[MANY];
+  float z[MANY * M];
+  for (int i = 0; i < MANY; i++) x[i] = i == BAD ? 100 : 1;
+  nke_network *network = network_of("fc1", "exp", (nke_shape){.height = 1, .width = 1, .channels = 1});
+  nke_embedding_options options = options_of(NKE_KERNEL_NTK, M, 5);
+  options.scale_to_exact = 1;
+  nke_features *f;
+  assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+  assert_int_equal(nke_features_apply(f, MANY, x, z), NKE_ERR_NUMERIC);
+  if (!strstr(nke_error_text(), "of row 18 of a block: ")) fail_msg("%s", nke_error_text());
+  nke_features_destroy(&f);
+  nke_network_destroy(&network);
+}
+
 static void wrong_options_are_refused(void **state)
 {
   (void)state;
@@ -595,6 +639,8 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(single_precision_bounds_the_sines_of_large_rows),
   cmocka_unit_test(the_flip_average_is_flip_invariant),
   cmocka_unit_test(scaling_gives_each_row_its_exact_kernel),
+  cmocka_unit_test(scaled_rows_do_not_depend_on_their_neighbours),
+  cmocka_unit_test(a_row_that_cannot_be_scaled_is_named),
   cmocka_unit_test(wrong_options_are_refused),
 };
 
