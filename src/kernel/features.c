@@ -89,12 +89,14 @@ int64_t nke_features_length(const nke_features *features)
 
 double nke_features_flops_per_row(const nke_features *features)
 {
-  return features->method->flops_per_row(features->plan) * (features->options.flip ? 2 : 1);
+  const double made = features->method->flops_per_row(features->plan) * (features->options.flip ? 2 : 1);
+  return made + (features->exact ? nke_exact_flops_per_pair(features->exact) : 0);
 }
 
 int64_t nke_features_bytes(const nke_features *features)
 {
-  return features->method->bytes(features->plan);
+  const int64_t norms = features->exact ? SCALED_ROWS * nke_exact_norms_length(features->exact) : 0;
+  return features->method->bytes(features->plan) + norms * (int64_t)sizeof *features->norms;
 }
 
 int nke_features_widths(const nke_features *features, int64_t widths[NKE_MAX_WIDTHS])

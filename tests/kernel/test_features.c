@@ -587,6 +587,33 @@ static void a_row_that_cannot_be_scaled_is_named(void **state)
   nke_network_destroy(&network);
 }
 
+static void scaling_counts_as_work(void **state)
+{
+  (void)state;
+  const nke_shape shape = {.axes = 2, .height = 32, .width = 32, .channels = 3};
+  nke_network *network = network_of("myrtle5", "relu", shape);
+  for (int flip = 0; flip < 2; flip++) {
+    nke_embedding_options options = options_of(NKE_KERNEL_NTK, 300, 3);
+    double flops[2];
+    int64_t bytes[2];
+    options.flip = flip;
+    for (int scale = 0; scale < 2; scale++) {
+      nke_features *f;
+      options.scale_to_exact = scale;
+      assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+      flops[scale] = nke_features_flops_per_row(f);
+      bytes[scale] = nke_features_bytes(f);
+      nke_features_destroy(&f);
+    }
+    nke_exact *e;
+    assert_int_equal(nke_exact_create(network, options.precision, flip, &e), NKE_OK);
+    assert_true(flops[1] - flops[0] == nke_exact_flops_per_pair(e));
+    assert_true(bytes[1] - bytes[0] >= nke_exact_norms_length(e) * (int64_t)sizeof(double));
+    nke_exact_destroy(&e);
+  }
+  nke_network_destroy(&network);
+}
+
 static void wrong_options_are_refused(void **state)
 {
   (void)state;
@@ -641,6 +668,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(scaling_gives_each_row_its_exact_kernel),
   cmocka_unit_test(scaled_rows_do_not_depend_on_their_neighbours),
   cmocka_unit_test(a_row_that_cannot_be_scaled_is_named),
+  cmocka_unit_test(scaling_counts_as_work),
   cmocka_unit_test(wrong_options_are_refused),
 };
 
