@@ -94,6 +94,18 @@ done:
   show("PETSC_OPTIONS", text);
   show("PETSC_OPTIONS_YAML", yaml);
   nke_free(all);
+  return nke_agree(comm, st);
+}
+
+/* What each rank does by itself once PETSc runs. */
+static nke_status set_up(void)
+{
+  nke_status st = NKE_OK;
+  NKE_TRY_PETSC(nke_petsc_errors_begin());
+  in_use = true;
+  if (started) NKE_TRY(nke_petsc_types_keep());
+  NKE_TRY(register_events());
+done:
   return st;
 }
 
@@ -107,15 +119,12 @@ nke_status nke_solve_init(MPI_Comm comm, int argc, char *const *argv)
     NKE_TRY(nke_petsc_words_read(comm, argc, argv, &words));
     NKE_TRY(nke_petsc_start(comm, words.count, words.at));
     started = true;
-    NKE_TRY(nke_petsc_types_keep());
   }
-  NKE_TRY_PETSC(nke_petsc_errors_begin());
-  in_use = true;
+  NKE_TRY(nke_agree(comm, set_up()));
   if (started) NKE_TRY(nke_petsc_options_check(comm));
-  NKE_TRY(register_events());
 done:
   nke_petsc_words_clear(&words);
-  return nke_agree(comm, st);
+  return st;
 }
 
 void nke_solve_finalize(void)

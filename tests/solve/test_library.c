@@ -53,6 +53,34 @@ static void test_no_memory_on_one_rank(void **state)
   assert_false(running());
 }
 
+static PetscErrorCode (*take)(size_t, PetscBool, int, const char[], const char[], void **);
+
+static int left;
+
+/* Once PETSc has started, which ranks do together, and has one thing more. */
+static PetscErrorCode take_no_more(size_t size, PetscBool clear, int line, const char function[], const char file[],
+                                   void **out)
+{
+  *out = NULL;
+  return PetscInitializeCalled && left-- <= 0 ? PETSC_ERR_MEM : take(size, clear, line, function, file, out);
+}
+
+static void test_petsc_has_no_memory_on_one_rank(void **state)
+{
+  (void)state;
+  int rank, size;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  take = PetscTrMalloc;
+  left = 1; /* the handler of errors: without it the next one is printed */
+  if (rank == size - 1) PetscTrMalloc = take_no_more;
+  const nke_status st = nke_solve_init(MPI_COMM_WORLD, 0, NULL);
+  PetscTrMalloc = take;
+  assert_int_equal(st, NKE_ERR_MEMORY);
+  nke_solve_finalize();
+  assert_false(running());
+}
+
 static void test_an_option_file_that_cannot_be_read(void **state)
 {
   (void)state;
@@ -70,6 +98,7 @@ static const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_started_and_stopped_again_and_again),
     cmocka_unit_test(test_a_program_with_petsc_of_its_own),
     cmocka_unit_test(test_no_memory_on_one_rank),
+    cmocka_unit_test(test_petsc_has_no_memory_on_one_rank),
     cmocka_unit_test(test_an_option_file_that_cannot_be_read),
 };
 
