@@ -2,6 +2,7 @@
 
 #include "dist/exchange.h"
 #include "gram/gram.h"
+#include "num/blas.h"
 #include "run/fit_cg.h"
 #include "run/kernel_store.h"
 #include "run/matrix_file.h"
@@ -93,11 +94,12 @@ static void plan_dual(const nke_fit *fit, const nke_grid *grid, nke_plan *plan)
 }
 
 /* Of a Nystrom preconditioner for n unknowns, of which a rank has `mine`: its vectors, twice more while it is made, and
- * products with some of them at a time. */
+ * products with some of them at a time; a small eigenproblem. */
 static double nystrom_bytes(const nke_fit *fit, double n, double mine)
 {
   const double rank = nke_fit_nystrom_rank((int64_t)n), columns = nke_nystrom_columns(fit->recompute);
-  return 8.0 * rank * (3 * mine + rank) + 16.0 * (n + mine) * columns;
+  const double small = 8.0 * rank * rank + (double)nke_dsyevd_bytes((int64_t)rank);
+  return 24.0 * rank * mine + small + 16.0 * (n + mine) * columns;
 }
 
 /* The features, or targets alone; vectors of n and m with k columns, in part

@@ -4,13 +4,13 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "dist/collect.h"
+#include "num/blas.h"
 #include "num/gemm.h"
 #include "solve/petsc_status.h"
 #include "solve/scratch.h"
 
 #include <math.h>
 #include <petscsys.h>
-#include <petscblaslapack.h>
 #include <string.h>
 
 /* Columns of a product with A, whose vectors are whole on every rank; where it makes A anew. */
@@ -99,17 +99,10 @@ static nke_status inner(MPI_Comm comm, int64_t n_loc, int64_t p, const double *a
 static nke_status decompose(MPI_Comm comm, int64_t r, double *s, double *w)
 {
   nke_status st = NKE_OK;
-  PetscBLASInt order = (PetscBLASInt)r, info = 0, lwork = (PetscBLASInt)(40 * r);
-  double *work = NULL;
-  NKE_TRY(nke_agree(comm, nke_alloc(lwork, sizeof *work, "small eigenproblem", &work)));
-  LAPACKsyev_("V", "L", &order, s, &order, w, work, &lwork, &info);
-  if (info != 0 || !isfinite(w[0]))
-    st = nke_fail(NKE_ERR_NUMERIC, "eigenvalues of a %d x %d matrix: not found", (int)r, (int)r);
-  NKE_TRY(nke_agree(comm, st));
+  NKE_TRY(nke_agree(comm, nke_dsyevd(r, s, w)));
   nke_share_bytes(comm, r * r * (int64_t)sizeof *s, s);
   NKE_TRY_MPI(MPI_Bcast(w, (int)r, MPI_DOUBLE, 0, comm));
 done:
-  nke_free(work);
   return st;
 }
 

@@ -26,11 +26,12 @@ nke_status nke_nystrom_rank(int64_t asked, int64_t *rank);
 /* Randomised Nystrom approximation U diag(w) U' of A from products with `rank` vectors (at most n; -nke_nystrom_rank
  * overrides it), w ascending:
  *   z = r + U ((w_1 + s) / (w + s) - 1) U'r      [Frangella, Tropp, Udell, SIAM J. Matrix Anal. Appl. 44 (2023) 718].
- * The vectors are random normals, or `guide` times those, for a guide that is close to A and cheaper (a sketch of it; else
- * NULL): then U is as good as after a step of subspace iteration with A itself [Halko, Martinsson, Tropp, SIAM Rev. 53
- * (2011) 217]. Collective. Work: one product of A, and one of the guide, with `rank` columns, once for all s, and 6 n rank^2
- * flops over all ranks; 4 n rank k and an allreduce of rank k doubles to apply. Memory: 24 n rank / ranks bytes while it is
- * made, and two matrices of rank x rank on every rank. NKE_ERR_NUMERIC where A is not finite or is zero. */
+ * The vectors are random normals, or `guide` times those, for a guide that is close to A and cheaper (a sketch of it;
+ * else NULL): then U is as good as after a step of subspace iteration with A itself [Halko, Martinsson, Tropp, SIAM
+ * Rev. 53 (2011) 217]. Collective. Work: one product of A, and one of the guide, with `rank` columns, once for all s;
+ * 8 n rank^2 flops over all ranks (12 with a guide) and eigenproblems of order rank on every rank (2, with a guide 3);
+ * 4 n rank k and an allreduce of rank k doubles to apply. Memory: 24 n rank / ranks bytes while it is made, and three
+ * matrices of rank x rank on every rank. NKE_ERR_NUMERIC where A is not finite or is zero. */
 nke_status nke_nystrom_create(const nke_operator *a, const nke_operator *guide, int64_t rank, uint64_t seed,
                               nke_preconditioner **out);
 

@@ -60,7 +60,7 @@ class CheckLayers(unittest.TestCase):
     def test_call_homes(self):
         for call, home in [("malloc", "base/memory.c"), ("strdup", "base/memory.c"), ("MPI_Init", "main.c"),
                            ("MPI_Wtime", "base/timer.c"), ("fprintf", "run/a.c"), ("cblas_sgemm", "num/blas.c"),
-                           ("dpotrf_", "num/blas.c"), ("pdpotrf_", "solve/a.c")]:
+                           ("dpotrf_", "num/blas.c"), ("LAPACKsyev_", "num/blas.c"), ("pdpotrf_", "solve/a.c")]:
             with self.subTest(call):
                 self.refused("gram/a.c", f"int f(void)\n{{\n  {call} (1);\n}}\n", ":3:", call)
                 self.accepted(home, f"  {call}(1);\n")
