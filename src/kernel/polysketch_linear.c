@@ -50,7 +50,9 @@ static nke_status create_tables(nke_gated_plan *plan, nke_gated_stage *stage)
   NKE_TRY(nke_sketch_create(&nke_sketch_srht, plan->precision, t->d_t, stage->out.width_t, &draws, &t->theta));
   plan->next_stream = draws.next;
   plan->bytes += nke_sketch_bytes(t->sigma) + nke_sketch_bytes(t->theta);
-  stage->flops = (nke_sketch_flops(t->sigma) + nke_sketch_flops(t->theta)) * (double)stage->taps.out_pixels;
+  /* That of Theta is drawn in any case, but applied to a Theta of its own only. */
+  const double theta = stage->out.theta == NKE_THETA_OWN ? nke_sketch_flops(t->theta) : 0;
+  stage->flops = (nke_sketch_flops(t->sigma) + theta) * (double)stage->taps.out_pixels;
   NKE_TRY(nke_gated_alloc(plan, t->d, "work space of a layer", &t->s));
   /* One entry more: concat may write a bias behind the features of Theta. */
   NKE_TRY(nke_gated_alloc(plan, t->d_t + 1, "work space of a layer", &t->t));

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "num/hermite.h"
+#include "sketch/sketch.h"
 #include "support/mpi_main.h"
 
 #include <malloc.h>
@@ -210,6 +211,40 @@ static void single_precision_follows_double(void **state)
   nke_network_destroy(&network);
 }
 
+/* A dense layer more costs one sketch of Sigma, and with an NTK one of Theta, which has Sigma beside it. */
+static void linear_layers_count_the_sketches_they_apply(void **state)
+{
+  (void)state;
+  enum { M = 64 };
+  for (int kernel = NKE_KERNEL_NNGP; kernel <= NKE_KERNEL_NTK; kernel++) {
+    double flops[2], expected = 0;
+    for (int more = 0; more < 2; more++) {
+      const nke_activation relu = activation("relu");
+      nke_network *network;
+      nke_features *f;
+      assert_int_equal(nke_network_create(&network), NKE_OK);
+      append(network, nke_layer_dense(1, 0));
+      append(network, nke_layer_activation(&relu));
+      for (int i = 0; i <= more; i++) append(network, nke_layer_dense(1, 0));
+      assert_int_equal(nke_network_shape(network, (nke_shape){.height = 1, .width = 1, .channels = 11}), NKE_OK);
+      const nke_embedding_options options = {
+          .kernel = (nke_kernel_kind)kernel, .method = "polysketch", .features = M, .degree = 3};
+      assert_int_equal(nke_features_create(network, &options, &f), NKE_OK);
+      flops[more] = nke_features_flops_per_row(f);
+      nke_features_destroy(&f);
+      nke_network_destroy(&network);
+    }
+    for (int i = 0; i <= kernel; i++) {
+      nke_draws draws = {1, 0};
+      nke_sketch *sketch;
+      assert_int_equal(nke_sketch_create(&nke_sketch_srht, NKE_SINGLE, (i + 1) * M, M, &draws, &sketch), NKE_OK);
+      expected += nke_sketch_flops(sketch);
+      nke_sketch_destroy(&sketch);
+    }
+    assert_true(flops[1] - flops[0] == expected);
+  }
+}
+
 static void a_zero_row_has_finite_features(void **state)
 {
   (void)state;
@@ -337,6 +372,7 @@ static const struct CMUnitTest tests[] = {
   cmocka_unit_test(convolutional_networks_match_the_exact_kernels),
   cmocka_unit_test(variance_falls_as_one_over_m),
   cmocka_unit_test(single_precision_follows_double),
+  cmocka_unit_test(linear_layers_count_the_sketches_they_apply),
   cmocka_unit_test(a_zero_row_has_finite_features),
   cmocka_unit_test(short_rows_read_no_memory_but_their_own),
   cmocka_unit_test(series_match_the_hermite_coefficients),
