@@ -19,8 +19,8 @@ struct nke_gram {
   nke_exchange *exchange;
   double *cross;    /* [m, k]: this rank's blocks of rows, zero elsewhere */
   double *squares;  /* [k] */
-  void *scratch;    /* a tile of the precision; a panel's block of columns in double reuses `wide` */
-  double *wide;     /* [panel rows, nb] */
+  void *scratch;    /* [nb, nb], of the precision: a product on its way into a tile */
+  double *wide;     /* [panel rows, nb]: a panel's block of columns in double */
   double *targets;  /* [panel rows, k] */
   int64_t capacity; /* panel rows that wide and targets have room for */
 };

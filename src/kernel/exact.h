@@ -44,8 +44,8 @@ nke_status nke_exact_triangle(const nke_exact *exact, int64_t n, const double *x
 nke_status nke_exact_diagonal(const nke_exact *exact, int64_t n, const double *x, const double *norms, double *nngp,
                               double *ntk);
 
-/* Floating-point operations of one pair, counted by formula (a square root or division is one, another activation than
- * the relu family counts 100), and bytes of work space of an nx x ny block. */
+/* Floating-point operations of one pair, counted by formula (a square root or division is one, an activation without
+ * vector code of its own counts 100), and bytes of work space of an nx x ny block. */
 double nke_exact_flops_per_pair(const nke_exact *exact);
 int64_t nke_exact_block_bytes(const nke_exact *exact, int64_t nx, int64_t ny);
 

@@ -31,8 +31,8 @@ typedef struct nke_embedding_options {
 
 typedef struct nke_features nke_features;
 
-/* Length of z over the last width, for random features: 2 for the NTK of a network that ends in a dense or conv layer,
- * z = [T ; part of S], else 1, for no network (NULL) too. Local. */
+/* Length of z over the last width, for random features and tensorsketch (polysketch: 1): 2 for the NTK of a network
+ * that ends in a dense or conv layer, z = [T ; part of S], else 1, for no network (NULL) too. Local. */
 int nke_features_parts(const nke_network *network, nke_kernel_kind kernel);
 
 /* Plan. network must be shaped (nke_network_shape) and outlive the plan. NKE_ERR_USAGE where the method does not

@@ -1,5 +1,6 @@
 /* The inner loops of the gated random features, one table for each precision and instruction set.
- * All arrays are float or double by the table's precision, aligned to NKE_ALIGN, lengths multiples of 16. */
+ * All arrays are float or double by the table's precision; those of gather and patches are aligned to NKE_ALIGN, and of
+ * lengths that are multiples of 16. */
 #ifndef NKE_KERNEL_GATED_KERNELS_H
 #define NKE_KERNEL_GATED_KERNELS_H
 

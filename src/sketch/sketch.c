@@ -55,7 +55,7 @@ void nke_sketch_apply(nke_sketch *sketch, const void *x, void *y)
   sketch->kind->apply(sketch, x, y);
 }
 
-/* A dense transform of a sparse row: the signs go in with the values, the rest is as for a dense row. */
+/* A dense transform takes a sparse row as a dense one. */
 static void fill_in(const nke_sketch *s, int64_t nnz, const int64_t *index, const void *value)
 {
   memset(s->row, 0, (size_t)(s->length * nke_precision_bytes(s->precision)));

@@ -18,10 +18,10 @@ typedef struct nke_wide nke_wide;
 typedef struct nke_wide_kind nke_wide_kind;
 
 /* CountSketch: every rank adds up its columns in double, then one reduction of m numbers a row. The map equals that of
- * nke_sketch_countsketch bit for bit. n < 2^40. */
+ * nke_sketch_countsketch bit for bit. n <= 2^40. */
 extern const nke_wide_kind nke_wide_countsketch;
 /* SRFT by FFTW-MPI: a row of L = 2 h reals is transformed as h complex numbers (neighbours paired), so that the row
- * itself is the work space; the m / 2 sampled frequencies come from the h outputs by one reduction of 4 m numbers. n <=
+ * itself is the work space; the m / 2 sampled frequencies come from the h outputs by one reduction of 2 m numbers. n <=
  * 2^30; L is n padded to twice a product of 2, 3, 5. The map equals that of nke_sketch_srft where their padded lengths
  * agree, as for all powers of two. */
 extern const nke_wide_kind nke_wide_srft;
@@ -39,7 +39,7 @@ nke_range nke_wide_columns(const nke_wide *wide);
 
 /* y [rows, m] = the sketches of `rows` rows, on every rank; x [rows, columns of this rank], row-major, both in the
  * plan's precision. Collective; every rank passes the same number of rows. Cost: CountSketch one addition an entry,
- * SRFT 2.5 L log2 L operations a row; communication m doubles a row, and for SRFT FFTW's transpositions. */
+ * SRFT 2.5 L log2 L operations a row; communication m doubles a row, of SRFT 2 m and FFTW's transpositions. */
 nke_status nke_wide_apply(nke_wide *wide, int64_t rows, const void *x, void *y);
 
 /* Bytes of tables and work space on this rank. */

@@ -17,7 +17,7 @@ typedef struct nke_eigen nke_eigen;
 nke_status nke_eigen_create(const nke_bcmat *a, int k, const double *b, nke_stats *stats, nke_eigen **out);
 void nke_eigen_destroy(nke_eigen **e);
 
-/* Bytes of one rank at the peak of nke_eigen_create(), besides a and b: three matrices like a. Local. */
+/* Bytes of one rank at the peak of nke_eigen_create(), besides a and b: four matrices like a. Local. */
 int64_t nke_eigen_bytes(const nke_grid *grid, int64_t rows, int k);
 
 /* Whether ScaLAPACK's 32 bits hold the work space of a rank of a grid of this shape: NKE_ERR_USAGE. Local. */

@@ -18,8 +18,8 @@ nke_status nke_generalized_create(const nke_bcmat *b, double shift, nke_generali
 void nke_generalized_destroy(nke_generalized **g);
 
 /* All mu, ascending in values[rows] on every rank, for (d_i a_ij d_j) + shift I; d [rows] the same on every rank, NULL:
- * ones. a has b's layout and is left as it is. Collective. Work: about 10 rows^3 flops over all ranks; memory of a rank:
- * four matrices like a and work space of two more. */
+ * ones. a has b's layout and is left as it is. Collective. Work: about 10 rows^3 flops over all ranks; memory of a
+ * rank: three matrices like a and work space of two more. */
 nke_status nke_generalized_values(const nke_generalized *g, const nke_bcmat *a, const double *d, double *values);
 
 typedef struct nke_generalized_range {

@@ -45,12 +45,12 @@ nke_status nke_kept_normal(const nke_kept *kept, const nke_kept_work *work, int 
 /* squares [m] <- the squared norms of the columns of Z. Collective. */
 nke_status nke_kept_squares(const nke_kept *kept, const nke_kept_work *work, double *squares);
 
-/* A = Z'Z, of order m; rows are dealt by nke_split(). Collective. A product: 4 n m k flops over all ranks, a gather and an
- * allreduce of m k doubles. Memory: 16 m k bytes on every rank. */
+/* A = Z'Z, of order m; rows are dealt by nke_split(). Collective. A product: 4 n m k flops over all ranks, a gather and
+ * an allreduce of m k doubles. Memory: 16 m k bytes on every rank, and 256 m. */
 nke_status nke_normal_operator(const nke_kept *kept, nke_operator **out);
 
 /* A = Z Z', of as many rows as Z, which are dealt by nke_split_blocks(). No diagonal. Collective. A product:
- * 4 n m k flops over all ranks and an allreduce of m k doubles. Memory: 8 m k bytes on every rank. */
+ * 4 n m k flops over all ranks and an allreduce of m k doubles. Memory: 8 m k bytes on every rank, and 256 m. */
 nke_status nke_outer_operator(const nke_kept *kept, nke_operator **out);
 
 #endif
