@@ -1,7 +1,9 @@
 /* TensorSketch [Pham, Pagh 2013]: a sketch of x_1 (x) ... (x) x_q, all in R^n, to R^m: the circular convolution of q
  * independent CountSketches, done as a product of spectra. Unbiased for prod_j <x_j, y_j>; with one pair (x, y) in
  * every place, P = <x,y>^2, B = |x|^2|y|^2 - sum x_i^2 y_i^2, C = P - sum x_i^2 y_i^2 and g = gcd(2, m),
- *   Var = [(P+B)^q + (P+C)^q - 2 P^q] / m + g [(P+B+C)^q - (P+B)^q - (P+C)^q + P^q] / m^2. */
+ *   Var = [(P+B)^q + (P+C)^q - 2 P^q] / m + g [(P+B+C)^q - (P+B)^q - (P+C)^q + P^q] / m^2.
+ * The published map, which PolySketch is measured against (tools/bench/bench_sketch.c); the embedding method of this
+ * name, src/kernel/tensorsketch_method.c, makes its own by Hadamard transforms. */
 #ifndef NKE_SKETCH_TENSORSKETCH_H
 #define NKE_SKETCH_TENSORSKETCH_H
 
