@@ -19,13 +19,6 @@ void nke_random_words(uint64_t seed, uint64_t stream, uint64_t index, uint32_t w
   for (int i = 0; i < 4; i++) words[i] = r.v[i];
 }
 
-uint64_t nke_random_u64(uint64_t seed, uint64_t stream, uint64_t index)
-{
-  uint32_t w[4];
-  nke_random_words(seed, stream, index, w);
-  return ((uint64_t)w[1] << 32) | w[0];
-}
-
 /* 53 bits, moved half a step off zero: never 0, never 1. */
 static double unit_interval(uint32_t low, uint32_t high)
 {

@@ -26,8 +26,7 @@ uint64_t nke_stream(nke_stream_id id, uint32_t number);
 /* Four 32-bit words of counter `index`. All functions here are local and pure. */
 void nke_random_words(uint64_t seed, uint64_t stream, uint64_t index, uint32_t words[4]);
 
-/* A 64-bit word, a uniform in (0, 1), a standard normal (Box-Muller, double) for counter `index`. */
-uint64_t nke_random_u64(uint64_t seed, uint64_t stream, uint64_t index);
+/* A uniform in (0, 1), a standard normal (Box-Muller, double) for counter `index`. */
 double nke_random_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 double nke_random_normal(uint64_t seed, uint64_t stream, uint64_t index);
 

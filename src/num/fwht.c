@@ -33,11 +33,6 @@ void nke_fwht_f32(float *x, int64_t n)
   nke_fwht_diagonal_f32(NULL, x, n, x, n);
 }
 
-void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride)
-{
-  for (int64_t i = 0; i < count; i++) nke_fwht_f32(x + i * stride, n);
-}
-
 void nke_fwht_diagonal_f64(const double *diagonal, const double *in, int64_t filled, double *out, int64_t n)
 {
   assert(filled >= 1 && filled <= n);
@@ -63,11 +58,6 @@ void nke_fwht_signed_f64(const int8_t *signs, const double *in, int64_t filled, 
 void nke_fwht_f64(double *x, int64_t n)
 {
   nke_fwht_diagonal_f64(NULL, x, n, x, n);
-}
-
-void nke_fwht_batch_f64(double *x, int64_t n, int64_t count, int64_t stride)
-{
-  for (int64_t i = 0; i < count; i++) nke_fwht_f64(x + i * stride, n);
 }
 
 int64_t nke_power_of_two(int64_t n)

@@ -28,10 +28,6 @@ void nke_fwht_diagonal_f64(const double *diagonal, const double *in, int64_t fil
 void nke_fwht_signed_f32(const int8_t *signs, const float *in, int64_t filled, float *out, int64_t n);
 void nke_fwht_signed_f64(const int8_t *signs, const double *in, int64_t filled, double *out, int64_t n);
 
-/* Transform `count` vectors of length n; vector i starts at x + i * stride. Local. */
-void nke_fwht_batch_f32(float *x, int64_t n, int64_t count, int64_t stride);
-void nke_fwht_batch_f64(double *x, int64_t n, int64_t count, int64_t stride);
-
 /* The smallest power of two that is at least n (1 for n <= 1). Local. */
 int64_t nke_power_of_two(int64_t n);
 

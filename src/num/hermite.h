@@ -32,12 +32,4 @@ nke_status nke_hermite_at(nke_phi *phi, double sigma, int degree, double *c, dou
 nke_status nke_hermite_coefficients(const nke_activation *act, double sigma, int degree, double *c, double *cdot,
                                     nke_hermite_moments *moments);
 
-/* The least degree whose series meets |error| <= tolerance sqrt(k(x,x) k(y,y)) at scale sigma for all rho up to
- * `rho` in size, for phi and phi'; NKE_ERR_NUMERIC if even NKE_HERMITE_MAX_DEGREE does not. Local. */
-nke_status nke_hermite_degree(nke_phi *phi, double sigma, double rho, double tolerance, int *degree);
-
-/* Taylor coefficients of relu's normalised duals: kappa(rho) = 2 E[relu(u) relu(v)] and
- * kappadot(rho) = 2 E[step(u) step(v)] at unit variances, kappa(1) = kappadot(1) = 1; entries 0..degree, all >= 0. */
-void nke_relu_taylor(int degree, double *kappa, double *kappadot);
-
 #endif

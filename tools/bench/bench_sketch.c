@@ -114,7 +114,7 @@ static nke_status bench_sparse(const nke_sketch_kind *kind, int64_t nnz)
   NKE_TRY(nke_alloc(ROWS * A_ROW, sizeof *index, "columns", &index));
   NKE_TRY(nke_alloc(ROWS * A_ROW, sizeof *value, "values", &value));
   for (int64_t k = 0; k < ROWS * A_ROW; k++) {
-    index[k] = (int64_t)(nke_random_u64(1, nke_stream(NKE_STREAM_TEST, 1), (uint64_t)k) >> 44);
+    index[k] = (int64_t)(nke_random_uniform(1, nke_stream(NKE_STREAM_TEST, 1), (uint64_t)k) * (1 << 20));
     value[k] = (float)(k % 5) - 2;
   }
   const double start = cpu_seconds();
