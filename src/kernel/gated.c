@@ -78,11 +78,6 @@ static void stage_destroy(nke_gated_stage *stage)
   nke_free(stage);
 }
 
-static int is_linear(const nke_layer *layer)
-{
-  return layer->kind == NKE_LAYER_DENSE || layer->kind == NKE_LAYER_CONV;
-}
-
 /* Poolings that follow layer i compose: mean over p x p of means over q x q is the mean over pq x pq. Returns the index
  * of the last of them (i if there is none). */
 static int compose_pools(const nke_network *network, int i, int *pool_h, int *pool_w)
@@ -127,7 +122,7 @@ static int ends_linear(const nke_network *network, int i)
         kind != NKE_LAYER_IDENTITY)
       return 0;
   }
-  return i < network->n_layers && is_linear(&network->layers[i]);
+  return i < network->n_layers && nke_gated_has_weights(&network->layers[i]);
 }
 
 /* network NULL: a shortcut that is not given, the identity. */
@@ -137,7 +132,8 @@ static nke_status build(nke_gated_plan *plan, const nke_network *network, int is
   nke_status st = NKE_OK;
   for (int i = 0; network && i < network->n_layers; i++) {
     const nke_layer *layer = &network->layers[i], *linear = NULL;
-    if (is_linear(layer) && i + 1 < network->n_layers && network->layers[i + 1].kind == NKE_LAYER_ACTIVATION) {
+    if (nke_gated_has_weights(layer) && i + 1 < network->n_layers &&
+        network->layers[i + 1].kind == NKE_LAYER_ACTIVATION) {
       linear = layer;
       layer = &network->layers[++i];
     }

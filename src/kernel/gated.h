@@ -140,6 +140,19 @@ nke_status nke_gated_alloc(nke_gated_plan *plan, int64_t count, const char *what
 /* table[i] = scale * (+-1) for i < n, from the next stream of the plan. Local. */
 nke_status nke_gated_signs(nke_gated_plan *plan, int64_t n, double scale, void *table);
 
+/* Whether a layer has weights, and so Theta' = Theta + Sigma behind it: conv and dense. */
+static inline int nke_gated_has_weights(const nke_layer *layer)
+{
+  return layer->kind == NKE_LAYER_CONV || layer->kind == NKE_LAYER_DENSE;
+}
+
+/* What is known of Theta behind a linear layer. */
+static inline nke_theta nke_gated_theta_after(const nke_gated_plan *plan, const nke_layer *layer, nke_theta before)
+{
+  if (plan->kernel == NKE_KERNEL_NNGP || !nke_gated_has_weights(layer)) return before;
+  return before == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : NKE_THETA_OWN;
+}
+
 /* Ask for at least this much scratch. */
 static inline void nke_gated_need_work(nke_gated_plan *plan, int64_t entries)
 {

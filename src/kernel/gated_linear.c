@@ -4,11 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-static int adds_sigma(const nke_layer *layer)
-{
-  return layer->kind == NKE_LAYER_CONV || layer->kind == NKE_LAYER_DENSE;
-}
-
 static int averages(const nke_layer *layer)
 {
   return layer->kind == NKE_LAYER_AVGPOOL || layer->kind == NKE_LAYER_GLOBAL_AVGPOOL;
@@ -46,12 +41,6 @@ static nke_status forward_concat(nke_gated_plan *plan, nke_gated_stage *stage, i
   return NKE_OK;
 }
 
-static nke_theta theta_after(const nke_gated_plan *plan, const nke_layer *layer, nke_theta before)
-{
-  if (plan->kernel == NKE_KERNEL_NNGP || !adds_sigma(layer)) return before;
-  return before == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : NKE_THETA_OWN;
-}
-
 static nke_status create_sigma_sign(nke_gated_plan *plan, nke_gated_stage *stage)
 {
   nke_status st = NKE_OK;
@@ -77,12 +66,12 @@ nke_status nke_gated_linear(nke_gated_plan *plan, const nke_layer *layer, const 
   NKE_TRY(nke_gated_stage_add(plan, in, &stage));
   nke_image *const o = &stage->out;
   stage->concat = in->raw && !averages(layer);
-  stage->adds_sigma = adds_sigma(layer);
+  stage->adds_sigma = nke_gated_has_weights(layer);
   stage->forward = stage->concat ? forward_concat : forward_sum;
   NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, in->width_s, taps_mix(in, layer),
                           &stage->taps));
   *o = (nke_image){.shape = layer->out, .raw = in->raw, .width_s = in->width_s, .width_t = nke_image_width(in),
-                   .stride = in->stride, .theta = theta_after(plan, layer, in->theta)};
+                   .stride = in->stride, .theta = nke_gated_theta_after(plan, layer, in->theta)};
   if (stage->concat) {
     o->width_s = nke_taps_concat_width(&stage->taps, in->width_s);
     o->width_t = nke_taps_concat_theta_width(&stage->taps, in, stage->adds_sigma, o->width_s);

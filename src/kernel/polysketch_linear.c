@@ -60,12 +60,6 @@ done:
   return st;
 }
 
-static nke_theta theta_after(const nke_gated_plan *plan, int adds_sigma, nke_theta before)
-{
-  if (plan->kernel == NKE_KERNEL_NNGP || !adds_sigma) return before;
-  return before == NKE_THETA_ZERO ? NKE_THETA_IS_SIGMA : NKE_THETA_OWN;
-}
-
 nke_status nke_polysketch_linear(nke_gated_plan *plan, const nke_layer *layer, const nke_image *in, int is_last,
                                  const nke_image **out)
 {
@@ -76,10 +70,10 @@ nke_status nke_polysketch_linear(nke_gated_plan *plan, const nke_layer *layer, c
     return nke_gated_linear(plan, layer, in, 0, out);
   NKE_TRY(nke_gated_stage_add(plan, in, &stage));
   stage->forward = forward;
-  stage->adds_sigma = layer->kind == NKE_LAYER_CONV || layer->kind == NKE_LAYER_DENSE;
+  stage->adds_sigma = nke_gated_has_weights(layer);
   NKE_TRY(nke_taps_create(plan, layer, in->shape, layer->out, in->stride, in->width_s, NKE_TAPS_APART, &stage->taps));
   stage->out = (nke_image){.shape = layer->out, .width_s = in->width_s, .width_t = in->width_s, .stride = in->stride,
-                           .theta = theta_after(plan, stage->adds_sigma, in->theta)};
+                           .theta = nke_gated_theta_after(plan, layer, in->theta)};
   NKE_TRY(create_tables(plan, stage));
   *out = &stage->out;
 done:
