@@ -45,9 +45,6 @@ void nke_random_signs(uint64_t seed, uint64_t stream, int64_t n, double *out)
   for (int64_t first = 0; first < n; first += 128) {
     uint32_t w[4];
     nke_random_words(seed, stream, (uint64_t)(first / 128), w);
-    for (int64_t j = first; j < n && j < first + 128; j++) {
-      const uint32_t bit = (w[(j - first) / 32] >> ((j - first) % 32)) & 1u;
-      out[j] = bit ? -1.0 : 1.0;
-    }
+    for (int64_t j = first; j < n && j < first + 128; j++) out[j] = nke_random_sign_bit(w, j) ? -1.0 : 1.0;
   }
 }

@@ -30,7 +30,13 @@ void nke_random_words(uint64_t seed, uint64_t stream, uint64_t index, uint32_t w
 double nke_random_uniform(uint64_t seed, uint64_t stream, uint64_t index);
 double nke_random_normal(uint64_t seed, uint64_t stream, uint64_t index);
 
-/* out[j] = +1 or -1 for j in [0, n): entry j of the sign stream is bit j mod 128 of counter j / 128. */
+/* Whether entry j of a sign stream is -1: bit j mod 128 of counter j / 128, whose words these are. */
+static inline int nke_random_sign_bit(const uint32_t words[4], int64_t j)
+{
+  return (words[j % 128 / 32] >> (j % 32)) & 1u;
+}
+
+/* out[j] = +1 or -1 for j in [0, n), the entries of a sign stream. */
 void nke_random_signs(uint64_t seed, uint64_t stream, int64_t n, double *out);
 
 #endif

@@ -18,7 +18,7 @@ static int32_t below(uint32_t word, int64_t range)
 static int negative(const nke_draws *draws, uint64_t stream, int64_t j, int first, uint32_t w[4])
 {
   if (first || j % 128 == 0) nke_random_words(draws->seed, stream, (uint64_t)(j / 128), w);
-  return (w[j % 128 / 32] >> (j % 32)) & 1u;
+  return nke_random_sign_bit(w, j);
 }
 
 void nke_draw_sign_bytes(nke_draws *draws, int64_t n, int8_t *out)
