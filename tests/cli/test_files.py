@@ -134,8 +134,8 @@ class Files(program.Case):
         files = [option for key in ("train", "test")
                  for option in ("--set", f"data.{key}={{file: bare/features.h5, rows: null}}")]
         self.program.must("fit", "case.yaml", "--set", "run.out=from-bare", *files)
-        self.refused(3, "bare.h5: y: expected 1 target columns as in training, got 2", "embed", "case.yaml", "--set", "run.out=two", "--set",
-                     "data.test={file: bare.h5, x: /x, y: /two}", "--dry-run")
+        self.refused(3, "bare.h5: y: expected 1 target columns as in training, got 2", "embed", "case.yaml", "--dry-run",
+                     "--set", "run.out=two", "--set", "data.test={file: bare.h5, x: /x, y: /two}")
 
     def close(self, a, b):
         """Numbers within single precision, in dictionaries too; null is null."""
