@@ -82,7 +82,7 @@ static double features_bytes(const nke_compare *c, const nke_grid *grid)
     const nke_slab_size size = nke_slab_size_of(nke_dataset_length(s->train), c->cases[i].m, precision,
                                                 s->config->run.memory_per_rank, c->ranks, false);
     const double slab = (double)nke_min(c->n, size.own), m = (double)c->cases[i].m;
-    const double row = m * word + 8.0 * (double)(nke_dataset_length(s->train) + 2 * s->k + 3); /* of a slab */
+    const double row = nke_plan_row(s) + m * word + 8.0 * (double)s->k; /* of a slab, with its scores */
     most = fmax(most, (double)c->cases[i].bytes + rows * m * word + slab * row + 8.0 * NKE_BLOCK_ROWS * m);
   }
   return most + (double)nke_gram_panel_bytes(grid, c->n, 1024, precision);

@@ -57,8 +57,7 @@ static void plan_primal(const nke_fit *fit, const nke_grid *grid, nke_plan *plan
   const nke_session *const s = &fit->session;
   const nke_precision precision = s->config->run.precision;
   const double m = (double)s->m, n = (double)nke_dataset_rows(s->train);
-  const nke_slab_size rows = nke_slab_size_of(nke_shape_length(s->shape), s->m, precision,
-                                              s->config->run.memory_per_rank, grid->size, s->exchanged);
+  const nke_slab_size rows = nke_plan_slab_size(s, grid->size);
   const int64_t blocks = rows.panel / NKE_BLOCK_ROWS;
   const double senders = (double)nke_min(blocks, grid->size * rows.panel / rows.all); /* of a panel */
   const int solves = solutions(fit);

@@ -28,21 +28,24 @@ void nke_plan_preprocess(const nke_config *config, nke_shape shape, nke_plan *pl
     if (data->preprocess[i].kind == NKE_PREPROCESS_ZCA) plan->preprocess += 8 * d * d;
 }
 
-static nke_slab_size size_of(const nke_session *s, int ranks)
+nke_slab_size nke_plan_slab_size(const nke_session *s, int ranks)
 {
   const nke_precision precision = s->exact ? NKE_DOUBLE : s->config->run.precision;
   return nke_slab_size_of(nke_shape_length(s->shape), s->m, precision, s->config->run.memory_per_rank, ranks,
                           s->exchanged);
 }
 
-/* Rows in double, their targets as they come and encoded, features. */
+double nke_plan_row(const nke_session *s)
+{
+  const int64_t columns =
+      nke_max(s->train ? nke_dataset_targets(s->train) : 0, s->test ? nke_dataset_targets(s->test) : 0);
+  return 8 * (double)nke_shape_length(s->shape) + 16 + 8 * (double)(columns + s->k);
+}
+
 void nke_plan_slab(const nke_session *s, int ranks, nke_plan *plan)
 {
   const double word = s->exact ? 8 : (double)nke_precision_bytes(s->config->run.precision);
-  const int64_t columns =
-      nke_max(s->train ? nke_dataset_targets(s->train) : 0, s->test ? nke_dataset_targets(s->test) : 0);
-  const double row = 8 * (double)nke_shape_length(s->shape) + 16 + 8 * (double)(columns + s->k) + (double)s->m * word;
-  plan->slab += (double)size_of(s, ranks).own * row;
+  plan->slab += (double)nke_plan_slab_size(s, ranks).own * (nke_plan_row(s) + (double)s->m * word);
   plan->embedding = s->features ? (double)nke_features_bytes(s->features) : 0;
   if (!s->exact) return;
   plan->slab += (double)s->config->run.memory_per_rank / 8 +
@@ -52,7 +55,7 @@ void nke_plan_slab(const nke_session *s, int ranks, nke_plan *plan)
 /* A block of features in double to score, and the scores. */
 void nke_plan_scores(const nke_session *s, int ranks, int n_sets, nke_plan *plan)
 {
-  plan->slab += 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(size_of(s, ranks).own * s->k * n_sets);
+  plan->slab += 8.0 * NKE_BLOCK_ROWS * (double)s->m + 8.0 * (double)(nke_plan_slab_size(s, ranks).own * s->k * n_sets);
 }
 
 /* Bytes of a rank at the peak. */

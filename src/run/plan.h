@@ -35,6 +35,12 @@ nke_plan nke_plan_begin(const nke_dataset *train, const nke_dataset *validation,
 /* Add the preprocessing to be fitted. Local. */
 void nke_plan_preprocess(const nke_config *config, nke_shape shape, nke_plan *plan);
 
+/* The slabs that so many ranks would make of the session's rows. Local. */
+nke_slab_size nke_plan_slab_size(const nke_session *session, int ranks);
+
+/* Bytes of a row in flight besides its features: in double, its number, its targets as they come and encoded. Local. */
+double nke_plan_row(const nke_session *session);
+
 /* Add a slab of the session's rows and what is cached of the exact kernel's; and the scores of a slab by n_sets
  * solutions. Local. */
 void nke_plan_slab(const nke_session *session, int ranks, nke_plan *plan);
